@@ -1,0 +1,24 @@
+"""What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
+
+from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
+from minigrad.training.meters import Meter
+from minigrad.training.options import Options, parse_options
+from minigrad.training.run import Data, Run, main, report_evaluation, weights_to_evaluate
+from minigrad.training.schedule import learning_rate
+
+__all__ = [
+    "Data",
+    "Meter",
+    "Options",
+    "Run",
+    "learning_rate",
+    "load_checkpoint",
+    "load_weights",
+    "main",
+    "pack",
+    "parse_options",
+    "report_evaluation",
+    "save_checkpoint",
+    "unpack",
+    "weights_to_evaluate",
+]

@@ -1,0 +1,65 @@
+"""How good the network is: mean loss, top-1 and top-5."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def target_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many classes a network puts before the right one: 0 is a top-1 hit, below 5 a top-5 hit.
+
+    logits: (N, classes) floats; labels: (N,) integers in [0, classes). Returns (N,) integers.
+    Among equal logits the lower class comes first, so that the count does not depend on a sorting routine. A NaN is
+    before every number: a network that has gone wrong never scores.
+    """
+    own = logits[np.arange(len(labels)), labels][:, None]
+    lower_class = np.arange(logits.shape[1]) < labels[:, None]
+    before = ~(logits <= own) | ((logits == own) & lower_class)
+    before[np.isnan(own[:, 0])] = True
+    return before.sum(axis=1)
+
+
+class Meter:
+    """Running totals over the batches of an epoch: images, loss, top-1 and top-5 hits."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.loss_sum = 0.0
+        self.top1_hits = 0
+        self.top5_hits = 0
+
+    def update(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Count a batch. loss: its mean; logits: (N, classes); labels: (N,)."""
+        ranks = target_ranks(logits, labels)
+        self.images += len(labels)
+        self.loss_sum += loss * len(labels)
+        self.top1_hits += int((ranks < 1).sum())
+        self.top5_hits += int((ranks < 5).sum())
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of an image; NaN before the first."""
+        return self.loss_sum / self.images if self.images else float("nan")
+
+    @property
+    def top1(self) -> float:
+        """Percentage of images whose class has the highest logit."""
+        return 100 * self.top1_hits / self.images if self.images else float("nan")
+
+    @property
+    def top5(self) -> float:
+        """Percentage of images whose class is among the five highest logits (or all of them, if there are fewer)."""
+        return 100 * self.top5_hits / self.images if self.images else float("nan")
+
+    def state(self) -> dict[str, Any]:
+        """The totals, for a checkpoint; JSON keeps a Python float's every bit."""
+        return dict(vars(self))
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Meter:
+        """The meter that `state` came from."""
+        meter = cls()
+        vars(meter).update(state)
+        return meter

@@ -1,0 +1,373 @@
+"""A run: everything about training that no framework owns. The scripts add forward, backward, step and evaluation."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from minigrad.data import DataLoader, normalize, open_dataset
+from minigrad.errors import MinigradError, OptionError
+from minigrad.training.checkpoints import (
+    Arrays,
+    check_weights,
+    find_checkpoint,
+    load_checkpoint,
+    load_weights,
+    part,
+    save_checkpoint,
+)
+from minigrad.training.folder import RunFolder, new_folder, write_json
+from minigrad.training.meters import Meter
+from minigrad.training.options import Options, as_dict, parse_options
+from minigrad.training.progress import Progress, duration
+from minigrad.training.schedule import learning_rate
+
+VAL_BATCH = 100
+
+
+class NotFiniteError(MinigradError, ArithmeticError):
+    """The loss, a gradient or a weight became NaN or infinite."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Ctrl-C or SIGTERM, noticed between two steps, when everything is saved."""
+
+    def __init__(self, signum: int, message: str) -> None:
+        super().__init__(message)
+        self.signum = signum
+
+
+class Data:
+    """The images of a run, and their loaders."""
+
+    def __init__(self, options: Options) -> None:
+        self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
+        self.train = None
+        self.val_loader = DataLoader(
+            self.val, VAL_BATCH, train=False, workers=options.workers, seed=options.seed, drop_last=False
+        )
+        if not options.evaluate:
+            self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
+            self.train_loader = DataLoader(
+                self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
+            )
+        self.num_classes, self.channels = len(self.val.classes), self.val.channels
+
+    def inputs(self, images: np.ndarray) -> np.ndarray:
+        """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""
+        return normalize(images, self.val.mean, self.val.std)
+
+    def mirrored(self, images: np.ndarray) -> np.ndarray:
+        """The inputs of the images flipped left to right."""
+        return self.inputs(np.ascontiguousarray(images[:, :, ::-1]))
+
+
+class Run:
+    """One run, new or resumed: its schedule, meters, folder, checkpoints and interruptions.
+
+    The script gives `save`, which returns the checkpoint's arrays (checkpoints.pack), and `load`, which takes them back;
+    `facts` are the framework's own entries for config.json. Used as
+
+        with Run(...) as run:
+            for _ in run.epochs():
+                for batch, lr in run.train_batches():
+                    ...                                   # one step at rate lr
+                    run.record(loss, logits, batch.labels)
+                run.finish_epoch(evaluate(model, run.val_batches()), peak_memory)
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        data: Data,
+        save: Callable[[], Arrays],
+        load: Callable[[Arrays], None],
+        facts: dict[str, Any],
+    ) -> None:
+        self.options, self.data, self.save_arrays, self.facts = options, data, save, facts
+        self.steps = len(data.train_loader)
+        self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
+        self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
+        self.history: list[dict[str, Any]] = []
+        self.lr = 0.0
+        self.caught: int | None = None
+        self.handlers: dict[int, Any] = {}
+        if options.resume is None:
+            path = new_folder(options.out, options.model, data.val.name)
+        else:
+            path = self._resume(find_checkpoint(options.resume), load)
+        title = f"{options.model} on {data.val.name} ({facts['framework'].split()[0]})"
+        self.folder = RunFolder(path, title)
+        self.folder.write_config(self._config())
+        self.folder.write_metrics(self.history)
+        if options.resume is None:
+            self._save("last")  # so that there is something to resume from the first moment on
+        print(
+            f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images; run folder: {path}"
+        )
+
+    # The loop, as the script sees it
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs that are left, from 1."""
+        if self.epoch == self.options.epochs:
+            print(f"nothing is left to do: all {self.epoch} epochs are done")
+        while self.epoch < self.options.epochs:
+            yield self.epoch + 1
+
+    def train_batches(self) -> Iterator[tuple[Any, float]]:
+        """The batches that are left of this epoch, each with its learning rate."""
+        options = self.options
+        title = f"epoch {self.epoch + 1}/{options.epochs}"
+        before, started = self.seconds, time.perf_counter()
+        with Progress(title, self.steps, options.batch_size, options.print_freq, self.step) as self.progress:
+            for batch in self.data.train_loader.epoch(self.epoch, start_batch=self.step):
+                self._stop_if_interrupted()
+                self.lr = self._rate()
+                yield batch, self.lr
+                self.step += 1
+                self.seconds = before + time.perf_counter() - started
+            self._stop_if_interrupted()
+
+    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Count the step just done. NotFiniteError if its mean loss is NaN or infinite."""
+        if not math.isfinite(loss):
+            raise NotFiniteError(self._where(f"the loss is {loss}"))
+        self.meter.update(loss, logits, labels)
+        self.progress.update(len(labels), self.meter.loss)
+
+    @contextmanager
+    def anomalies(self) -> Iterator[None]:
+        """Around a step, under --detect-anomaly: what the framework then says of a NaN becomes a NotFiniteError."""
+        try:
+            yield
+        except (RuntimeError, FloatingPointError) as error:
+            if self.options.detect_anomaly and any(word in str(error).lower() for word in ("nan", "inf", "finite")):
+                raise NotFiniteError(self._where(" ".join(str(error).split()))) from error
+            raise
+
+    def val_batches(self) -> Iterator[Any]:
+        """The batches of the validation images."""
+        for batch in self.data.val_loader.epoch(0):
+            self._stop_if_interrupted()
+            yield batch
+
+    def finish_epoch(self, val: Meter, peak_memory: int) -> None:
+        """Write the epoch's metrics and checkpoints. NotFiniteError, and nothing written, if a loss is not finite."""
+        if not math.isfinite(val.loss):
+            raise NotFiniteError(self._where(f"the validation loss is {val.loss}"))
+        train = self.meter
+        row = {
+            "epoch": self.epoch + 1,
+            "lr": self.lr,
+            "train_loss": train.loss,
+            "train_top1": train.top1,
+            "train_top5": train.top5,
+            "val_loss": val.loss,
+            "val_top1": val.top1,
+            "val_top5": val.top5,
+            "images_per_second": train.images / self.seconds,
+            "peak_memory_bytes": peak_memory,
+        }
+        best = all(row["val_top1"] > earlier["val_top1"] for earlier in self.history)
+        self.history.append(row)
+        self.epoch, self.step, self.meter, self.seconds = self.epoch + 1, 0, Meter(), 0.0
+        if best:
+            self._save("best")  # before "last": a run killed in between comes back to this epoch, and writes it again
+        self._save("last")
+        self.folder.write_metrics(self.history)
+        self.folder.write_events(row)
+        print(
+            f"epoch {row['epoch']}/{self.options.epochs}  lr {row['lr']:.4g}  "
+            f"train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f} top-5 {row['train_top5']:.2f}  "
+            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f} top-5 {row['val_top5']:.2f}  "
+            f"{row['images_per_second']:.0f} images/s{'  best' if best else ''}",
+            flush=True,
+        )
+
+    def __enter__(self) -> Run:
+        """From here on, Ctrl-C and SIGTERM wait for the end of a step."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            self.handlers[signum] = signal.signal(signum, self._catch)
+        self.began = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for signum, handler in self.handlers.items():
+            signal.signal(signum, handler)
+        self.folder.close()
+        if kind is None and self.history:
+            best = max(self.history, key=lambda row: row["val_top1"])
+            print(
+                f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %), epoch {best['epoch']}; "
+                f"{duration(time.perf_counter() - self.began)}; everything is in {self.folder.path}"
+            )
+
+    # Inside
+
+    def _rate(self) -> float:
+        options = self.options
+        return learning_rate(
+            self.epoch * self.steps + self.step,
+            total=options.epochs * self.steps,
+            warmup=round(options.warmup * self.steps),
+            peak=options.lr,
+        )
+
+    def _where(self, what: str) -> str:
+        advice = "" if self.options.detect_anomaly else " (--detect-anomaly names the operation; a lower --lr may help)"
+        where = f"epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}"
+        return f"{where}: {what}; the run stops, its last checkpoint is as it was{advice}"
+
+    def _catch(self, signum: int, frame: FrameType | None) -> None:
+        if self.caught is not None:  # asked twice: do not wait for the step
+            raise KeyboardInterrupt
+        self.caught = signum
+
+    def _stop_if_interrupted(self) -> None:
+        if self.caught is None:
+            return
+        self._save("last")
+        command = f"python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self.folder.path))}"
+        where = f"epoch {self.epoch + 1} after step {self.step} of {self.steps}"
+        raise Interrupted(self.caught, f"stopped in {where}, and saved; go on with: {command}")
+
+    def _save(self, name: str) -> None:
+        arrays = self.save_arrays()
+        for key, array in part(arrays, "model.").items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise NotFiniteError(self._where(f"{key} is no longer finite"))
+        state = {
+            "model": self.options.model,
+            "framework": self.facts["framework"],
+            "dataset": {"name": self.data.val.name, "classes": self.data.num_classes, "channels": self.data.channels},
+            "epoch": self.epoch,
+            "step": self.step,
+            "steps_per_epoch": self.steps,
+            "meter": self.meter.state(),
+            "seconds": self.seconds,
+            "metrics": self.history,
+            "options": as_dict(self.options),
+        }
+        save_checkpoint(self.folder.path / f"{name}.safetensors", arrays, state)
+
+    def _resume(self, path: Path, load: Callable[[Arrays], None]) -> Path:
+        """Take everything from the checkpoint; returns the folder to go on in."""
+        arrays, state = load_checkpoint(path)
+        expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
+        check_weights(part(arrays, "model."), expected, path)
+        if state["steps_per_epoch"] != self.steps:
+            raise OptionError(
+                f"{path} was trained in {state['steps_per_epoch']} steps an epoch, these images make {self.steps}: "
+                "it is another data set"
+            )
+        load(arrays)
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
+        self.lr = self.history[-1]["lr"] if self.history else 0.0
+        print(f"resumed {path}: epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}")
+        for name in ("framework", "device", "data"):
+            then = state["options"][name] if name != "framework" else state[name]
+            now = getattr(self.options, name) if name != "framework" else self.facts[name]
+            if then != now:
+                print(f"note: the checkpoint was written with {name} {then}, this run goes on with {now}")
+        return self._folder_to_go_on_in(path)
+
+    def _folder_to_go_on_in(self, path: Path) -> Path:
+        """The checkpoint's own run folder, or the new one that --out names: a branch of the run."""
+        folder, out = path.parent, self.options.out
+        if out is not None and Path(out).resolve() != folder.resolve():
+            branch = new_folder(out, self.options.model, self.data.val.name)
+            best = folder / "best.safetensors"
+            if best.is_file() and load_checkpoint(best)[1]["epoch"] <= self.epoch:
+                shutil.copy(best, branch)
+            return branch
+        if not (folder / "config.json").is_file():
+            raise OptionError(f"{path} is not in a run folder: name the folder to go on in with --out")
+        last = folder / "last.safetensors"
+        if last.is_file() and last.resolve() != path.resolve():
+            there = load_checkpoint(last)[1]
+            if (there["epoch"], there["step"]) > (self.epoch, self.step):
+                raise OptionError(
+                    f"{path} is older than {last}, which would be lost: resume that one, or give --out for a new folder"
+                )
+        return folder
+
+    def _config(self) -> dict[str, Any]:
+        data = self.data
+        return {
+            "options": as_dict(self.options),
+            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            "dataset": {
+                "name": data.val.name,
+                "training_images": len(data.train),
+                "validation_images": len(data.val),
+                "classes": data.num_classes,
+                "channels": data.channels,
+                "mean": [float(value) for value in data.val.mean],
+                "std": [float(value) for value in data.val.std],
+            },
+            "steps_per_epoch": self.steps,
+            **self.facts,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "cpus": os.cpu_count(),
+        }
+
+
+def weights_to_evaluate(options: Options, shapes: dict[str, tuple[int, ...]]) -> Arrays:
+    """The weights that --evaluate is about. CheckpointError unless they have the keys and shapes of the model."""
+    path = find_checkpoint(str(options.resume), "best.safetensors")
+    weights = load_weights(path)
+    check_weights(weights, shapes, path)
+    print(f"weights: {path}")
+    return weights
+
+
+def report_evaluation(options: Options, data: Data, meter: Meter) -> None:
+    """Print what --evaluate measured, and write evaluation.json into --out, or beside the checkpoint."""
+    result = {"top1": meter.top1, "top5": meter.top5, "loss": meter.loss, "images": meter.images}
+    resumed = find_checkpoint(str(options.resume), "best.safetensors")
+    folder = Path(options.out) if options.out is not None else resumed.parent
+    print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
+    print(
+        f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} {meter.loss:8.4f}"
+        f"{'  mirrored images averaged in' if options.tta else ''}"
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "evaluation.json", result)
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {folder}/evaluation.json ({error.strerror}): name a folder with --out"
+        ) from error
+
+
+def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
+    """Run a script: parse the options, train, and turn a user's mistakes into one line and exit code 2."""
+    program = Path(sys.argv[0]).name
+    try:
+        train(parse_options(sys.argv[1:], models, program))
+    except MinigradError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(stop)
+        return 128 + stop.signum
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0

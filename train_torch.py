@@ -1,0 +1,143 @@
+"""Train an image classifier with PyTorch, the reference track. Its twin is train_minigrad.py: read them through diff.
+
+python train_torch.py                                      SimpleNet on the embedded images
+python train_torch.py --data miniplaces                    ... on MiniPlaces, by its own recipe
+python train_torch.py --resume runs/...                    go on with a run
+python train_torch.py --resume runs/... --evaluate --tta   measure what it has learnt
+"""
+
+import resource
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from minigrad.errors import DeviceError
+from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_evaluate
+from models.reference import MODELS, create
+
+
+def train(options: Options) -> None:
+    """Train, or evaluate, as the options say."""
+    device = find_device(options.device)
+    print(f"device: {device_name(device)}")
+    data = Data(options)
+    torch.manual_seed(options.seed)
+    model = create(options.model, data.num_classes, data.channels).to(device)
+    if options.evaluate:
+        weights = weights_to_evaluate(options, {key: tuple(value.shape) for key, value in model.state_dict().items()})
+        model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
+        report_evaluation(options, data, evaluate(model, data, data.val_loader.epoch(0), device, options.tta))
+        return
+
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = make_optimizer(model, options)
+
+    def save() -> dict[str, np.ndarray]:
+        arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
+        arrays["random.torch"] = torch.get_rng_state().numpy()
+        if device.type == "cuda":
+            arrays["random.cuda"] = torch.cuda.get_rng_state(device).numpy()
+        return arrays
+
+    def load(arrays: dict[str, np.ndarray]) -> None:
+        model_state, optimizer_state = unpack(arrays, torch.from_numpy)
+        model.load_state_dict(model_state)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
+        if "random.torch" in arrays:
+            torch.set_rng_state(torch.from_numpy(arrays["random.torch"]))
+        if "random.cuda" in arrays and device.type == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["random.cuda"]), device)
+
+    facts = {
+        "framework": f"torch {torch.__version__}",
+        "device": device_name(device),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    anomaly = torch.autograd.detect_anomaly if options.detect_anomaly else nullcontext
+    with Run(options, data, save, load, facts) as run:
+        for _ in run.epochs():
+            model.train()
+            for batch, lr in run.train_batches():
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                images = torch.from_numpy(data.inputs(batch.images)).to(device)
+                labels = torch.from_numpy(batch.labels).to(device)
+                with run.anomalies(), anomaly():
+                    logits = model(images)
+                    loss = loss_function(logits, labels)
+                    optimizer.zero_grad()
+                    loss.backward()
+                if options.clip_grad:
+                    nn.utils.clip_grad_norm_(model.parameters(), options.clip_grad)
+                optimizer.step()
+                run.record(loss.item(), to_numpy(logits), batch.labels)
+            run.finish_epoch(evaluate(model, data, run.val_batches(), device), peak_memory(device))
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Data, batches: Iterable[Any], device: torch.device, tta: bool = False) -> Meter:
+    """Loss, top-1 and top-5 over the batches; with tta, of the logits averaged with those of the mirrored images."""
+    model.eval()
+    loss_function = nn.CrossEntropyLoss()
+    meter = Meter()
+    for batch in batches:
+        logits = model(torch.from_numpy(data.inputs(batch.images)).to(device))
+        if tta:
+            logits = (logits + model(torch.from_numpy(data.mirrored(batch.images)).to(device))) / 2
+        loss = loss_function(logits, torch.from_numpy(batch.labels).to(device))
+        meter.update(loss.item(), to_numpy(logits), batch.labels)
+    return meter
+
+
+def make_optimizer(model: nn.Module, options: Options) -> torch.optim.Optimizer:
+    """SGD or AdamW over all the parameters, weight decay on everything."""
+    if options.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+    )
+
+
+def to_numpy(value: torch.Tensor) -> np.ndarray:
+    """The values on the host."""
+    return value.detach().cpu().numpy()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name: auto, cpu, gpu or gpu:1 (cuda is an alias). DeviceError for one that is not there."""
+    if name == "auto":
+        name = "gpu" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.replace("cuda", "gpu").partition(":")
+    if name == "cpu":
+        return torch.device("cpu")
+    if kind != "gpu" or not (index.isdecimal() or name == kind or name == "cuda"):
+        raise DeviceError(f"unknown device {name!r}: there are auto, cpu, gpu and gpu:N")
+    if not torch.cuda.is_available():
+        raise DeviceError(f"--device {name}: torch finds no GPU on this machine; --device cpu works")
+    if int(index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs, counted from 0")
+    return torch.device("cuda", int(index or 0))
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words."""
+    if device.type == "cuda":
+        return f"gpu:{device.index} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest: of torch's pool on a GPU, of the whole process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+if __name__ == "__main__":
+    sys.exit(main(train, list(MODELS)))
