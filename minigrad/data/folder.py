@@ -1,0 +1,217 @@
+"""Image files in a folder: MiniPlaces' layout (lists), or one folder for each class."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.data.dataset import ImageDataset, balanced_selection
+from minigrad.errors import DataError
+
+# The mean and the standard deviation of ImageNet, the usual ones for photographs; RECIPE: MiniPlaces too.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+IMAGE_SIZE = 128
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # those of torchvision
+
+
+class FolderDataset(ImageDataset):
+    """Image files, decoded when they are asked for; grey ones become RGB.
+
+    Augmentation and evaluation transform are MiniPlaces': see `minigrad.data.transforms`.
+
+    Args:
+        files: the images' paths.
+        origins: where each image is listed ("val.txt, line 7: "), to stand before an error about it; None: no lists.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        classes: list[str],
+        files: list[str],
+        labels: npt.NDArray[np.int64],
+        origins: list[str] | None,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__(name, classes, labels, 3, image_size or IMAGE_SIZE, MEAN, STD)
+        self.files = files
+        self._origins = origins
+
+    def load(self, index: int, rng: np.random.Generator | None) -> npt.NDArray[np.uint8]:
+        from PIL import Image
+
+        from minigrad.data import transforms
+
+        try:
+            with Image.open(self.files[index]) as file:
+                image = file.convert("RGB")
+        except FileNotFoundError:
+            raise DataError(f"{self._origin(index)}{self.files[index]} does not exist") from None
+        except Image.UnidentifiedImageError:
+            raise DataError(f"{self._origin(index)}{self.files[index]} is not an image") from None
+        except Exception as error:  # Pillow's decoders raise many kinds on broken files
+            message = f"{self._origin(index)}{self.files[index]} cannot be read, is it truncated? ({error})"
+            raise DataError(message) from error
+        if rng is None:
+            return np.asarray(transforms.eval_transform(image, self.image_size))
+        return np.asarray(transforms.train_transform(image, self.image_size, rng))
+
+    def _origin(self, index: int) -> str:
+        return self._origins[index] if self._origins is not None else ""
+
+
+def open_folder(root: Path, split: str, image_size: int | None, limit: int | None) -> FolderDataset:
+    """The images of one split ("train" or "val") in a folder.
+
+    With lists: `train.txt` and `val.txt`, in the folder or in its `data` folder, lines "path label", paths relative to
+    the `images` folder beside the lists (or in the folder itself); `categories.txt`, if there, has lines "name label".
+    Without: `train/<class>/...` and `val/<class>/...`, classes in alphabetical order.
+
+    Raises:
+        DataError: the folder does not exist or has neither layout; a list is empty, or a line of it has no label, one
+            that is no integer or out of range, or a file that does not exist; a class folder is empty or unknown.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} {'is not a folder' if root.exists() else 'does not exist'}: it should hold the images")
+    name = root.resolve().name or "folder"
+    for lists in (root, root / "data"):
+        if (lists / "train.txt").is_file() or (lists / "val.txt").is_file():
+            classes, files, labels, origins = _read_lists(root, lists, split)
+            break
+    else:
+        if not (root / "train").is_dir() and not (root / "val").is_dir():
+            raise DataError(
+                f"{root} has neither lists (train.txt and val.txt, with the images in images/) nor class folders "
+                f"(train/<class>/ and val/<class>/)"
+            )
+        classes, files, labels = _read_class_folders(root, split)
+        origins = None
+    chosen = balanced_selection(labels, limit)
+    return FolderDataset(
+        name,
+        classes,
+        [files[i] for i in chosen],
+        labels[chosen],
+        [origins[i] for i in chosen] if origins is not None else None,
+        image_size,
+    )
+
+
+Files = tuple[list[str], list[str], npt.NDArray[np.int64]]  # classes, files, labels
+
+
+def _read_lists(root: Path, lists: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.int64], list[str]]:
+    """(classes, files, labels, origins) of a split in MiniPlaces' layout."""
+    images = lists / "images" if (lists / "images").is_dir() else root / "images"
+    if not images.is_dir():
+        raise DataError(f"the lists in {lists} name files in {lists / 'images'}, which does not exist")
+    if (lists / "categories.txt").is_file():
+        classes = _read_categories(lists / "categories.txt")
+        known = f"categories.txt has the labels 0 to {len(classes) - 1}"
+    else:
+        # Without names, the training list says which classes there are.
+        entries = _read_list(lists / "train.txt")
+        for line, _, label in entries:
+            if not 0 <= label < len(entries):
+                raise _bad_label(lists / "train.txt", line, label, f"{len(entries)} images have fewer classes")
+        classes = [str(label) for label in range(1 + max(label for _, _, label in entries))]
+        known = f"train.txt has the labels 0 to {len(classes) - 1}"
+    listing = lists / f"{split}.txt"
+    entries = _read_list(listing)
+    for line, _, label in entries:
+        if not 0 <= label < len(classes):
+            raise _bad_label(listing, line, label, known)
+    files = [os.path.join(images, path) for _, path, _ in entries]
+    origins = [f"{listing}, line {line}: " for line, _, _ in entries]
+    _check_presence(files, origins)
+    return classes, files, np.array([label for _, _, label in entries], np.int64), origins
+
+
+def _bad_label(listing: Path, line: int, label: int, known: str) -> DataError:
+    return DataError(f"{listing}, line {line}: label {label} is out of range: {known}")
+
+
+def _read_list(listing: Path) -> list[tuple[int, str, int]]:
+    """(line number, name, label) for each line "name label" that is not blank."""
+    try:
+        text = listing.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{listing} does not exist: it should have a line 'path label' for each image") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{listing} cannot be read: {error}") from None
+    entries = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        words = line.rsplit(maxsplit=1)
+        if len(words) < 2:
+            raise DataError(f"{listing}, line {number}: no label after {line.strip()!r}: a line should be 'name label'")
+        try:
+            entries.append((number, words[0].strip(), int(words[1])))
+        except ValueError:
+            raise DataError(f"{listing}, line {number}: label {words[1]!r} is no integer") from None
+    if not entries:
+        raise DataError(f"{listing} is empty: it should have a line 'name label' for each entry")
+    return entries
+
+
+def _read_categories(listing: Path) -> list[str]:
+    """The classes' names in the order of their labels; MiniPlaces' "/a/abbey" is "abbey"."""
+    entries = _read_list(listing)
+    names: dict[int, str] = {}
+    for line, name, label in entries:
+        if label in names or not 0 <= label < len(entries):
+            raise _bad_label(listing, line, label, f"the classes' labels are 0 to {len(entries) - 1}, once each")
+        names[label] = name[3:] if len(name) > 3 and name[0] == name[2] == "/" else name
+    return [names[label] for label in range(len(names))]
+
+
+def _check_presence(files: list[str], origins: list[str]) -> None:
+    """Raise DataError for the first file that does not exist. One look at each directory, not at each file."""
+    present: dict[str, set[str]] = {}
+    for file, origin in zip(files, origins, strict=True):
+        directory, name = os.path.split(file)
+        if directory not in present:
+            present[directory] = set(os.listdir(directory)) if os.path.isdir(directory) else set()
+        if name not in present[directory]:
+            raise DataError(f"{origin}{file} does not exist")
+
+
+def _read_class_folders(root: Path, split: str) -> Files:
+    """(classes, files, labels) of a split in the layout with a folder for each class."""
+    for folder in (root / "train", root / split):
+        if not folder.is_dir():
+            raise DataError(f"{folder} does not exist: it should hold a folder of images for each class")
+    classes = _subfolders(root / "train")
+    if not classes:
+        raise DataError(f"{root / 'train'} has no class folders: it should hold a folder of images for each class")
+    for name in _subfolders(root / split):
+        if name not in classes:
+            raise DataError(f"{root / split / name} is of no known class: there is no {root / 'train' / name}")
+    files: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        images = _image_files(root / split / name)
+        if split == "train" and not images:
+            raise DataError(f"{root / split / name} holds no images ({', '.join(EXTENSIONS)})")
+        files += images
+        labels += [label] * len(images)
+    if not files:
+        raise DataError(f"{root / split} holds no images ({', '.join(EXTENSIONS)})")
+    return classes, files, np.array(labels, np.int64)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+
+
+def _image_files(folder: Path) -> list[str]:
+    """All image files below the folder, sorted."""
+    return sorted(
+        os.path.join(directory, name)
+        for directory, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(EXTENSIONS)
+    )
