@@ -71,8 +71,8 @@ def load_weights(path: str | Path) -> Arrays:
     """A model's weights {key: array} from a checkpoint, from a plain safetensors state_dict or from a torch file.
 
     .pth, .pth.tar and .pt files are read by torch.load(weights_only=True), which executes nothing; files that would
-    have to execute code are refused. Of {"state_dict": ...} the inner part is taken. A leading "module." (DataParallel's) is
-    dropped.
+    have to execute code are refused. Of {"state_dict": ...} the inner part is taken. A leading "module.", which
+    DataParallel adds, is dropped.
     """
     path = Path(path)
     if path.name.endswith((".pth", ".pth.tar", ".pt")):

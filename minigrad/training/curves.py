@@ -45,6 +45,7 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: str | Path, title: str) ->
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(0.5, max(epochs) + 0.5)
     for axes in panels[1]:
         axes.set_xlabel("epoch")
 

@@ -55,7 +55,6 @@ class Data:
 
     def __init__(self, options: Options) -> None:
         self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
-        self.train = None
         self.val_loader = DataLoader(
             self.val, VAL_BATCH, train=False, workers=options.workers, seed=options.seed, drop_last=False
         )
@@ -65,6 +64,12 @@ class Data:
                 self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
             )
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
+
+    def close(self) -> None:
+        """End the loaders' processes."""
+        self.val_loader.close()
+        if hasattr(self, "train_loader"):
+            self.train_loader.close()
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""
@@ -78,7 +83,7 @@ class Data:
 class Run:
     """One run, new or resumed: its schedule, meters, folder, checkpoints and interruptions.
 
-    The script gives `save`, which returns the checkpoint's arrays (checkpoints.pack), and `load`, which takes them back;
+    The script gives `save`, which returns the checkpoint's arrays (checkpoints.pack), and `load`, which takes them;
     `facts` are the framework's own entries for config.json. Used as
 
         with Run(...) as run:
@@ -115,9 +120,8 @@ class Run:
         self.folder.write_metrics(self.history)
         if options.resume is None:
             self._save("last")  # so that there is something to resume from the first moment on
-        print(
-            f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images; run folder: {path}"
-        )
+        print(f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images")
+        print(f"run folder: {path}")
 
     # The loop, as the script sees it
 
@@ -209,11 +213,12 @@ class Run:
         for signum, handler in self.handlers.items():
             signal.signal(signum, handler)
         self.folder.close()
+        self.data.close()
         if kind is None and self.history:
             best = max(self.history, key=lambda row: row["val_top1"])
             print(
-                f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %), epoch {best['epoch']}; "
-                f"{duration(time.perf_counter() - self.began)}; everything is in {self.folder.path}"
+                f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %) in epoch "
+                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; everything is in {self.folder.path}"
             )
 
     # Inside
@@ -340,6 +345,7 @@ def weights_to_evaluate(options: Options, shapes: dict[str, tuple[int, ...]]) ->
 def report_evaluation(options: Options, data: Data, meter: Meter) -> None:
     """Print what --evaluate measured, and write evaluation.json into --out, or beside the checkpoint."""
     result = {"top1": meter.top1, "top5": meter.top5, "loss": meter.loss, "images": meter.images}
+    data.close()
     resumed = find_checkpoint(str(options.resume), "best.safetensors")
     folder = Path(options.out) if options.out is not None else resumed.parent
     print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
