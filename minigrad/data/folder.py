@@ -52,7 +52,7 @@ class FolderDataset(ImageDataset):
         except Image.UnidentifiedImageError:
             raise DataError(f"{self._origin(index)}{self.files[index]} is not an image") from None
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
-            message = f"{self._origin(index)}{self.files[index]} cannot be read, is it truncated? ({error})"
+            message = f"{self._origin(index)}{self.files[index]} is truncated or broken ({error})"
             raise DataError(message) from error
         if rng is None:
             return np.asarray(transforms.eval_transform(image, self.image_size))
@@ -97,9 +97,6 @@ def open_folder(root: Path, split: str, image_size: int | None, limit: int | Non
         [origins[i] for i in chosen] if origins is not None else None,
         image_size,
     )
-
-
-Files = tuple[list[str], list[str], npt.NDArray[np.int64]]  # classes, files, labels
 
 
 def _read_lists(root: Path, lists: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.int64], list[str]]:
@@ -179,7 +176,7 @@ def _check_presence(files: list[str], origins: list[str]) -> None:
             raise DataError(f"{origin}{file} does not exist")
 
 
-def _read_class_folders(root: Path, split: str) -> Files:
+def _read_class_folders(root: Path, split: str) -> tuple[list[str], list[str], npt.NDArray[np.int64]]:
     """(classes, files, labels) of a split in the layout with a folder for each class."""
     for folder in (root / "train", root / split):
         if not folder.is_dir():

@@ -17,6 +17,7 @@ EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist_small.npz"  # mad
 EMBEDDED_NAME = "fashion-mnist-small"
 EMBEDDED_MEAN, EMBEDDED_STD = (0.2866816471588635,), (0.3540125726600868,)  # of its training images, as below
 DEFAULT_ROOT = "data"
+LEAST_SIZE = 8  # pixels; below, cropping after a rotation can leave nothing
 
 FASHION_CLASSES = [
     "T-shirt/top",
@@ -96,8 +97,8 @@ def open_dataset(
     """
     if split not in ("train", "val"):
         raise OptionError(f"the split must be 'train' or 'val', got {split!r}")
-    if image_size is not None and image_size < 1:
-        raise OptionError(f"the image size must be 1 or more, got {image_size}")
+    if image_size is not None and image_size < LEAST_SIZE:
+        raise OptionError(f"the image size must be {LEAST_SIZE} or more, got {image_size}")
     if source is None:
         return _open_embedded(split, image_size, limit)
     text = os.fspath(source)

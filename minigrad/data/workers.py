@@ -122,9 +122,9 @@ def _quiet_start(dataset: ImageDataset) -> Iterator[None]:
     guard, with all that it imports (torch: seconds and hundreds of megabytes a worker), only to find classes defined
     there.
     """
-    resource_tracker.ensure_running()  # else it would be started below, which lifts the mask
-    blocking = hasattr(signal, "pthread_sigmask")
+    blocking = hasattr(signal, "pthread_sigmask")  # not on Windows
     if blocking:
+        resource_tracker.ensure_running()  # the first process would start it, which lifts the mask
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     main = sys.modules["__main__"]
     if type(dataset).__module__ != "__main__":
