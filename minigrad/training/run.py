@@ -115,6 +115,8 @@ class Run:
         else:
             path = self._resume(find_checkpoint(options.resume), load)
         title = f"{options.model} on {data.val.name} ({facts['framework'].split()[0]})"
+        for leftover in path.glob(".*.tmp"):  # of a run that was killed while it wrote
+            leftover.unlink()
         self.folder = RunFolder(path, title)
         self.folder.write_config(self._config())
         self.folder.write_metrics(self.history)
@@ -218,7 +220,7 @@ class Run:
             best = max(self.history, key=lambda row: row["val_top1"])
             print(
                 f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %) in epoch "
-                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; everything is in {self.folder.path}"
+                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; all is in {self.folder.path}"
             )
 
     # Inside

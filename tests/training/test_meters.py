@@ -35,6 +35,13 @@ def test_with_fewer_than_five_classes_top5_is_everything() -> None:
     assert (meter.top1, meter.top5) == (0, 100)
 
 
+def test_the_fifth_place_is_a_top5_hit_and_the_sixth_is_not() -> None:
+    meter = Meter()
+    falling = np.arange(10.0, 0, -1)[None]
+    meter.update(1.0, np.repeat(falling, 2, axis=0), np.array([4, 5]))
+    assert (meter.top1, meter.top5) == (0, 50)
+
+
 def test_batches_count_by_their_images() -> None:
     meter = Meter()
     meter.update(1.0, np.eye(6)[[0, 1, 2]], np.array([0, 1, 5]))
