@@ -1,9 +1,11 @@
 """Train an image classifier with PyTorch, the reference track. Its twin is train_minigrad.py: read them through diff.
 
-python train_torch.py                                      SimpleNet on the embedded images
-python train_torch.py --data miniplaces                    ... on MiniPlaces, by its own recipe
-python train_torch.py --resume runs/...                    go on with a run
-python train_torch.py --resume runs/... --evaluate --tta   measure what it has learnt
+    python train_torch.py                                      SimpleNet on the embedded images
+    python train_torch.py --data miniplaces                    ... on MiniPlaces, by its own recipe
+    python train_torch.py --resume runs/...                    go on with a run
+    python train_torch.py --resume runs/... --evaluate --tta   measure what it has learnt
+
+--help lists all the options.
 """
 
 import resource

@@ -1,0 +1,114 @@
+"""Train an image classifier with minigrad. Its twin in PyTorch is train_torch.py: read them through diff.
+
+    python train_minigrad.py                                      SimpleNet on the embedded images
+    python train_minigrad.py --data miniplaces                    ... on MiniPlaces, by its own recipe
+    python train_minigrad.py --resume runs/...                    go on with a run
+    python train_minigrad.py --resume runs/... --evaluate --tta   measure what it has learnt
+
+--help lists all the options.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+import minigrad
+from minigrad import nn
+from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_evaluate
+from models import MODELS, create
+
+
+def train(options: Options) -> None:
+    """Train, or evaluate, as the options say."""
+    device = minigrad.get_device(options.device)
+    print(f"device: {device_name(device)}")
+    data = Data(options)
+    minigrad.manual_seed(options.seed)
+    model = create(options.model, data.num_classes, data.channels).to(device)
+    if options.evaluate:
+        weights = weights_to_evaluate(options, {key: tuple(value.shape) for key, value in model.state_dict().items()})
+        model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()})
+        report_evaluation(options, data, evaluate(model, data, data.val_loader.epoch(0), device, options.tta))
+        return
+
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = make_optimizer(model, options)
+
+    def save() -> dict[str, np.ndarray]:
+        arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
+        arrays["random.minigrad"] = np.frombuffer(json.dumps(minigrad.get_rng_state()).encode(), np.uint8)
+        return arrays
+
+    def load(arrays: dict[str, np.ndarray]) -> None:
+        model_state, optimizer_state = unpack(arrays, minigrad.from_numpy)
+        model.load_state_dict(model_state)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
+        if "random.minigrad" in arrays:
+            minigrad.set_rng_state(json.loads(arrays["random.minigrad"].tobytes()))
+
+    facts = {
+        "framework": f"minigrad {minigrad.__version__}",
+        "device": device_name(device),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
+    with Run(options, data, save, load, facts) as run:
+        for _ in run.epochs():
+            model.train()
+            for batch, lr in run.train_batches():
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
+                labels = minigrad.from_numpy(batch.labels).to(device)
+                with run.anomalies(), anomaly():
+                    logits = model(images)
+                    loss = loss_function(logits, labels)
+                    optimizer.zero_grad()
+                    loss.backward()
+                if options.clip_grad:
+                    nn.utils.clip_grad_norm_(model.parameters(), options.clip_grad)
+                optimizer.step()
+                run.record(loss.item(), to_numpy(logits), batch.labels)
+            run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+@minigrad.no_grad()
+def evaluate(model: nn.Module, data: Data, batches: Iterable[Any], device: minigrad.Device, tta: bool = False) -> Meter:
+    """Loss, top-1 and top-5 over the batches; with tta, of the logits averaged with those of the mirrored images."""
+    model.eval()
+    loss_function = nn.CrossEntropyLoss()
+    meter = Meter()
+    for batch in batches:
+        logits = model(minigrad.from_numpy(data.inputs(batch.images)).to(device))
+        if tta:
+            logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
+        loss = loss_function(logits, minigrad.from_numpy(batch.labels).to(device))
+        meter.update(loss.item(), to_numpy(logits), batch.labels)
+    return meter
+
+
+def make_optimizer(model: nn.Module, options: Options) -> minigrad.optim.Optimizer:
+    """SGD or AdamW over all the parameters, weight decay on everything."""
+    if options.optimizer == "adamw":
+        return minigrad.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+    return minigrad.optim.SGD(
+        model.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+    )
+
+
+def to_numpy(value: minigrad.Tensor) -> np.ndarray:
+    """The values on the host."""
+    return value.detach().cpu().numpy()
+
+
+def device_name(device: minigrad.Device) -> str:
+    """The device in words."""
+    return f"cpu ({minigrad.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+if __name__ == "__main__":
+    sys.exit(main(train, list(MODELS)))
