@@ -1,0 +1,80 @@
+"""The kernels on NumPy. docs/design.md says in a table what each is; `minigrad.backends.gpu` has the same names."""
+
+import numpy as xp
+
+from minigrad.backends.cpu.convolution import (
+    conv2d,
+    conv2d_backward,
+    conv2d_relu_max_pool2d,
+    conv2d_relu_max_pool2d_backward,
+)
+from minigrad.backends.cpu.elementwise import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    softmax,
+    softmax_backward,
+)
+from minigrad.backends.cpu.folding import fold, unfold
+from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.memory import (
+    from_host,
+    max_memory_allocated,
+    memory_allocated,
+    reset_peak_memory_stats,
+    reuse_memory,
+    synchronize,
+    to_host,
+)
+from minigrad.backends.cpu.normalization import batch_norm, batch_norm_apply, batch_norm_backward
+from minigrad.backends.cpu.optimizer import adamw_step, sgd_step
+from minigrad.backends.cpu.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool2d_gather,
+)
+from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
+
+__all__ = [
+    "adamw_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_apply",
+    "batch_norm_backward",
+    "blas_core",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_relu_max_pool2d",
+    "conv2d_relu_max_pool2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "fold",
+    "from_host",
+    "get_num_threads",
+    "log_softmax",
+    "log_softmax_backward",
+    "max_memory_allocated",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "max_pool2d_gather",
+    "memory_allocated",
+    "relu",
+    "relu_backward",
+    "reset_peak_memory_stats",
+    "reuse_memory",
+    "scatter_add",
+    "set_num_threads",
+    "sgd_step",
+    "softmax",
+    "softmax_backward",
+    "synchronize",
+    "to_host",
+    "unfold",
+    "xp",
+]

@@ -1,0 +1,149 @@
+"""Batch normalisation, fused: statistics, values and gradients in single sweeps over blocks of rows in the cache.
+
+Inside this file arrays are rows (M, C): the pixels of the images, channels-last. A sum over rows is made block by
+block, as a product with ones, and the sums of the blocks are added in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from minigrad.backends.cpu.threads import parallel_for, scratch
+
+__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward"]
+
+BLOCK = 1 << 15  # numbers worked on at a time
+SAMPLE = 256  # rows that a first guess at the mean is made from
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """x (N, C, ...) as (M, C): a view if the channels lie innermost, else a copy."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1])
+
+
+def _channels_last_like(x: np.ndarray) -> np.ndarray:
+    """An uninitialised array of x's shape (N, C, ...) whose channels lie innermost."""
+    return np.moveaxis(np.empty((x.shape[0], *x.shape[2:], x.shape[1]), x.dtype), -1, 1)
+
+
+def _sweep(rows: np.ndarray, body: Callable[[slice], None]) -> None:
+    """body(block) for blocks of rows, over the threads."""
+    step = max(1, BLOCK // max(1, rows.shape[1]))
+
+    def run(start: int, stop: int) -> None:
+        for i in range(start, stop, step):
+            body(slice(i, min(i + step, stop)))
+
+    parallel_for(rows.shape[0], run, grain=step)
+
+
+def _sums(rows: np.ndarray, terms: Callable[[slice], Sequence[np.ndarray]], count: int) -> list[np.ndarray]:
+    """The sums over all rows of the `count` arrays (m, C) that terms(block) returns, in float64."""
+    step = max(1, BLOCK // max(1, rows.shape[1]))
+
+    def run(start: int, stop: int) -> np.ndarray:
+        total = np.zeros((count, rows.shape[1]))
+        ones = np.ones(step, rows.dtype)
+        for i in range(start, stop, step):
+            block = slice(i, min(i + step, stop))
+            for k, term in enumerate(terms(block)):
+                total[k] += ones[: term.shape[0]] @ term
+        return total
+
+    return list(sum(parallel_for(rows.shape[0], run, grain=step)))
+
+
+def batch_norm(
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, invstd, var): y = (x - mean) invstd w + b with the mean and (biased) variance over all axes but 1.
+
+    x (N, C, ...), of any rank from 2; w, b (C,) or None for 1 and 0; invstd = 1 / sqrt(var + eps), mean, var (C,).
+    y is channels-last. Ioffe and Szegedy 2015, algorithm 1.
+    """
+    rows = _rows(x)
+    m = rows.shape[0]
+    # Sums of x - guess and its square: with a guess near the mean, the variance loses no digits to a large mean.
+    guess = rows[:: max(1, m // SAMPLE)].mean(axis=0, dtype=np.float64).astype(x.dtype) if m else 0
+
+    def terms(block: slice) -> tuple[np.ndarray, np.ndarray]:
+        shifted = scratch("shifted", rows[block].shape, x.dtype)
+        squared = scratch("squared", rows[block].shape, x.dtype)
+        np.subtract(rows[block], guess, out=shifted)
+        return shifted, np.multiply(shifted, shifted, out=squared)
+
+    first, second = _sums(rows, terms, 2)
+    with np.errstate(all="ignore"):
+        first, second = first / m, second / m
+        var = np.maximum(second - first * first, 0)
+        mean, invstd = first + guess, 1 / np.sqrt(var + eps)
+    mean, invstd, var = mean.astype(x.dtype), invstd.astype(x.dtype), var.astype(x.dtype)
+    return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
+
+
+def batch_norm_apply(
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, mean: np.ndarray, invstd: np.ndarray
+) -> np.ndarray:
+    """y = (x - mean) invstd w + b, with given mean and invstd (C,); y (N, C, ...) is channels-last."""
+    rows, y = _rows(x), _channels_last_like(x)
+    out = _rows(y)
+    scale = invstd if w is None else invstd * w
+
+    def body(block: slice) -> None:
+        np.subtract(rows[block], mean, out=out[block])
+        out[block] *= scale
+        if b is not None:
+            out[block] += b
+
+    _sweep(rows, body)
+    return y
+
+
+def batch_norm_backward(
+    gy: np.ndarray,
+    x: np.ndarray,
+    w: np.ndarray | None,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    training: bool,
+    needs: Sequence[bool],
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd and sums and means over the M rows,
+
+        gb = sum gy,    gw = sum gy z,    gx = invstd w (gy - mean(gy) - z mean(gy z)) in training, else invstd w gy.
+    """
+    g, rows = _rows(gy), _rows(x)
+    scale = invstd if w is None else invstd * w
+    gx = gw = gb = None
+
+    def terms(block: slice) -> tuple[np.ndarray, np.ndarray]:
+        product = scratch("shifted", g[block].shape, gy.dtype)
+        np.subtract(rows[block], mean, out=product)
+        product *= g[block]
+        return g[block], product
+
+    if needs[1] or needs[2] or training:
+        sum_g, sum_gz = _sums(g, terms, 2)
+        sum_gz = sum_gz * invstd
+        gw, gb = sum_gz.astype(gy.dtype) if needs[1] else None, sum_g.astype(gy.dtype) if needs[2] else None
+    if needs[0]:
+        gx = _channels_last_like(gy)
+        out = _rows(gx)
+        if training and len(g):
+            mean_g, slope = (sum_g / len(g)).astype(gy.dtype), (sum_gz / len(g) * invstd).astype(gy.dtype)
+
+        def body(block: slice) -> None:
+            if not training:
+                np.multiply(g[block], scale, out=out[block])
+                return
+            along = scratch("shifted", g[block].shape, gy.dtype)
+            np.subtract(rows[block], mean, out=along)
+            along *= slope
+            np.subtract(g[block], mean_g, out=out[block])
+            out[block] -= along
+            out[block] *= scale
+
+        _sweep(g, body)
+    return gx, gw, gb

@@ -1,0 +1,201 @@
+"""Max-pooling by comparing shifted slices, and adaptive average pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minigrad.backends.cpu.threads import parallel_for, scratch
+from minigrad.backends.cpu.windows import CACHE, Pair, Windows, channels_last, copy_image, masked, nhwc
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "max_pool2d_gather",
+    "pool_images",
+    "tap_dtype",
+    "unpool_images",
+]
+
+SMALL = 1 << 15  # numbers below which a second thread costs more than it brings
+
+
+def tap_dtype(windows: Windows) -> np.dtype:
+    """What a tap of these windows is stored as."""
+    return np.dtype(np.uint8 if windows.kernel[0] * windows.kernel[1] <= 256 else np.int32)
+
+
+def _take_larger(
+    best: np.ndarray, tap: np.ndarray, value: np.ndarray, value_tap: np.ndarray | int, into: tuple[slice, ...]
+) -> None:
+    """Where value > best[into], put it and its tap there. Taps come in ascending order: the larger tap is the later."""
+    larger = scratch("larger", value.shape, np.bool_)
+    later = scratch("later", value.shape, tap.dtype)
+    np.greater(value, best[into], out=larger)
+    np.multiply(larger.view(np.uint8), value_tap, out=later)
+    np.maximum(tap[into], later, out=tap[into])
+    np.maximum(best[into], value, out=best[into])
+
+
+def pool_images(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
+    """Pool images (n, H, W, C) into p and tap (n, OH, OW, C).
+
+    First along each row, then along the columns of that: the first of equals by (kw within kh) is then the first by
+    tap = kh * KW + kw, and most of the comparing is between long stretches of memory.
+    """
+    (kh, kw), (height, width), (oh, ow) = windows.kernel, x.shape[1:3], p.shape[1:3]
+    shape = (x.shape[0], height, ow, x.shape[3])
+    across, across_tap = scratch("across", shape, x.dtype), scratch("across tap", shape, tap.dtype)
+    _first(across, across_tap)
+    for j in range(kw):
+        pixels, outputs = windows.tap(1, j, width, ow)
+        into = (slice(None), slice(None), outputs)
+        _take_larger(across, across_tap, x[:, :, pixels], tap.dtype.type(j), into)
+    _first(p, tap)
+    for i in range(kh):
+        pixels, outputs = windows.tap(0, i, height, oh)
+        taps = across_tap[:, pixels]
+        if i > 0:
+            taps = np.add(taps, tap.dtype.type(i * kw), out=scratch("down tap", taps.shape, tap.dtype))
+        _take_larger(p, tap, across[:, pixels], taps, (slice(None), outputs))
+    if p.size and not p.min() > -np.inf:  # NaN, or nothing larger than the padding
+        _pool_carefully(x, windows, p, tap)
+
+
+def _first(best: np.ndarray, tap: np.ndarray) -> None:
+    best[...] = -np.inf
+    tap[...] = 0
+
+
+def _pool_carefully(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
+    """torch's rule, tap by tap: the first pixel that is really there, then what is larger, or NaN."""
+    _first(p, tap)
+    seen = np.zeros(p.shape, np.bool_)
+    for i, j, (h, w), (oh, ow) in windows.taps(x.shape[1:3], p.shape[1:3]):
+        value, into = x[:, h, w], (slice(None), oh, ow)
+        take = (value > p[into]) | np.isnan(value) | ~seen[into]
+        p[into] = np.where(take, value, p[into])
+        tap[into] = np.where(take, i * windows.kernel[1] + j, tap[into])
+        seen[into] = True
+
+
+def unpool_images(g: np.ndarray, tap: np.ndarray, windows: Windows, gx: np.ndarray) -> None:
+    """gx (n, H, W, C) = g (n, OH, OW, C) added at each window's winner."""
+    chosen, here = scratch("chosen", g.shape, g.dtype), scratch("here", g.shape, np.bool_)
+    gx[...] = 0
+    for i, j, (h, w), (oh, ow) in windows.taps(gx.shape[1:3], g.shape[1:3]):
+        np.equal(tap, i * windows.kernel[1] + j, out=here)
+        masked(g, here, chosen)
+        gx[:, h, w] += chosen[:, oh, ow]
+
+
+def _images_at_once(shape: Sequence[int], itemsize: int) -> int:
+    """How many images (C, H, W) fit into the cache."""
+    return max(1, CACHE // max(1, shape[1] * shape[2] * shape[3] * itemsize))
+
+
+def _contiguous(x: np.ndarray, name: str) -> np.ndarray:
+    """x (n, H, W, C) itself if contiguous, else copied to scratch memory."""
+    if x.flags.c_contiguous:
+        return x
+    out = scratch(name, x.shape, x.dtype)
+    copy_image(out, x)
+    return out
+
+
+def max_pool2d(
+    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(y, tap): y[n,c,oh,ow] = the largest x[n, c, oh SH + kh DH - PH, ow SW + kw DW - PW], tap = kh * KW + kw of it.
+
+    x (N, C, H, W) to y and tap (N, C, OH, OW), channels-last. The first of equals wins; NaN wins over all, the last of
+    them; the padding never does. tap is uint8, int32 for windows of more than 256.
+    """
+    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    shape = (*x.shape[:2], *windows.output_size(x.shape[2:], ceil_mode))
+    y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(windows))
+    step = _images_at_once(x.shape, x.itemsize)
+
+    def body(start: int, stop: int) -> None:
+        for n in range(start, stop, step):
+            some = slice(n, min(stop, n + step))
+            pool_images(_contiguous(nhwc(x)[some], "image"), windows, nhwc(y)[some], nhwc(tap)[some])
+
+    parallel_for(x.shape[0], body, 1 if x.size >= SMALL else x.shape[0])
+    return y, tap
+
+
+def max_pool2d_backward(
+    gy: np.ndarray, tap: np.ndarray, x_shape: Sequence[int], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> np.ndarray:
+    """gx (N, C, H, W): gy (N, C, OH, OW) added at each window's winner; channels-last."""
+    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    gx = channels_last(tuple(x_shape), gy.dtype)
+    step = _images_at_once(x_shape, gy.itemsize)
+
+    def body(start: int, stop: int) -> None:
+        for n in range(start, stop, step):
+            some = slice(n, min(stop, n + step))
+            unpool_images(_contiguous(nhwc(gy)[some], "image"), nhwc(tap)[some], windows, nhwc(gx)[some])
+
+    parallel_for(x_shape[0], body, 1 if gx.size >= SMALL else x_shape[0])
+    return gx
+
+
+def max_pool2d_gather(
+    x: np.ndarray, tap: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> np.ndarray:
+    """y (N, C, OH, OW) = x (N, C, H, W) at each window's winner: the transpose of `max_pool2d_backward`."""
+    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    y = channels_last(tap.shape, x.dtype)
+    y[...] = 0
+    out, pixels, taps = nhwc(y), nhwc(x), nhwc(tap)
+    for i, j, (h, w), (oh, ow) in windows.taps(x.shape[2:], y.shape[2:]):
+        np.copyto(out[:, oh, ow], pixels[:, h, w], where=taps[:, oh, ow] == i * windows.kernel[1] + j)
+    return y
+
+
+def _bins(size: int, out: int) -> list[slice]:
+    """floor(i * size / out) to ceil((i + 1) * size / out)."""
+    return [slice(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+
+
+def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
+    """y[n,c,i,j] = mean of x (N, C, H, W) over rows floor(i H / OH) to ceil((i+1) H / OH) and the columns likewise.
+
+    y (N, C, OH, OW), channels-last. Rows are summed first, then columns.
+    """
+    (n, c, height, width), (oh, ow) = x.shape, output_size
+    y = channels_last((n, c, oh, ow), x.dtype)
+    pixels, out, rows, columns = nhwc(x), nhwc(y), _bins(height, oh), _bins(width, ow)
+
+    def body(start: int, stop: int) -> None:
+        image = pixels[start:stop]
+        for i, r in enumerate(rows):
+            strip = image[:, r].sum(axis=1)  # (n, W, C)
+            for j, k in enumerate(columns):
+                np.sum(strip[:, k], axis=1, out=out[start:stop, i, j])
+                out[start:stop, i, j] /= (r.stop - r.start) * (k.stop - k.start)
+
+    parallel_for(n, body, 1 if x.size >= SMALL else n)
+    return y
+
+
+def adaptive_avg_pool2d_backward(gy: np.ndarray, x_shape: Sequence[int]) -> np.ndarray:
+    """gx (N, C, H, W) for gy (N, C, OH, OW): each bin's gradient over its size, added to each of its pixels."""
+    n, _, height, width = x_shape
+    gx = channels_last(tuple(x_shape), gy.dtype)
+    g, pixels, rows, columns = nhwc(gy), nhwc(gx), _bins(height, gy.shape[2]), _bins(width, gy.shape[3])
+
+    def body(start: int, stop: int) -> None:
+        pixels[start:stop] = 0
+        for i, r in enumerate(rows):
+            for j, k in enumerate(columns):
+                share = g[start:stop, i, j] / ((r.stop - r.start) * (k.stop - k.start))
+                pixels[start:stop, r, k] += share[:, None, None]
+
+    parallel_for(n, body, 1 if gx.size >= SMALL else n)
+    return gx
