@@ -1,0 +1,536 @@
+"""Module: a function with parameters, buffers and children that register themselves as attributes.
+
+Names, orders, keys and messages are torch's, so that a torch state_dict loads without a renaming table.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from minigrad.grad_mode import no_grad
+from minigrad.nn.backward_hooks import BackwardHooks
+from minigrad.nn.parameter import Parameter
+from minigrad.tensor import RemovableHandle, Tensor
+
+Self = TypeVar("Self", bound="Module")
+
+
+class _Keys(NamedTuple):
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class IncompatibleKeys(_Keys):
+    """What load_state_dict(strict=False) left alone: keys that the module wanted, and keys that it has no place for."""
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class Module:
+    """Base class of layers and networks: subclasses assign parameters and children in `__init__` and write `forward`.
+
+        class Net(Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = Linear(3, 2)          # registers fc.weight and fc.bias
+
+            def forward(self, x):
+                return self.fc(x).relu()
+    """
+
+    training: bool
+    _version = 1  # of the layout of the module's own state_dict entries; torch's numbers
+
+    def __init__(self) -> None:
+        # object.__setattr__, for Module.__setattr__ looks into these dictionaries
+        for name, value in (
+            ("training", True),
+            ("_parameters", {}),
+            ("_buffers", {}),
+            ("_non_persistent_buffers_set", set()),
+            ("_modules", {}),
+            ("_forward_pre_hooks", {}),
+            ("_forward_hooks", {}),
+            ("_backward_hooks", {}),
+        ):
+            object.__setattr__(self, name, value)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The module's function, written by every subclass. Call the module, not this: a call also runs the hooks."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    # ---- calling and hooks -------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._has_hooks():
+            return self.forward(*args, **kwargs)
+        for hook in list(self._forward_pre_hooks.values()):
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        backward_hooks = BackwardHooks(self, list(self._backward_hooks.values())) if self._backward_hooks else None
+        if backward_hooks:
+            args = backward_hooks.enter(args)
+        result = self.forward(*args, **kwargs)
+        for hook in list(self._forward_hooks.values()):
+            changed = hook(self, args, result)
+            if changed is not None:
+                result = changed
+        return backward_hooks.leave(result) if backward_hooks else result
+
+    def _has_hooks(self) -> bool:
+        return bool(self._forward_pre_hooks or self._forward_hooks or self._backward_hooks)
+
+    def register_forward_pre_hook(self, hook: Callable[[Any, tuple], Any]) -> RemovableHandle:
+        """Call `hook(module, args)` before every forward; what it returns, unless None, replaces the arguments."""
+        return RemovableHandle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Callable[[Any, tuple, Any], Any]) -> RemovableHandle:
+        """Call `hook(module, args, output)` after every forward; what it returns, unless None, replaces the output."""
+        return RemovableHandle(self._forward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Callable[[Any, tuple, tuple], Any]) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the module's inputs are computed.
+
+        Both are tuples with a place for each positional argument and for each output: None for what is no Tensor,
+        zeros for an input and None for an output that no gradient reaches. What the hook returns, unless None,
+        replaces grad_input. Where no input requires a gradient, the hook is called with None for each of them.
+        """
+        return RemovableHandle(self._backward_hooks, hook)
+
+    # ---- registration ------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            if isinstance(value, (Parameter, Module)):
+                kind = "parameters" if isinstance(value, Parameter) else "module"
+                raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+            object.__setattr__(self, name, value)
+        elif isinstance(value, Parameter):
+            self._forget(name, keep=self._parameters)
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._forget(name, keep=self._modules)
+            self._modules[name] = value
+        elif name in self._parameters:
+            self.register_parameter(name, value)
+        elif name in self._modules:
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_typename(value)}' as child module '{name}' (nn.Module or None expected)"
+                )
+            self._modules[name] = None
+        elif name in self._buffers:
+            self.register_buffer(name, value, persistent=name not in self._non_persistent_buffers_set)
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:  # called only where the ordinary look-up found nothing
+        for registry in ("_parameters", "_buffers", "_modules"):
+            members = self.__dict__.get(registry, {})
+            if name in members:
+                return members[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __delattr__(self, name: str) -> None:
+        for members in (self._parameters, self._buffers, self._modules):
+            if name in members:
+                del members[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        names = [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+        return sorted(name for name in names if not name[0].isdigit())
+
+    def _forget(self, name: str, keep: dict) -> None:
+        """Drop what the name stood for before, unless it was of the same kind (its place in the order stays)."""
+        for members in (self.__dict__, self._parameters, self._buffers, self._modules):
+            if members is not keep:
+                members.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def _check_name(self, kind: str, name: str, members: dict) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {_typename(name)}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in members:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under a name. None reserves the name: it is no part of the state_dict."""
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
+        self._check_name("parameter", name, self._parameters)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"cannot assign '{_typename(param)}' as parameter '{name}' (nn.Parameter or None expected)")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that belongs to the module's state but is not learned (running statistics, say).
+
+        A buffer that is not persistent moves with the module but is no part of the state_dict.
+        """
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name("buffer", name, self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (Tensor or None required)")
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a child under a name."""
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{_typename(module)} is not a Module subclass")
+        self._check_name("module", name, self._modules)
+        self._modules[name] = module
+
+    register_module = add_module
+
+    # ---- looking around ----------------------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(name, module) of this module ("") and all below it, parents first; a shared module once."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(memo, _join(prefix, name), remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it; a shared module once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the modules directly below; a shared module once."""
+        seen: set[Module] = set()
+        for name, child in self._modules.items():
+            if child is not None and child not in seen:
+                seen.add(child)
+                yield name, child
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below; a shared module once."""
+        return (module for _, module in self.named_children())
+
+    def _named_members(
+        self, members_of: Callable[[Module], dict], prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
+        for module_name, module in modules:
+            for name, member in members_of(module).items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield _join(module_name, name), member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) of this module and, with `recurse`, of all below it; a shared parameter once."""
+        return self._named_members(lambda module: module._parameters, prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of this module and, with `recurse`, of all below it; a shared one once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(name, buffer) of this module and, with `recurse`, of all below it; a shared buffer once."""
+        return self._named_members(lambda module: module._buffers, prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and, with `recurse`, of all below it; a shared one once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of that dotted name; "" is this one. AttributeError if there is none."""
+        module = self
+        for name in target.split(".") if target else []:
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of that dotted name. AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if owner._parameters.get(name) is None:
+            raise AttributeError(f"{type(owner).__name__} has no parameter `{name}`")
+        return owner._parameters[name]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of that dotted name. AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if owner._buffers.get(name) is None:
+            raise AttributeError(f"{type(owner).__name__} has no buffer `{name}`")
+        return owner._buffers[name]
+
+    # ---- state -------------------------------------------------------------------------------------------------
+
+    def _persistent(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of this module's own entries in the state_dict: parameters, then persistent buffers."""
+        yield from ((name, p) for name, p in self._parameters.items() if p is not None)
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._non_persistent_buffers_set:
+                yield name, buffer
+
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> OrderedDict[str, Tensor]:
+        """Parameters and persistent buffers by dotted name, detached and sharing memory (themselves with `keep_vars`).
+
+        As torch's, it carries the layout versions of the modules in an attribute `_metadata`.
+        """
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = {"version": self._version}
+        for name, member in self._persistent():
+            destination[prefix + name] = member if keep_vars else member.detach()
+        for name, child in self._modules.items():
+            if child is not None:
+                child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        return destination
+
+    def _upgrade_state_dict(self, state_dict: dict[str, Any], prefix: str, version: int | None) -> None:
+        """Bring the entries of an older layout up to date, in place; `version` is None where none is known."""
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy a state_dict into the parameters and buffers; their dtypes and devices stay.
+
+        Values may be Tensors, NumPy arrays or torch tensors on the CPU. With `assign` they become the module's own
+        instead of being copied. Everything is checked first: if anything is wrong nothing is changed.
+
+        Raises TypeError if state_dict is not a mapping; RuntimeError that lists every missing and unexpected key
+        (unless `strict` is False), every mis-shaped one with both shapes, and every value that is not a tensor.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        metadata = getattr(state_dict, "_metadata", {})
+        state = dict(state_dict)
+        missing: list[str] = []
+        problems: list[str] = []
+        known: set[str] = set()
+        copies: list[tuple[Module, str, Tensor, Tensor]] = []
+        for path, module in self.named_modules(remove_duplicate=False):
+            prefix = path + "." if path else ""
+            module._upgrade_state_dict(state, prefix, metadata.get(path, {}).get("version"))
+            for name, own in module._persistent():
+                key = prefix + name
+                known.add(key)
+                if key not in state:
+                    missing.append(key)
+                    continue
+                try:
+                    value = _as_tensor(state[key])
+                except (TypeError, ValueError) as error:
+                    problems.append(
+                        f'While copying the parameter named "{key}", expected a tensor or an array from checkpoint '
+                        f"but received {type(state[key])}: {error}"
+                    )
+                    continue
+                if own.ndim == 0 and tuple(value.shape) == (1,):  # checkpoints from before torch had 0-d tensors
+                    value = value.reshape(())
+                if tuple(value.shape) != tuple(own.shape):
+                    problems.append(
+                        f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
+                        f"the shape in current model is {tuple(own.shape)}."
+                    )
+                    continue
+                copies.append((module, name, own, value))
+        unexpected = [key for key in state if key not in known]
+        if strict and unexpected:
+            problems.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + ". ")
+        if strict and missing:
+            problems.insert(0, "Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ". ")
+        if problems:
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems)
+            )
+        with no_grad():
+            for module, name, own, value in copies:
+                if not assign:
+                    own.copy_(value)
+                elif isinstance(own, Parameter):
+                    setattr(module, name, Parameter(value.detach(), own.requires_grad))
+                else:
+                    setattr(module, name, value)
+        return IncompatibleKeys(missing, unexpected)
+
+    # ---- modes, devices, gradients -----------------------------------------------------------------------------
+
+    def apply(self: Self, fn: Callable[[Module], None]) -> Self:
+        """Call `fn` on every module below and then on this one; returns this one. For initialisation."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Training mode for this module and all below it: dropout drops, batch norm uses the batch's statistics."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self: Self) -> Self:
+        """Evaluation mode: `train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Whether gradients are wanted for the parameters of this module and all below it; False freezes them."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients; with `set_to_none=False` they become zeros instead of None."""
+        for parameter in self.parameters():
+            zero_grad_(parameter, set_to_none)
+
+    def _apply(self: Self, fn: Callable[[Tensor], Tensor]) -> Self:
+        """Put `fn` of it in the place of each parameter's contents and gradient and of each buffer, in place."""
+        for child in self.children():
+            child._apply(fn)
+        with no_grad():
+            for parameter in self._parameters.values():
+                if parameter is not None:
+                    gradient = parameter.grad
+                    parameter.grad = None  # first, for a gradient must fit its parameter
+                    parameter.data = fn(parameter.data)
+                    parameter.grad = None if gradient is None else fn(gradient)
+            for name, buffer in self._buffers.items():
+                if buffer is not None:
+                    self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+        """Move to a device and/or turn floating-point parameters and buffers into a dtype, in place; returns itself.
+
+        `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, or by keyword.
+        """
+        device, dtype = _parse_to(*args, **kwargs)
+        if dtype is not None and dtype.kind != "f":
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+
+        def convert(t: Tensor) -> Tensor:
+            if dtype is not None and t.dtype.kind == "f":
+                t = t.to(dtype)
+            return t if device is None else t.to(device)
+
+        return self._apply(convert)
+
+    def float(self: Self) -> Self:
+        """float32 for the floating-point parameters and buffers."""
+        return self.to(np.dtype(np.float32))
+
+    def double(self: Self) -> Self:
+        """float64 for the floating-point parameters and buffers."""
+        return self.to(np.dtype(np.float64))
+
+    def cpu(self: Self) -> Self:
+        """Move to the CPU."""
+        return self.to("cpu")
+
+    def cuda(self: Self, device: int | None = None) -> Self:
+        """Move to a GPU: the first, or the one of that number."""
+        return self.to("gpu" if device is None else f"gpu:{device}")
+
+    gpu = cuda
+
+    # ---- printing ----------------------------------------------------------------------------------------------
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets when the module is printed; subclasses write their own."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        extra_lines = extra.split("\n") if extra else []
+        child_lines = [f"({name}): {indent(repr(child))}" for name, child in self._modules.items()]
+        if len(extra_lines) == 1 and not child_lines:
+            return f"{self._get_name()}({extra})"
+        lines = extra_lines + child_lines
+        return f"{self._get_name()}(" + ("\n  " + "\n  ".join(lines) + "\n" if lines else "") + ")"
+
+
+def zero_grad_(parameter: Tensor, set_to_none: bool) -> None:
+    """Forget one tensor's gradient, or set it to zeros (Module.zero_grad and Optimizer.zero_grad)."""
+    if parameter.grad is None:
+        return
+    if set_to_none:
+        parameter.grad = None
+    else:
+        parameter.grad = parameter.grad.detach()  # a gradient made with create_graph must not drag its graph along
+        parameter.grad.zero_()
+
+
+def indent(text: str) -> str:
+    """Every line but the first two spaces further in."""
+    return text.replace("\n", "\n  ")
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _typename(value: Any) -> str:
+    return type(value).__name__
+
+
+def _as_tensor(value: Any) -> Tensor:
+    """A Tensor as it is; a NumPy array, NumPy number or CPU torch tensor as a Tensor of its numbers."""
+    if isinstance(value, Tensor):
+        return value
+    if not hasattr(value, "__array__"):
+        raise TypeError("it is not an array")
+    return Tensor(np.asarray(value))
+
+
+def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> tuple[Any, Any]:
+    """(device, dtype) of a call of Module.to."""
+    for arg in args:
+        if isinstance(arg, Tensor):
+            device, dtype = arg.device, arg.dtype
+        elif isinstance(arg, np.dtype) or (isinstance(arg, type) and issubclass(arg, np.generic)):
+            dtype = arg
+        elif arg is not None:
+            device = arg
+    return device, None if dtype is None else np.dtype(dtype)

@@ -1,0 +1,199 @@
+"""Optimizer: parameters in groups with options, a state for each parameter, and torch's state_dict of both."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.grad_mode import enable_grad, no_grad
+from minigrad.nn.module import zero_grad_
+from minigrad.tensor import Tensor
+
+Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+class Optimizer:
+    """Base class: subclasses write `_update(parameter, group)`, which moves one parameter along its gradient.
+
+    param_groups: a list of dictionaries, each with "params" (a list of Tensors) and the options of these parameters;
+    what a group does not say comes from `defaults`. state: parameter -> dictionary (momentum buffers and the like).
+
+    params: Tensors, (name, Tensor) pairs, or dictionaries that make groups. Raises TypeError for anything else and
+    ValueError if there are none, one is no leaf, or one is in two groups.
+    """
+
+    def __init__(self, params: Parameters, defaults: dict[str, Any]) -> None:
+        if isinstance(params, (Tensor, dict)):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got {type(params).__name__}"
+            )
+        if defaults.get("differentiable"):
+            raise NotImplementedError("differentiable=True is not built: a step is not recorded for the backward pass")
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups: list[Any] = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: {"params": Tensors or (name, Tensor) pairs, option: value, ...}; defaults fill the rest."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, (set, frozenset)):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but "
+                "the ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        entries = [params] if isinstance(params, Tensor) else list(params)
+        names = [entry[0] for entry in entries if isinstance(entry, tuple)]
+        tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
+        if names and len(names) != len(tensors):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(tensor).__name__}"
+                )
+            if not tensor.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+        if len(set(tensors)) != len(tensors):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
+        if not set(tensors).isdisjoint(chain.from_iterable(group["params"] for group in self.param_groups)):
+            raise ValueError("some parameters appear in more than one parameter group")
+        group = {**param_group, "params": tensors}
+        if names:
+            group["param_names"] = names
+        if any(("param_names" in other) != ("param_names" in group) for other in self.param_groups):
+            raise ValueError("all optimizer param groups should be with/without names")
+        if isinstance(group.get("lr", self.defaults.get("lr")), Tensor):
+            raise NotImplementedError("lr as a Tensor is not built: give a Python float")
+        self.param_groups.append({**group, **{k: v for k, v in self.defaults.items() if k not in group}})
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient. `closure`, if given, computes the loss and its gradients first.
+
+        Returns what the closure returned. Updates are not recorded for the backward pass, and parameters without a
+        gradient are left alone, weight decay included.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._update(parameter, group)
+                        parameter._bump_version()
+        return loss
+
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        """Move one parameter, in place, with the options of its group."""
+        raise NotImplementedError(f"{type(self).__name__} has no _update(parameter, group)")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters; with `set_to_none=False` they become zeros instead of None."""
+        for parameter in chain.from_iterable(group["params"] for group in self.param_groups):
+            zero_grad_(parameter, set_to_none)
+
+    # ---- state -------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number: {name: value}}, "param_groups": [{option: value, "params": [numbers]}]}, as torch's.
+
+        Parameters are numbered through all groups; the values are the optimizer's own, not copies.
+        """
+        numbers: dict[Tensor, int] = {}
+        groups = []
+        start = 0
+        for group in self.param_groups:
+            for i, parameter in enumerate(group["params"], start):
+                numbers.setdefault(parameter, i)
+            start += len(group["params"])
+            options = {name: value for name, value in group.items() if name != "params"}
+            groups.append({**options, "params": [numbers[parameter] for parameter in group["params"]]})
+        return {"state": {numbers[p]: state for p, state in self.state.items()}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state_dict, of this class or of torch's optimizer of the same name; values are copied.
+
+        Tensors in it may be Tensors, NumPy arrays or torch tensors on the CPU; they get the dtype and the device of
+        their parameter (`step` stays as it is, on the host). Raises ValueError if the groups are not of the same
+        number and sizes, or a value has not its parameter's shape; nothing is changed then.
+        """
+        groups = copy.deepcopy(list(state_dict["param_groups"]))
+        if len(groups) != len(self.param_groups):
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: "
+                f"{len(groups)} instead of {len(self.param_groups)}"
+            )
+        sizes = [len(group["params"]) for group in groups]
+        own_sizes = [len(group["params"]) for group in self.param_groups]
+        if sizes != own_sizes:
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                f"sizes {sizes} instead of {own_sizes}"
+            )
+        numbers = chain.from_iterable(group["params"] for group in groups)
+        parameters = chain.from_iterable(group["params"] for group in self.param_groups)
+        parameter_of = dict(zip(numbers, parameters, strict=True))
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for number, values in state_dict["state"].items():
+            parameter = parameter_of.get(number)
+            if parameter is None:
+                raise ValueError(
+                    f"loaded state dict has a state for parameter {number!r}, which is in none of its groups"
+                )
+            state[parameter] = {name: self._adopt(parameter, name, value) for name, value in values.items()}
+        new_groups = []
+        for own, loaded in zip(self.param_groups, groups, strict=True):
+            names = {"param_names": own["param_names"]} if "param_names" in own else {}
+            new_groups.append({**self.defaults, **names, **loaded, "params": own["params"]})
+        self.state, self.param_groups = state, new_groups
+
+    @staticmethod
+    def _adopt(parameter: Tensor, name: str, value: Any) -> Any:
+        """A copy of a state's value as the parameter needs it; what is no array is copied as it is."""
+        if not isinstance(value, Tensor) and not hasattr(value, "__array__"):
+            return copy.deepcopy(value)
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if name == "step":
+            return Tensor(array.copy()).to("cpu")
+        if tuple(array.shape) != tuple(parameter.shape):
+            raise ValueError(
+                f"loaded state dict has a {name} of shape {tuple(array.shape)} "
+                f"for a parameter of shape {tuple(parameter.shape)}"
+            )
+        return zeros_beside(parameter).copy_(Tensor(array))
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__} ("
+        for i, group in enumerate(self.param_groups):
+            options = "".join(f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params")
+            text += f"\nParameter Group {i}\n{options}"
+        return text + ")"
+
+
+def zeros_beside(parameter: Tensor) -> Tensor:
+    """Zeros of a parameter's shape, dtype, device and layout in memory: where its momentum and the like are kept."""
+    return Tensor(backends.of(parameter.array).xp.zeros_like(parameter.array))
+
+
+def check_non_negative(name: str, value: float) -> None:
+    """ValueError, as torch's, for a negative number or NaN."""
+    if not value >= 0.0:
+        raise ValueError(f"Invalid {name}: {value}")

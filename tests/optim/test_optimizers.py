@@ -1,0 +1,392 @@
+"""SGD and AdamW against torch's: twenty steps with every combination of options, and states that travel both ways."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad as mg
+from minigrad import nn, optim
+
+torch.set_num_threads(1)
+
+SHAPES = [(4, 3), (5,), (), (2, 3, 3, 2)]
+CHOICES = {
+    "SGD": {
+        "momentum": [0, 0.9],
+        "dampening": [0, 0.3],
+        "weight_decay": [0, 0.05],
+        "nesterov": [False, True],
+        "maximize": [False, True],
+    },
+    "AdamW": {
+        "betas": [(0.9, 0.999), (0.5, 0.7)],
+        "eps": [1e-8, 1e-3],
+        "weight_decay": [0, 0.1],
+        "amsgrad": [False, True],
+        "maximize": [False, True],
+    },
+}
+
+
+def combinations() -> list[tuple[str, dict[str, Any]]]:
+    cases = []
+    for name, choices in CHOICES.items():
+        for values in itertools.product(*choices.values()):
+            options = dict(zip(choices, values, strict=True))
+            if not (options.get("nesterov") and (options["momentum"] == 0 or options["dampening"] != 0)):
+                cases.append((name, options))
+    return cases
+
+
+def host(tensor: mg.Tensor) -> np.ndarray:
+    return tensor.detach().numpy(force=True)
+
+
+class Problem:
+    """The same parameters in both libraries, and gradients that depend on them: g = 2 p + noise, new each step."""
+
+    def __init__(self, dtype: Any, device: str, seed: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.device = device
+        start = [self.rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
+        self.ours = [nn.Parameter(mg.tensor(value, device=device)) for value in start]
+        self.theirs = [torch.nn.Parameter(torch.from_numpy(np.array(value))) for value in start]
+
+    def gradients(self) -> None:
+        """Both get the same numbers: made from torch's parameters, so that only the optimizers are compared."""
+        for i, (p, q) in enumerate(zip(self.ours, self.theirs, strict=True)):
+            gradient = 2 * q.detach().numpy() + self.rng.standard_normal(q.shape).astype(q.detach().numpy().dtype)
+            gradient = np.asarray(gradient)
+            q.grad = torch.from_numpy(gradient.copy())
+            if i == 0:  # not contiguous
+                p.grad = mg.tensor(gradient.T.copy(), device=self.device).T.detach()
+            else:
+                p.grad = mg.tensor(gradient, device=self.device)
+
+    def assert_close(self, **tolerance: float) -> None:
+        for p, q in zip(self.ours, self.theirs, strict=True):
+            np.testing.assert_allclose(host(p), q.detach().numpy(), **tolerance)
+
+
+def tolerance(dtype: Any) -> dict[str, float]:
+    """float64 to 1e-12; float32 to a few units in the last place of the parameters, whose size is about 1."""
+    return {"rtol": 1e-12, "atol": 1e-12} if dtype is np.float64 else {"rtol": 2e-6, "atol": 2e-6}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("name", "options"), combinations(), ids=lambda value: str(value).replace(" ", ""))
+def test_twenty_steps_are_torchs(name: str, options: dict[str, Any], dtype: Any, device: str) -> None:
+    problem = Problem(dtype, device)
+    ours = getattr(optim, name)(problem.ours, lr=0.05, **options)
+    theirs = getattr(torch.optim, name)(problem.theirs, lr=0.05, foreach=False, **options)
+    objects = [p.array for p in problem.ours]
+    for _ in range(20):
+        problem.gradients()
+        ours.step()
+        theirs.step()
+    problem.assert_close(**tolerance(dtype))
+    assert all(p.array is array for p, array in zip(problem.ours, objects, strict=True))  # in place
+    for p, q in zip(problem.ours, problem.theirs, strict=True):
+        state, their_state = ours.state[p], theirs.state[q]
+        assert list(state) == list(their_state)
+        for key, value in their_state.items():
+            np.testing.assert_allclose(host(state[key]), value.numpy(), **tolerance(dtype), err_msg=key)
+            assert state[key].dtype == value.numpy().dtype and tuple(state[key].shape) == tuple(value.shape)
+            assert state[key].device == ("cpu" if key == "step" else device)
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_defaults_groups_and_print_out_are_torchs(name: str) -> None:
+    problem = Problem(np.float32, "cpu")
+
+    def build(lib: Any, parameters: list[Any]) -> Any:
+        groups = [{"params": parameters[:2], "lr": 0.1, "weight_decay": 0.5}, {"params": iter(parameters[2:3])}]
+        optimizer = getattr(lib, name)(groups, lr=0.01)
+        optimizer.add_param_group({"params": parameters[3], "lr": 1.0})
+        return optimizer
+
+    ours, theirs = build(optim, problem.ours), build(torch.optim, problem.theirs)
+    assert repr(ours) == repr(theirs)
+    assert ours.state_dict() == theirs.state_dict()
+    assert ours.defaults == {**theirs.defaults, **ours.defaults} and list(ours.defaults) == list(theirs.defaults)
+    for _ in range(3):
+        problem.gradients()
+        ours.step()
+        theirs.step()
+    problem.assert_close(**tolerance(np.float32))
+    assert [list(g) for g in ours.state_dict()["param_groups"]] == [
+        list(g) for g in theirs.state_dict()["param_groups"]
+    ]
+
+
+def as_arrays(state: Any) -> Any:
+    """torch's state_dict with arrays for its tensors."""
+    if isinstance(state, torch.Tensor):
+        return state.numpy().copy()
+    if isinstance(state, dict):
+        return {key: as_arrays(value) for key, value in state.items()}
+    return state
+
+
+def as_torch(state: Any) -> Any:
+    """Our state_dict with torch's tensors for ours."""
+    if isinstance(state, mg.Tensor):
+        return torch.from_numpy(np.array(host(state)))
+    if isinstance(state, dict):
+        return {key: as_torch(value) for key, value in state.items()}
+    return state
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 0.9, "weight_decay": 0.01}),
+        ("SGD", {}),
+        ("AdamW", {}),
+        ("AdamW", {"amsgrad": True, "betas": (0.8, 0.9)}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["arrays", "tensors"])
+def test_states_travel_both_ways_in_mid_run(name: str, options: dict[str, Any], form: str, device: str) -> None:
+    problem = Problem(np.float64, device)
+    theirs = getattr(torch.optim, name)(problem.theirs, lr=0.05, **options)
+    for _ in range(5):
+        problem.gradients()
+        theirs.step()
+    # torch's run goes on in ours, with its options, whatever ours was made with
+    for p, q in zip(problem.ours, problem.theirs, strict=True):
+        with mg.no_grad():
+            p.copy_(mg.tensor(q.detach().numpy()))
+    ours = getattr(optim, name)(problem.ours, lr=123.0)
+    ours.load_state_dict(as_arrays(theirs.state_dict()) if form == "arrays" else theirs.state_dict())
+    assert ours.param_groups[0]["lr"] == 0.05
+    for _ in range(5):
+        problem.gradients()
+        ours.step()
+        theirs.step()
+    problem.assert_close(rtol=1e-12, atol=1e-12)
+    # and ours goes on in torch's
+    third = [torch.nn.Parameter(torch.from_numpy(np.array(host(p)))) for p in problem.ours]
+    again = getattr(torch.optim, name)(third, lr=123.0)
+    again.load_state_dict(as_torch(ours.state_dict()))
+    for _ in range(5):
+        problem.gradients()
+        for p, q in zip(third, problem.theirs, strict=True):
+            p.grad = q.grad.clone()
+        ours.step()
+        again.step()
+    for p, q in zip(problem.ours, third, strict=True):
+        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_loaded_state_is_a_copy_of_the_parameters_type(device: str) -> None:
+    problem = Problem(np.float32, device)
+    ours = optim.AdamW(problem.ours)
+    problem.gradients()
+    ours.step()
+    state = copy.deepcopy(ours.state_dict())
+    for values in state["state"].values():
+        values["exp_avg"] = host(values["exp_avg"]).astype(np.float64)  # as a file might have it
+    other = optim.AdamW(problem.ours)
+    other.load_state_dict(state)
+    for p in problem.ours:
+        assert other.state[p]["exp_avg"].dtype == np.float32 and other.state[p]["exp_avg"].device == device
+        assert other.state[p]["step"].dtype == np.float32 and other.state[p]["step"].device == "cpu"
+    problem.gradients()
+    other.step()
+    assert all(float(values["step"]) == 1 for values in state["state"].values())
+    assert float(other.state[problem.ours[0]]["step"]) == 2
+    json.dumps(state["param_groups"])  # options are plain
+
+
+def test_adams_state_goes_on_as_adamw() -> None:
+    problem = Problem(np.float64, "cpu")
+    adam = torch.optim.Adam(problem.theirs)
+    problem.gradients()
+    adam.step()
+    ours = optim.AdamW(problem.ours)
+    ours.load_state_dict(adam.state_dict())
+    assert ours.param_groups[0]["decoupled_weight_decay"] is True
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_load_refuses_what_does_not_fit_and_changes_nothing(name: str) -> None:
+    problem = Problem(np.float32, "cpu")
+    ours = getattr(optim, name)(problem.ours, lr=0.1, **({"momentum": 0.9} if name == "SGD" else {}))
+    problem.gradients()
+    ours.step()
+    good = copy.deepcopy(ours.state_dict())
+    key = "momentum_buffer" if name == "SGD" else "exp_avg"
+
+    def broken(change: Any) -> dict[str, Any]:
+        state = copy.deepcopy(good)
+        state["param_groups"][0]["lr"] = 77
+        change(state)
+        return state
+
+    def more_groups(state: Any) -> None:
+        state["param_groups"].append(state["param_groups"][0])
+
+    def fewer_parameters(state: Any) -> None:
+        state["param_groups"][0]["params"].pop()
+
+    def wrong_shape(state: Any) -> None:
+        state["state"][1][key] = mg.zeros((6,))
+
+    def nobodys(state: Any) -> None:
+        state["state"][9] = state["state"][1]
+
+    for change, message in (
+        (more_groups, "different number of parameter groups"),
+        (fewer_parameters, "doesn't match the size"),
+        (wrong_shape, r"of shape \(6,\) for a parameter of shape \(5,\)"),
+        (nobodys, "in none of its groups"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ours.load_state_dict(broken(change))
+    assert ours.param_groups[0]["lr"] == 0.1
+    np.testing.assert_array_equal(host(ours.state[problem.ours[1]][key]), host(good["state"][1][key]))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": -1.0}),
+        ("SGD", {"momentum": -0.1}),
+        ("SGD", {"weight_decay": -0.1}),
+        ("SGD", {"nesterov": True}),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
+        ("AdamW", {"lr": -1.0}),
+        ("AdamW", {"eps": -1.0}),
+        ("AdamW", {"betas": (1.0, 0.9)}),
+        ("AdamW", {"betas": (0.9, -0.1)}),
+        ("AdamW", {"weight_decay": -1.0}),
+    ],
+    ids=str,
+)
+def test_bad_options_are_refused_in_torchs_words(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError) as theirs:
+        getattr(torch.optim, name)([torch.nn.Parameter(torch.zeros(1))], **options)
+    with pytest.raises(ValueError) as ours:
+        getattr(optim, name)([nn.Parameter(mg.zeros(1))], **options)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_what_is_not_built_says_so() -> None:
+    p = nn.Parameter(mg.zeros(1))
+    for build in (
+        lambda: optim.SGD([p], differentiable=True),
+        lambda: optim.AdamW([p], capturable=True),
+        lambda: optim.SGD([p], lr=mg.tensor(0.1)),
+    ):
+        with pytest.raises(NotImplementedError):
+            build()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda SGD, p, x: SGD([]),
+        lambda SGD, p, x: SGD(p),
+        lambda SGD, p, x: SGD([3]),
+        lambda SGD, p, x: SGD([x * 2]),
+        lambda SGD, p, x: SGD([{"params": {p}}]),
+        lambda SGD, p, x: SGD([{"params": [p]}, {"params": [p]}]),
+        lambda SGD, p, x: SGD([("a", p), x]),
+        lambda SGD, p, x: SGD([p]).add_param_group([x]),
+        lambda SGD, p, x: SGD([{"params": [("a", p)]}, {"params": [x]}]),
+    ],
+)
+def test_bad_parameters_are_refused_as_in_torch(build: Any) -> None:
+    with pytest.raises((ValueError, TypeError)) as theirs:
+        build(torch.optim.SGD, torch.nn.Parameter(torch.zeros(1)), torch.zeros(1, requires_grad=True))
+    with pytest.raises(theirs.type):
+        build(optim.SGD, nn.Parameter(mg.zeros(1)), mg.zeros(1, requires_grad=True))
+
+
+def test_names_of_parameters() -> None:
+    ours = optim.SGD(nn.Linear(2, 3).named_parameters())
+    theirs = torch.optim.SGD(torch.nn.Linear(2, 3).named_parameters())
+    assert ours.state_dict() == theirs.state_dict()
+    assert ours.param_groups[0]["param_names"] == ["weight", "bias"]
+    plain = ours.state_dict()
+    del plain["param_groups"][0]["param_names"]
+    ours.load_state_dict(plain)
+    assert ours.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+def test_duplicates_in_a_group_warn() -> None:
+    p = nn.Parameter(mg.zeros(1))
+    with pytest.warns(UserWarning, match="duplicate"):
+        optim.SGD([p, p])
+
+
+def test_step_with_closure_and_without_gradients() -> None:
+    p, q = nn.Parameter(mg.tensor([1.0, 2.0])), nn.Parameter(mg.tensor([1.0]))
+    optimizer = optim.SGD([p, q], lr=0.5, weight_decay=0.1)
+
+    def closure() -> mg.Tensor:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with mg.no_grad():
+        loss = optimizer.step(closure)  # the closure records all the same
+    assert float(loss) == 5
+    np.testing.assert_allclose(host(p), [1 - 0.5 * 2.1, 2 - 0.5 * 4.2], rtol=1e-6)
+    assert host(q).tolist() == [1.0]  # no gradient: no weight decay either
+    assert list(optimizer.state) == []
+
+
+def test_step_counts_as_a_change_of_the_parameters() -> None:
+    p = nn.Parameter(mg.ones(2))
+    y = (p * p).sum()
+    p.grad = mg.ones(2)
+    optim.SGD([p], lr=0.1).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_zero_grad(device: str) -> None:
+    problem = Problem(np.float32, device)
+    optimizer = optim.SGD(problem.ours)
+    problem.gradients()
+    optimizer.zero_grad(set_to_none=False)
+    assert all(not host(p.grad).any() for p in problem.ours)
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in problem.ours)
+
+
+def test_optimizer_follows_a_model_that_moves(device: str) -> None:
+    model = nn.Linear(2, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    model.to(device)
+    model(mg.ones((1, 2), device=device)).sum().backward()
+    before = host(model.weight).copy()
+    optimizer.step()
+    np.testing.assert_allclose(host(model.weight), before - 0.1, rtol=1e-6)
+
+
+def test_own_optimizer() -> None:
+    class SignSGD(optim.Optimizer):
+        def __init__(self, params: Any, lr: float) -> None:
+            super().__init__(params, {"lr": lr})
+
+        def _update(self, parameter: mg.Tensor, group: dict[str, Any]) -> None:
+            parameter.array -= group["lr"] * np.sign(parameter.grad.array)
+
+    p = nn.Parameter(mg.tensor([1.0, 2.0]))
+    p.grad = mg.tensor([3.0, -3.0])
+    SignSGD([p], lr=0.5).step()
+    assert host(p).tolist() == [0.5, 2.5]
+    with pytest.raises(NotImplementedError, match="_update"):
+        optim.Optimizer([p], {}).step()
