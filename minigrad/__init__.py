@@ -1,0 +1,97 @@
+"""minigrad: a tensor and autograd engine in Python on NumPy, and on CuPy for GPUs, under torch's names.
+
+    import minigrad as mg
+
+    x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = (x ** 2).sum()
+    y.backward()
+    x.grad  # tensor([2., 4., 6.])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import autograd, backends, dtypes, methods
+from minigrad.autograd import Function, FusedFunction, detect_anomaly, enable_grad, no_grad, set_grad_enabled
+from minigrad.device import Device, get_device, is_gpu_available
+from minigrad.dtypes import (
+    double, float16, float32, float64, half, int8, int16, int32, int64, long, promote_types, result_type, short, uint8,
+)  # fmt: skip
+from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
+from minigrad.grad_mode import definitions, is_grad_enabled
+from minigrad.ops.activation import log_softmax, softmax
+from minigrad.ops.convolution import conv2d
+from minigrad.ops.creation import (
+    arange, as_tensor, dropout, empty, empty_like, eye, from_dlpack, from_numpy, full, full_like, linspace, ones, ones_like,
+    rand, rand_like, randint, randn, randn_like, randperm, tensor, zeros, zeros_like,
+)  # fmt: skip
+from minigrad.ops.elementwise import (
+    abs, add, allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clamp, clamp_max, clamp_min, clone, div, eq,
+    equal, exp, floor, floor_divide, ge, gt, isfinite, isinf, isnan, le, log, logical_and, logical_not, logical_or, lt,
+    masked_fill, maximum, minimum, mul, ne, neg, pow, relu, remainder, round, rsqrt, sigmoid, sign, sqrt, square, sub, tanh,
+    trunc, where,
+)  # fmt: skip
+from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
+from minigrad.ops.matmul import bmm, dot, matmul, mm, mv
+from minigrad.ops.reduction import (
+    all, amax, amin, any, argmax, argmin, argsort, count_nonzero, logsumexp, max, mean, min, sort, std, sum, topk, var,
+)  # fmt: skip
+from minigrad.ops.shape import (
+    broadcast_to, cat, chunk, flatten, flip, movedim, narrow, permute, reshape, split, squeeze, stack, t, transpose, unbind,
+    unflatten, unsqueeze,
+)  # fmt: skip
+from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+from minigrad.tensor import Tensor
+
+__version__ = "0.1.0"
+
+bool = dtypes.bool_  # noqa: A001 - torch's names for types
+float = dtypes.float32  # noqa: A001
+int = dtypes.int32  # noqa: A001
+
+
+def set_num_threads(threads: Any) -> None:
+    """How many CPU threads the kernels share their work among."""
+    backends.get("cpu").set_num_threads(threads)
+
+
+def get_num_threads() -> Any:
+    """How many CPU threads the kernels share their work among."""
+    return backends.get("cpu").get_num_threads()
+
+
+def _backend(device: Any) -> Any:
+    return backends.get(get_device(device).type)
+
+
+def memory_allocated(device: Any = None) -> Any:
+    """Bytes in use: the process's resident memory for the CPU, the pool's bytes for a GPU."""
+    return _backend(device).memory_allocated()
+
+
+def max_memory_allocated(device: Any = None) -> Any:
+    """The most bytes in use since the start, or since reset_peak_memory_stats."""
+    return _backend(device).max_memory_allocated()
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Starts max_memory_allocated anew."""
+    _backend(device).reset_peak_memory_stats()
+
+
+def synchronize(device: Any = None) -> None:
+    """Waits until the device has done what it was given."""
+    _backend(device).synchronize()
+
+
+def __getattr__(name: str) -> Any:
+    """nn, optim and data are imported when first asked for."""
+    if name in ("nn", "optim", "data", "training"):
+        import importlib
+
+        return importlib.import_module(f"minigrad.{name}")
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "methods")]

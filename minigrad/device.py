@@ -1,0 +1,86 @@
+"""Where an array lives: "cpu", or "gpu", "gpu:1" ("cuda" is an alias)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from minigrad import backends
+from minigrad.errors import DeviceError
+
+
+class Device:
+    """A device's type ("cpu" or "gpu") and number. Compares equal to its name."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, name: str | Device, index: int | None = None) -> None:
+        if isinstance(name, Device):
+            self.type: str = name.type
+            self.index: int | None = name.index if index is None else index
+            return
+        match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(name))
+        if not match:
+            raise DeviceError(f"unknown device {name!r}: use 'cpu', 'gpu' or 'gpu:N'")
+        self.type = "cpu" if match[1] == "cpu" else "gpu"
+        number = int(match[2]) if match[2] else index
+        self.index = None if self.type == "cpu" else (number or 0)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            try:
+                other = Device(other)
+            except DeviceError:
+                return False
+        return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return "cpu" if self.type == "cpu" else f"gpu:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device({str(self)!r})"
+
+
+CPU = Device("cpu")
+
+
+def get_device(name: str | Device | None = None) -> Device:
+    """The device of that name, made sure to be there; "auto" is a GPU if there is one, else the CPU.
+
+    Raises DeviceError, in one line, for an unknown name or a GPU that this machine does not have.
+    """
+    if name is None:
+        return CPU
+    if name == "auto":
+        return Device("gpu") if is_gpu_available() else CPU
+    device = Device(name)
+    if device.type == "gpu":
+        count = backends.get("gpu").device_count()  # raises DeviceError where there is none
+        if device.index >= count:  # type: ignore[operator]
+            raise DeviceError(f"device {device} was asked for, but this machine has {count} GPU(s): gpu:0 to gpu:{count - 1}")
+    return device
+
+
+def is_gpu_available() -> bool:
+    """Whether CuPy is installed and finds a GPU."""
+    try:
+        return backends.get("gpu").device_count() > 0
+    except DeviceError:
+        return False
+
+
+def device_of(array: Any) -> Device:
+    """The device that holds an array."""
+    return CPU if backends.of(array) is backends.get("cpu") else Device("gpu", array.device.id)
+
+
+def to_device(array: Any, device: Device) -> Any:
+    """The array on that device; itself if it is there already."""
+    here = device_of(array)
+    if here == device:
+        return array
+    host = array if here.type == "cpu" else backends.of(array).to_host(array)
+    return host if device.type == "cpu" else backends.get("gpu").from_host(host, device.index)

@@ -1,0 +1,69 @@
+"""Number types, under torch's names. They are NumPy's own dtypes, and promotion follows torch's rules.
+
+torch sorts types into bool < integer < float. Tensors with axes decide; a 0-d tensor counts only where it is of a
+higher category than those, a Python number only where it is of a higher category than both, and then as the default
+type of its kind (bool, int64, float32). (https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+float16 = half = np.dtype(np.float16)
+float32 = np.dtype(np.float32)
+float64 = double = np.dtype(np.float64)
+uint8 = np.dtype(np.uint8)
+int8 = np.dtype(np.int8)
+int16 = short = np.dtype(np.int16)
+int32 = np.dtype(np.int32)
+int64 = long = np.dtype(np.int64)
+bool_ = np.dtype(np.bool_)
+
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
+_NUMBER = {bool: bool_, int: int64, float: float32}
+
+
+def category(dtype: np.dtype) -> int:
+    """0 for bool, 1 for integers, 2 for floats."""
+    return _CATEGORY[dtype.kind]
+
+
+def is_floating_point(dtype: np.dtype) -> bool:
+    """Whether numbers of this type can have gradients."""
+    return dtype.kind == "f"
+
+
+def promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
+    """The smallest type that torch lets hold both; an integer with a float gives the float."""
+    if a == b:
+        return a
+    if category(a) == category(b):
+        return np.promote_types(a, b)
+    return a if category(a) > category(b) else b
+
+
+def _combine(higher: np.dtype | None, lower: np.dtype | None) -> np.dtype | None:
+    """`higher` has priority: `lower` counts only where its category is above."""
+    if higher is None or lower is None:
+        return higher if lower is None else lower
+    return higher if category(higher) >= category(lower) else promote_types(higher, lower)
+
+
+def result_type(*operands: Any) -> np.dtype:
+    """The type of an element-wise op's result. Operands are Tensors (anything with .dtype and .ndim) or Python numbers."""
+    with_axes: np.dtype | None = None
+    without: np.dtype | None = None
+    numbers: np.dtype | None = None
+    for operand in operands:
+        if isinstance(operand, (bool, int, float)):
+            dtype = _NUMBER[type(operand)]
+            numbers = dtype if numbers is None else promote_types(numbers, dtype)
+        elif operand.ndim:
+            with_axes = operand.dtype if with_axes is None else promote_types(with_axes, operand.dtype)
+        else:
+            without = operand.dtype if without is None else promote_types(without, operand.dtype)
+    result = _combine(with_axes, _combine(without, numbers))
+    assert result is not None, "result_type needs an operand"
+    return result

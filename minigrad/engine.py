@@ -1,0 +1,303 @@
+"""The backward pass.
+
+Nodes are numbered as they are made, so a node's consumers have higher numbers than it has. Taking the highest-numbered
+waiting node, again and again, visits each node once, and only after all of its consumers: its gradient is then complete.
+No recursion, no sorting beforehand; a chain of 100,000 ops is a loop of 100,000 turns.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from minigrad.function import Function
+from minigrad.grad_mode import set_grad_enabled, state
+from minigrad.tensor import Tensor, describe
+
+Edge = tuple[Function, int] | Tensor | None
+"""Where a gradient goes: (node, which of its outputs), or a leaf."""
+
+
+def run(
+    roots: list[tuple[Tensor, Tensor]],
+    inputs: list[Tensor] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> list[Tensor | None]:
+    """Sends the gradients of `roots` = [(tensor, its gradient)] back through the graph.
+
+    With `inputs`: returns the gradient of each (None where no path leads), visits only nodes on the way to them and
+    computes only what they need. Without: returns the pairs' gradients of every leaf, as [leaf, gradient, ...] is
+    accumulated into `leaf.grad`.
+    """
+    wanted = None if inputs is None else [x._edge() for x in inputs]
+    useful = None if wanted is None else _useful([x._edge() for x, _ in roots], wanted)
+    captured: dict[Any, Tensor] = {}
+    targets = set() if wanted is None else {_key(edge) for edge in wanted}
+    leaves: dict[int, list[Any]] = {}  # id(leaf) -> [leaf, gradient]
+    waiting: dict[Function, list[Tensor | None]] = {}
+    queue: list[tuple[int, Function]] = []
+
+    def send(edge: Edge, gradient: Tensor) -> None:
+        if type(edge) is tuple:
+            node, i = edge
+            slots = waiting.get(node)
+            if slots is None:
+                slots = waiting[node] = [None] * node.outputs
+                heapq.heappush(queue, (-node.order, node))
+            slots[i] = gradient if slots[i] is None else _add(slots, i, gradient)
+        else:
+            slots = leaves.setdefault(id(edge), [edge, None])
+            slots[1] = gradient if slots[1] is None else _add(slots, 1, gradient)
+
+    with set_grad_enabled(create_graph):
+        for tensor, gradient in roots:
+            if tensor._requires_grad:
+                send(tensor._edge(), gradient)
+        del tensor, gradient
+        while queue:
+            node = heapq.heappop(queue)[1]
+            gradients = waiting.pop(node)
+            if node.hooks:
+                _run_hooks(node, gradients)
+            if targets:
+                for i, gradient in enumerate(gradients):
+                    if (node.order, i) in targets and gradient is not None:
+                        captured[node.order, i] = gradient
+            if useful is not None and node.order not in useful:
+                continue
+            results = _step(node, gradients, None if useful is None else useful[node.order])
+            gradients = gradient = None  # type: ignore[assignment]
+            if not retain_graph:
+                node.free()
+            while results:
+                edge, result = results.pop()
+                send(edge, result)
+            result = None  # type: ignore[assignment]
+        return _deliver(leaves, captured, wanted, create_graph)
+
+
+def _step(node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...] | None) -> list[tuple[Edge, Tensor]]:
+    """Runs one node's backward; returns where each result goes."""
+    if None in gradients:
+        gradients = [node.zero_gradient(i) if g is None else g for i, g in enumerate(gradients)]
+    before = node.needs
+    try:
+        if needs is not None:
+            node.needs = needs
+        results = node.backward(*gradients)  # type: ignore[arg-type]
+        needs = node.needs
+    finally:
+        node.needs = before
+    if type(results) is not tuple:
+        results = (results,)  # type: ignore[assignment]
+    if state.anomaly:
+        _check(node, results)
+    return [
+        (edge, result)
+        for edge, result, need in zip(node.edges, results, needs, strict=True)  # type: ignore[arg-type]
+        if need and result is not None
+    ]
+
+
+def _useful(roots: list[Edge], wanted: list[Edge]) -> dict[int, tuple[bool, ...]]:
+    """Which nodes lie on a way from the roots to the wanted edges, and which of their inputs lead on."""
+    nodes: dict[int, Function] = {}
+    stack = [edge[0] for edge in roots if type(edge) is tuple]
+    while stack:
+        node = stack.pop()
+        if node.order not in nodes:
+            nodes[node.order] = node
+            stack.extend(edge[0] for edge in node.edges if type(edge) is tuple)
+    targets = {_key(edge) for edge in wanted}
+    useful: dict[int, tuple[bool, ...]] = {}
+    for order in sorted(nodes):  # producers first
+        needs = tuple(
+            [
+                edge is not None and (_key(edge) in targets or (type(edge) is tuple and edge[0].order in useful))
+                for edge in nodes[order].edges
+            ]
+        )
+        if True in needs:
+            useful[order] = needs
+    return useful
+
+
+def _key(edge: Edge) -> Any:
+    return (edge[0].order, edge[1]) if type(edge) is tuple else id(edge)
+
+
+def _add(slots: list[Any], i: int, gradient: Tensor) -> Tensor:
+    """slots[i] + gradient: into slots[i] where nobody else can see that array, else into a new one."""
+    total, slots[i] = slots[i], None
+    if not state.grad and _unshared(total) and total.array.shape == gradient.array.shape:
+        total.array += gradient.array
+        return total
+    return total + gradient
+
+
+def _unshared(tensor: Tensor) -> bool:
+    """Whether the caller holds the only reference to this Tensor and to its array, and the array is no view.
+
+    The counts: for the Tensor, the caller's variable, this function's and getrefcount's own; for the array, the Tensor's
+    slot and getrefcount's own. A higher count is somebody else, and then the array is not ours to write into.
+    """
+    array = tensor.array
+    return sys.getrefcount(tensor) <= 3 and sys.getrefcount(array) <= 3 and array.base is None
+
+
+def _deliver(
+    leaves: dict[int, list[Any]], captured: dict[Any, Tensor], wanted: list[Edge] | None, create_graph: bool
+) -> list[Tensor | None]:
+    """The complete gradients: returned where they were asked for, else accumulated into each leaf's .grad."""
+    if wanted is not None:
+        for key, (leaf, gradient) in leaves.items():
+            captured[key] = leaf._run_hooks(gradient)
+        return [captured.get(_key(edge)) for edge in wanted]
+    for slots in leaves.values():
+        leaf, gradient = slots
+        slots[1] = None
+        gradient = leaf._run_hooks(gradient)
+        if gradient.dtype != leaf.dtype:
+            gradient = gradient.to(leaf.dtype)
+        if leaf.grad is not None:
+            if create_graph:
+                leaf.grad = leaf.grad + gradient
+            else:
+                leaf.grad.array += gradient.array
+                leaf.grad._bump_version()
+        elif create_graph:
+            leaf.grad = gradient
+        else:
+            leaf.grad = _own(gradient, leaf)
+    return []
+
+
+def _own(gradient: Tensor, leaf: Tensor) -> Tensor:
+    """The gradient in an array of its own, laid out in memory as the leaf is."""
+    array = gradient.array
+    mine = sys.getrefcount(gradient) <= 4 and sys.getrefcount(array) <= 3 and array.base is None
+    if mine and array.strides == leaf.array.strides:
+        return gradient
+    from minigrad import backends
+
+    own = backends.of(array).xp.empty_like(leaf.array)
+    own[...] = array
+    return Tensor._wrap(own)
+
+
+def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
+    for i, hooks in (node.hooks or {}).items():
+        for hook in list(hooks.values()):
+            gradient = gradients[i]
+            if gradient is not None:
+                replaced = hook(gradient)
+                if replaced is not None:
+                    gradients[i] = replaced
+
+
+def _check(node: Function, results: Any) -> None:
+    from minigrad import backends
+
+    for i, result in enumerate(results):
+        if result is not None and result.dtype.kind == "f":
+            if not bool(backends.of(result.array).xp.isfinite(result.array).all()):
+                raise RuntimeError(
+                    f"anomaly: the backward of {node.name} returned NaN or Inf as the gradient of input {i}, "
+                    f"{describe(result)}; the op was called at {getattr(node, 'made_at', 'a line not recorded')}"
+                )
+
+
+# -- what users call ----------------------------------------------------------------------------------------------------
+
+
+def _pairs(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
+    """Each output with the gradient it starts from; ones for a scalar."""
+    pairs = []
+    if len(outputs) != len(gradients):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    for output, gradient in zip(outputs, gradients, strict=True):
+        if not output._requires_grad:
+            raise RuntimeError(
+                f"element 0 of tensors does not require grad and does not have a grad_fn: {describe(output)} was not "
+                "computed, with recording on, from a tensor with requires_grad=True"
+            )
+        if gradient is None:
+            if output.numel() != 1:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs, but the output is {describe(output)}. "
+                    "Reduce it first, for example with .sum(), or pass a gradient of its shape."
+                )
+            gradient = output.ones_like()
+        elif not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients must be Tensors or None, not {type(gradient).__name__}")
+        elif gradient.shape != output.shape:
+            raise RuntimeError(f"Mismatch in shape: the output is {describe(output)}, its gradient {describe(gradient)}")
+        pairs.append((output, gradient))
+    return pairs
+
+
+def _list(value: Any) -> list[Any]:
+    return [value] if value is None or isinstance(value, Tensor) else list(value)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Adds d(sum of tensors . grad_tensors)/d(leaf) to the .grad of every leaf that they were computed from.
+
+    tensors: what to differentiate; grad_tensors: a gradient of each one's shape to start from (None for a scalar: 1).
+    retain_graph: keep what was saved, so that backward can run again (default: create_graph). create_graph: record the
+    backward pass itself. inputs: accumulate into these tensors only, and compute nothing else.
+    """
+    outputs = _list(tensors)
+    gradients = [None] * len(outputs) if grad_tensors is None else _list(grad_tensors)
+    retain = create_graph if retain_graph is None else retain_graph
+    pairs = _pairs(outputs, gradients)
+    if inputs is None:
+        run(pairs, None, retain, create_graph)
+        return
+    targets = _list(inputs)
+    for x, gradient in zip(targets, run(pairs, targets, retain, create_graph), strict=True):
+        if gradient is not None:
+            x.grad = gradient.clone() if x.grad is None else x.grad + gradient
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients d(sum of outputs . grad_outputs)/d(input), one for each input; touches no .grad.
+
+    Only what leads from the outputs to the inputs is computed. An input that the outputs do not depend on is an error,
+    unless allow_unused=True (its gradient is None) or materialize_grads=True (its gradient is zeros).
+    """
+    roots, targets = _list(outputs), _list(inputs)
+    gradients = [None] * len(roots) if grad_outputs is None else _list(grad_outputs)
+    retain = create_graph if retain_graph is None else retain_graph
+    for x in targets:
+        if not x._requires_grad:
+            raise RuntimeError(f"One of the differentiated Tensors does not require grad: {describe(x)}")
+    found = run(_pairs(roots, gradients), targets, retain, create_graph)
+    result = []
+    for i, (x, gradient) in enumerate(zip(targets, found, strict=True)):
+        if gradient is None and materialize_grads:
+            gradient = x.zeros_like()
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"One of the differentiated Tensors appears to not have been used in the graph: input {i}, {describe(x)}. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+        result.append(gradient)
+    return tuple(result)

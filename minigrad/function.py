@@ -1,0 +1,308 @@
+"""What an op is: its forward on arrays, its backward next to it, and what lies between the two.
+
+A **primitive** is a Function whose `backward` is written in ops, so that it can be differentiated again. A **fused op** is
+a FusedFunction: a `definition` in primitives, and a fast forward and backward on raw arrays that give the same numbers.
+
+    class Mul(Function):
+        "z = x y;  gx = gz y,  gy = gz x."
+        saves = {0: 1, 1: 0}            # input 0 is kept if input 1 needs a gradient, and the other way round
+
+        def forward(self, x, y):        # arrays
+            return x * y
+
+        def backward(self, gz):         # Tensors
+            x, y = self.inputs
+            return gz * y, gz * x
+
+    z = Mul()(x, y)
+
+An instance of the class is the node of the graph. Parameters of an op that are not Tensors go to its constructor:
+`Sum(axes, keepdim)(x)`. Gradients are named as in the maths: gx for dL/dx; gz comes in.
+
+There are no reference cycles: a node knows where its inputs came from (`edges`), never the Tensors that it made. What it
+saved is freed as soon as its backward has run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from minigrad import backends
+from minigrad.grad_mode import enable_grad, state
+from minigrad.tensor import Tensor, describe
+
+_order = itertools.count()  # nodes are numbered as they are made: a node's consumers have higher numbers
+
+
+class Function:
+    """One op, and once called one node of the graph."""
+
+    __slots__ = (
+        "_output", "_output_forms", "_saved", "edges", "freed", "hooks", "made_at", "needs", "order", "outputs"
+    )  # fmt: skip
+
+    saves: ClassVar[dict[int, int | None]] = {}
+    """Inputs that the gradient needs: {input: the input whose gradient needs it, or None for any}."""
+    saves_output: ClassVar[bool] = False
+    """Whether the gradient needs the (first) output."""
+    is_view: ClassVar[bool] = False
+    """Whether the output shares the first input's memory."""
+    keeps: ClassVar[tuple[str, ...]] = ()
+    """Attributes set in `forward` that hold arrays for the gradient: freed with the rest."""
+    differentiable_outputs: ClassVar[int | None] = None
+    """How many of several outputs have gradients; None for all."""
+
+    needs: tuple[bool, ...]
+    hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None
+    edges: tuple[tuple[Function, int] | Tensor | None, ...]
+
+    def forward(self, *inputs: Any) -> Any:
+        """The op on arrays (None and Python numbers pass through). Returns an array, or a tuple of them."""
+        raise NotImplementedError
+
+    def backward(self, *gradients: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
+        """A gradient for each input, in ops, from one for each output. None where `self.needs` does not ask for it."""
+        raise NotImplementedError
+
+    # -- calling ------------------------------------------------------------------------------------------------------
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Runs the op on Tensors (None and Python numbers pass through), and records it if a gradient may be asked for."""
+        if state.grad:
+            self.needs = needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
+        else:
+            self.needs = needs = (False,) * len(inputs)
+        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        try:
+            result = self.forward(*arrays)
+        except (ValueError, TypeError, MemoryError) as error:
+            raise _explain(self, error, inputs) from error
+        several = type(result) is tuple
+        outputs = [Tensor._wrap(array) for array in result] if several else [Tensor._wrap(result)]
+        if self.is_view:
+            outputs[0]._share(inputs[0])
+        if state.anomaly:
+            _check_finite(self, inputs, outputs)
+        if True in needs:
+            self._record(inputs, outputs)
+        return tuple(outputs) if several else outputs[0]
+
+    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+        """Makes this instance the node behind `outputs`: notes where the inputs came from and what must be kept."""
+        needs, saves = self.needs, self.saves
+        self.edges = tuple([x._edge() if need else None for x, need in zip(inputs, needs, strict=True)])
+        self._saved = [
+            x if not isinstance(x, Tensor)
+            else (x, x._version[0]) if i in saves and ((j := saves[i]) is None or needs[j])
+            else None
+            for i, x in enumerate(inputs)
+        ]  # fmt: skip
+        self.order = next(_order)
+        self.freed = False
+        self.hooks = None
+        self.outputs = len(outputs) if self.differentiable_outputs is None else self.differentiable_outputs
+        for i in range(self.outputs):
+            output = outputs[i]
+            output._requires_grad, output._node, output._index = True, self, i
+        if self.outputs > 1:
+            self._output_forms = [(x.shape, x.dtype, x.device) for x in outputs]
+        if self.saves_output:
+            output = outputs[0]
+            self._output = (output.array, output._version, output._version[0])
+        else:
+            self._output = None
+        if state.anomaly:
+            self.made_at = _user_line()
+
+    # -- what was saved -----------------------------------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The saved inputs in their places: Tensors of the graph, numbers; None for what was not saved."""
+        return [self._unchanged(*s) if type(s) is tuple else s for s in self._kept()]
+
+    @property
+    def output(self) -> Tensor:
+        """The saved output, as a Tensor of the graph."""
+        self._kept()
+        assert self._output is not None
+        array, cell, version = self._output
+        if cell[0] != version:
+            raise _changed(self, "its result", array, version, cell[0])
+        output = Tensor._wrap(array)
+        output._version = cell
+        if state.grad:
+            output._requires_grad, output._node, output._index = True, self, 0
+        return output
+
+    def _kept(self) -> list[Any]:
+        if self.freed:
+            raise RuntimeError(
+                f"Trying to go backward through {self.name} a second time, but what it had saved was freed by the first "
+                "backward pass. Pass retain_graph=True to the first call of backward() or grad() to go through twice."
+            )
+        return self._saved
+
+    def _unchanged(self, tensor: Tensor, version: int) -> Tensor:
+        if tensor._version[0] != version:
+            raise _changed(self, "an input", tensor.array, version, tensor._version[0])
+        return tensor
+
+    def free(self) -> None:
+        """Drops what was saved. Nodes that saved nothing can be gone through again, as in torch."""
+        if self.keeps or self._output is not None or any([type(s) is tuple for s in self._saved]):
+            self.freed = True
+            self._saved, self._output = [], None
+            for name in self.keeps:
+                setattr(self, name, None)
+
+    def zero_gradient(self, i: int) -> Tensor:
+        """Stands in for the gradient of an output that nothing was computed from."""
+        return _zeros(*self._output_forms[i])
+
+    @property
+    def name(self) -> str:
+        """The op's name in messages."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+class FusedFunction(Function):
+    """An op with two stories: a definition in primitives, and a fast road on raw arrays that gives the same numbers.
+
+    The fast road runs unless `with minigrad.definitions():`. Its gradient is `backward_arrays`; where the gradient is to
+    be differentiated again (create_graph=True), the definition is run on the saved inputs and differentiated instead.
+    An input that was not saved has no influence on the gradients asked for: zeros stand in for it there.
+    """
+
+    __slots__ = ("_forms",)
+
+    def definition(self, *inputs: Any) -> Any:
+        """The op in primitives, on Tensors."""
+        raise NotImplementedError
+
+    def backward_arrays(self, *gradients: Any) -> Any:
+        """The gradients of the inputs (arrays, None where `self.needs` does not ask), from those of the outputs."""
+        raise NotImplementedError
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.definition(*inputs) if state.definitions else super().__call__(*inputs)
+
+    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+        super()._record(inputs, outputs)
+        self._forms = [(x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in inputs]
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The arrays of the saved inputs in their places; None for what was not saved."""
+        return [self._unchanged(*s).array if type(s) is tuple else s for s in self._kept()]
+
+    @property
+    def output_array(self) -> Any:
+        """The array of the saved output."""
+        return self.output.array
+
+    def backward(self, *gradients: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
+        if state.grad:
+            return self.differentiate(self.definition, *gradients)
+        result = self.backward_arrays(*[g.array for g in gradients])
+        if type(result) is not tuple:
+            result = (result,)
+        return tuple([None if array is None else Tensor._wrap(array) for array in result])
+
+    def differentiate(self, definition: Callable[..., Any], *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of `definition` at the saved inputs, as part of the graph."""
+        from minigrad.engine import run
+
+        stand_ins = [
+            x if x is not None or form is None else _zeros(*form)
+            for x, form in zip(self.inputs, self._forms, strict=True)
+        ]
+        with enable_grad():
+            # Gradients are taken with respect to aliases, so that an input that depends on another one
+            # does not lead the walk through that dependence: it stops at this op.
+            aliases = [Alias()(x) if isinstance(x, Tensor) else x for x in stand_ins]
+            for alias, need in zip(aliases, self.needs, strict=True):
+                if need and not alias._requires_grad:
+                    alias._requires_grad = True
+            outputs = definition(*aliases)
+            roots = outputs if type(outputs) is tuple else (outputs,)
+            wanted = [alias for alias, need in zip(aliases, self.needs, strict=True) if need]
+            found = iter(run(list(zip(roots, gradients, strict=False)), wanted, create_graph=True, retain_graph=True))
+        return tuple([next(found) if need else None for need in self.needs])
+
+
+class Alias(Function):
+    """y = x, sharing memory."""
+
+    is_view = True
+
+    def forward(self, x: Any) -> Any:
+        return x.view()
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return gy
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
+    """Zeros that take no memory: one number seen through a broadcast."""
+    xp = backends.get(device.type).xp
+    return Tensor._wrap(xp.broadcast_to(xp.zeros((), dtype), shape))
+
+
+# -- errors -------------------------------------------------------------------------------------------------------------
+
+
+def _changed(node: Function, what: str, array: Any, saved: int, now: int) -> RuntimeError:
+    return RuntimeError(
+        f"one of the variables needed for gradient computation has been modified by an inplace operation: {what} of "
+        f"{node.name}, {array.dtype} of shape {tuple(array.shape)}, is at version {now}, but version {saved} was saved. "
+        "Change a clone() of it instead, or change it before it is used."
+    )
+
+
+def _explain(node: Function, error: Exception, inputs: tuple[Any, ...]) -> Exception:
+    """An array library's error, with what the user needs to see: the op and every input's shape, dtype and device."""
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    listed = ", ".join(describe(x) for x in inputs)
+    if len({x.device for x in tensors}) > 1:
+        return RuntimeError(
+            f"Expected all tensors to be on the same device, but {node.name} was given {listed}. "
+            "Move them with .to(device) first."
+        )
+    if isinstance(error, MemoryError):
+        return error
+    kind = RuntimeError if isinstance(error, ValueError) else type(error)
+    return kind(f"{node.name}: {error} (given {listed})")
+
+
+def _check_finite(node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    """Raises if a floating-point result holds NaN or Inf and every input was finite."""
+
+    def finite(x: Any) -> bool:
+        if not isinstance(x, Tensor) or x.dtype.kind != "f":
+            return True
+        return bool(backends.of(x.array).xp.isfinite(x.array).all())
+
+    if all(map(finite, outputs)) or not all(map(finite, inputs)):
+        return
+    raise RuntimeError(
+        f"anomaly: {node.name} returned NaN or Inf from finite inputs, called at {_user_line()} "
+        f"(given {', '.join(describe(x) for x in inputs)})"
+    )
+
+
+def _user_line() -> str:
+    """File and line of the innermost caller outside this package."""
+    import sys
+    from pathlib import Path
+
+    package = str(Path(__file__).parent)
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

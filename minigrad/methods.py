@@ -1,0 +1,166 @@
+"""Hangs the ops onto Tensor under torch's method names: operators, methods, and their in-place forms.
+
+`x.exp()` is `ops.exp(x)`; `x.exp_()` writes the result into x's own memory, recorded as any op is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.device import Device, get_device
+from minigrad.ops import activation, creation, elementwise, indexing, matmul, reduction, shape
+from minigrad.tensor import Tensor
+
+METHODS: dict[Any, str] = {
+    elementwise: "abs add allclose bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min clone div eq "
+    "equal exp floor floor_divide ge gt isfinite isinf isnan le log logical_and logical_not logical_or lt masked_fill maximum "
+    "minimum mul ne neg ones_like pow relu remainder round rsqrt sigmoid sign sqrt square sub tanh trunc zeros_like",
+    reduction: "all amax amin any argmax argmin argsort count_nonzero logsumexp max mean min sort std sum topk var",
+    shape: "broadcast_to chunk contiguous expand expand_as flatten flip movedim narrow pad permute reshape split squeeze t "
+    "transpose unbind unflatten unsqueeze view",
+    indexing: "gather index_select masked_select nonzero scatter_add tril triu",
+    matmul: "bmm dot matmul mm mv",
+    activation: "log_softmax softmax",
+}
+"""The methods, by the module that holds them."""
+
+IN_PLACE = (
+    "abs add ceil clamp clamp_max clamp_min div exp floor log masked_fill mul neg pow relu remainder round rsqrt sigmoid sign "
+    "sqrt square sub tanh trunc scatter_add tril triu"
+)
+"""Methods that also have an in-place form, with a trailing underscore."""
+
+
+def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self._in_place(lambda x: op(x, *args, **kwargs))
+
+    method.__name__ = op.__name__ + "_"
+    method.__doc__ = f"As {op.__name__}, written into this tensor's own memory; returns the tensor."
+    return method
+
+
+def _operator(op: Callable[[Any, Any], Tensor], swapped: bool = False) -> Callable[[Tensor, Any], Any]:
+    """A binary operator; NotImplemented for what is no number, array or Tensor, as Python asks."""
+
+    @functools.wraps(op)
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (Tensor, bool, int, float, np.ndarray, np.generic)):
+            return NotImplemented
+        return op(other, self) if swapped else op(self, other)
+
+    return method
+
+
+def _install() -> None:
+    for module, names in METHODS.items():
+        for name in names.split():
+            setattr(Tensor, name, getattr(module, name))
+    for name in IN_PLACE.split():
+        setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
+    operators = {
+        "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
+        "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.pow,
+        "and": elementwise.bitwise_and, "or": elementwise.bitwise_or, "xor": elementwise.bitwise_xor,
+    }  # fmt: skip
+    for name, op in operators.items():
+        setattr(Tensor, f"__{name}__", _operator(op))
+        setattr(Tensor, f"__r{name}__", _operator(op, swapped=True))
+        setattr(Tensor, f"__i{name}__", _in_place(op))
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(Tensor, f"__{name}__", _operator(getattr(elementwise, name)))
+    Tensor.__matmul__ = matmul.matmul  # type: ignore[method-assign]
+    Tensor.__rmatmul__ = lambda self, other: matmul.matmul(Tensor(other), self)  # type: ignore[attr-defined]
+    Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
+    Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+    Tensor.__abs__ = elementwise.abs  # type: ignore[attr-defined]
+    Tensor.__invert__ = elementwise.bitwise_not  # type: ignore[method-assign]
+    Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
+    Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
+    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_):
+        setattr(Tensor, function.__name__, function)
+    Tensor.cuda = gpu
+    for name, dtype in (
+        ("float", np.float32), ("double", np.float64), ("int", np.int32), ("long", np.int64), ("bool", np.bool_),
+    ):  # fmt: skip
+        setattr(Tensor, name, _to_dtype(np.dtype(dtype)))
+    for name in ("zeros", "ones", "full", "empty", "tensor"):
+        setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
+
+
+def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
+    """This tensor in another type, on another device, or as another tensor is; itself if nothing changes."""
+    for arg in args:
+        if isinstance(arg, Tensor):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, (str, Device)) and not _is_dtype_name(arg):
+            device = arg
+        elif isinstance(arg, bool) or arg is None:
+            continue  # torch's non_blocking
+        else:
+            dtype = arg
+    result = self
+    if dtype is not None and (wanted := np.dtype(dtype)) != self.array.dtype:
+        result = elementwise.Cast(wanted)(result)
+    if device is not None and get_device(device) != result.device:
+        result = shape.ToDevice(get_device(device))(result)
+    return result.clone() if copy and result is self else result
+
+
+def _is_dtype_name(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(("float", "int", "uint", "bool"))
+
+
+def _to_dtype(dtype: np.dtype) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return to(self, dtype)
+
+    method.__doc__ = f"This tensor as {dtype}."
+    return method
+
+
+def _new(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
+        return make(*args, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    method.__doc__ = f"As minigrad.{make.__name__}, with this tensor's dtype and device."
+    return method
+
+
+def cpu(self: Tensor) -> Tensor:
+    """This tensor on the CPU."""
+    return to(self, "cpu")
+
+
+def gpu(self: Tensor, index: int = 0) -> Tensor:
+    """This tensor on a GPU."""
+    return to(self, f"gpu:{index}")
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """This tensor in other's type."""
+    return to(self, other.dtype)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Sets every element to value, in place."""
+    return self._in_place(lambda x: creation.full_like(x, value) + 0 * x if x.requires_grad else creation.full_like(x, value))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Sets every element to zero, in place."""
+    return fill_(self, 0)
+
+
+def copy_(self: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """Copies source, broadcast and converted, into this tensor's memory."""
+    source = source.to(self.device).to(self.dtype)
+    return self._in_place(lambda x: source.expand(x.shape))
+
+
+_install()

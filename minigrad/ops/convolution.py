@@ -1,0 +1,304 @@
+"""Unfold, fold and convolution.
+
+Notation: x (N, C, H, W) images; w (O, C/G, KH, KW) kernels in G groups; b (O); y (N, O, OH, OW). L = OH OW places, and
+OH = (H + 2 ph - dh (KH - 1) - 1) / sh + 1, likewise OW.
+
+The textbook road (`Conv2d.definition`) unfolds x into the columns that each output sees, U (N, C KH KW, L), and convolution
+is a matrix product Y = W U + b. So gW = sum over the batch of gY U^T, gX = fold(W^T gY), gb = the sum of gY. The fast road
+(`backends`) does the same a chunk at a time, and never keeps the columns.
+
+Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document Processing (2006).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backends
+from minigrad.function import Function, FusedFunction
+from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.ops.elementwise import ReluGradient
+from minigrad.ops.pooling import Pool, PoolScatter, max_pool2d, output_size
+from minigrad.tensor import Tensor, describe
+
+class Unfold(Function):
+    """U[n, (c, i, j), (oh, ow)] = x[n, c, oh sh + i dh - ph, ow sw + j dw - pw], 0 outside;  gx = fold(gU)."""
+
+    def __init__(self, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
+        self.window = kernel, dilation, padding, stride
+
+    def forward(self, x: Any) -> Any:
+        self.size = x.shape[2:]
+        return backends.of(x).unfold(x, *self.window)
+
+    def backward(self, gu: Tensor) -> Tensor:
+        return Fold(self.size, *self.window)(gu)
+
+
+class Fold(Function):
+    """x = the sum, at each pixel, of all columns' entries that unfold would take from it;  gU = unfold(gx)."""
+
+    def __init__(self, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
+        self.size, self.window = size, (kernel, dilation, padding, stride)
+
+    def forward(self, u: Any) -> Any:
+        return backends.of(u).fold(u, self.size, *self.window)
+
+    def backward(self, gx: Tensor) -> Tensor:
+        return Unfold(*self.window)(gx)
+
+
+class Conv2d(FusedFunction):
+    """Y = W U + b with U = unfold(x);  gX = fold(W^T gY),  gW = sum gY U^T,  gb = sum gY."""
+
+    saves = {0: 1, 1: 0}
+
+    def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        n, groups, (out, _, kh, kw) = x.shape[0], self.groups, w.shape
+        height = output_size(x.shape[2], kh, self.stride[0], self.padding[0], self.dilation[0])
+        width = output_size(x.shape[3], kw, self.stride[1], self.padding[1], self.dilation[1])
+        u = Unfold((kh, kw), self.dilation, self.padding, self.stride)(x)
+        u = u.reshape(n, groups, w.shape[1] * kh * kw, height * width)
+        y = w.reshape(groups, out // groups, w.shape[1] * kh * kw) @ u
+        y = y.reshape(n, out, height, width)
+        return y if b is None else y + b.reshape(1, out, 1, 1)
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.shapes = x.shape, w.shape
+        return backends.of(x).conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups, False)
+
+    def backward_arrays(self, gy: Any) -> Any:
+        return self.convolution_gradients(gy, None)
+
+    def convolution_gradients(self, gy: Any, y: Any) -> Any:
+        """(gx, gw, gb); with the output y of a fused ReLU, gy counts where y > 0."""
+        x, w, _ = self.arrays
+        needs = (*self.needs, False)[:3]
+        return backends.of(gy).conv2d_backward(
+            gy, x, w, y, *self.shapes, self.stride, self.padding, self.dilation, self.groups, needs
+        )
+
+
+class Conv2dRelu(Conv2d):
+    """Y = max(W U + b, 0): convolution and ReLU in one pass, saving the result once;  gy counts where Y > 0."""
+
+    saves_output = True
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        return super().definition(x, w, b).relu()
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.shapes = x.shape, w.shape
+        return backends.of(x).conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups, True)
+
+    def backward_arrays(self, gy: Any) -> Any:
+        return self.convolution_gradients(gy, self.output_array)
+
+    def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The ReLU's part from the saved output, the rest through the definition of the convolution, linear in x and w."""
+        gy = ReluGradient()(gradients[0], self.output.detach())
+        return super().differentiate(super().definition, gy)
+
+
+class Conv2dReluMaxPool2d(Conv2d):
+    """P = max_pool2d(max(W U + b, 0)): the full-size map is never stored.
+
+    The gradient of P goes to each window's winner, if it was above zero: a map of the convolution's size, made a chunk at a
+    time, from which the convolution's gradients follow.
+    """
+
+    saves_output = True
+    keeps = ("tap",)
+
+    def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: Pool) -> None:
+        super().__init__(stride, padding, dilation, groups)
+        self.pool = pool
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        return max_pool2d(super().definition(x, w, b).relu(), *self.pool)
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.shapes = x.shape, w.shape
+        p, self.tap = backends.of(x).conv2d_relu_max_pool2d(
+            x, w, b, self.stride, self.padding, self.dilation, self.groups, self.pool
+        )
+        return p
+
+    def backward_arrays(self, gp: Any) -> Any:
+        x, w, _ = self.arrays
+        needs = (*self.needs, False)[:3]
+        return backends.of(gp).conv2d_relu_max_pool2d_backward(
+            gp, x, w, self.output_array, self.tap, *self.shapes, self.stride, self.padding, self.dilation, self.groups,
+            self.pool, needs,
+        )  # fmt: skip
+
+    def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The ReLU's and the pool's part from what is saved, the rest through the definition of the convolution."""
+        (n, _, h, w), (out, _, kh, kw) = self.shapes
+        height = output_size(h, kh, self.stride[0], self.padding[0], self.dilation[0])
+        width = output_size(w, kw, self.stride[1], self.padding[1], self.dilation[1])
+        gp = ReluGradient()(gradients[0], self.output.detach())
+        gy = PoolScatter(self.tap, (n, out, height, width), self.pool)(gp)
+        return super().differentiate(super().definition, gy)
+
+
+# -- the functions, as torch names them ---------------------------------------------------------------------------------
+
+
+def unfold(
+    input: Tensor,  # noqa: A002 - torch's name
+    kernel_size: IntOrPair,
+    dilation: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    stride: IntOrPair = 1,
+) -> Tensor:
+    """(N, C, H, W) to (N, C KH KW, L): the columns that each place of a sliding window sees. (C, H, W) works too."""
+    if input.ndim == 3:
+        return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
+    if input.ndim != 4:
+        raise RuntimeError(f"Expected 3D or 4D (batch mode) tensor for input, but got {describe(input)}")
+    k, d, p, s = pair(kernel_size), pair(dilation), pair(padding), pair(stride)
+    _positive(kernel_size=k, dilation=d, stride=s)
+    for i in range(2):
+        if output_size(input.shape[2 + i], k[i], s[i], p[i], d[i]) < 1:
+            raise RuntimeError(
+                f"Given input with spatial size {list(input.shape[2:])}, kernel_size={k}, dilation={d}, padding={p}, the "
+                "array of sliding blocks would be empty"
+            )
+    return Unfold(k, d, p, s)(input)
+
+
+def fold(
+    input: Tensor,  # noqa: A002
+    output_size: IntOrPair,
+    kernel_size: IntOrPair,
+    dilation: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    stride: IntOrPair = 1,
+) -> Tensor:
+    """(N, C KH KW, L) to (N, C, H, W): the sum of the columns' entries at each pixel. The adjoint of unfold."""
+    if input.ndim == 2:
+        return fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)
+    if input.ndim != 3:
+        raise RuntimeError(f"Expected 2D or 3D (batch mode) tensor for input, but got {describe(input)}")
+    size, k, d, p, s = pair(output_size), pair(kernel_size), pair(dilation), pair(padding), pair(stride)
+    _positive(kernel_size=k, dilation=d, stride=s)
+    counts = [(size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2)]
+    if input.shape[1] % (k[0] * k[1]) or input.shape[2] != counts[0] * counts[1]:
+        raise RuntimeError(
+            f"fold of {describe(input)}: expected its axis 1 to be divisible by {k[0] * k[1]} and its axis 2 to be "
+            f"{counts[0]} * {counts[1]}, given output_size={size}, kernel_size={k}, dilation={d}, padding={p}, stride={s}"
+        )
+    return Fold(size, k, d, p, s)(input)
+
+
+def _positive(**values: Pair) -> None:
+    for name, value in values.items():
+        if min(value) < 1:
+            raise RuntimeError(f"{name} should be greater than zero, but got {value}")
+
+
+def conv2d(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The cross-correlation of input (N, C, H, W), or (C, H, W), with weight (O, C/groups, KH, KW), plus bias (O).
+
+    y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[n, c, i sh + u dh - ph, j sw + v dw - pw].
+    padding: numbers, "valid" (none) or "same" (the output has the input's size; stride 1 only).
+    """
+    if input.ndim == 3:
+        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    return _convolve(Conv2d, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d_relu(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """relu(conv2d(...)) as one op: the same values, with one pass over memory less and the result saved once."""
+    return _convolve(Conv2dRelu, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d_relu_max_pool2d(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: IntOrPair,
+    padding: IntOrPair | str,
+    dilation: IntOrPair,
+    groups: int,
+    pool: Pool,
+) -> Tensor:
+    """max_pool2d(relu(conv2d(...)), *pool) as one op: the map before the pool is never stored.
+
+    pool = (kernel, stride, padding, dilation, ceil_mode), pairs of ints and a bool.
+    """
+    return _convolve(Conv2dReluMaxPool2d, input, weight, bias, stride, padding, dilation, groups, pool)
+
+
+def _convolve(
+    op: type[Conv2d], x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int,
+    *more: Any,
+) -> Tensor:  # fmt: skip
+    """Checks the arguments as torch does, and runs the op."""
+    if x.ndim != 4 or w.ndim != 4:
+        raise RuntimeError(f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got {describe(x)}, weight {describe(w)}")
+    s, d = pair(stride, "stride"), pair(dilation, "dilation")
+    _positive(stride=s, dilation=d)
+    if groups < 1 or w.shape[0] % groups:
+        raise RuntimeError(f"groups={groups} must be positive and divide the weight's {w.shape[0]} output channels")
+    if x.shape[1] != w.shape[1] * groups:
+        raise RuntimeError(
+            f"Given groups={groups}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have "
+            f"{w.shape[1] * groups} channels, but got {x.shape[1]} channels instead"
+        )
+    if b is not None and b.shape != (w.shape[0],):
+        raise RuntimeError(
+            f"Given weight of size {list(w.shape)}, expected bias to be 1-dimensional with {w.shape[0]} elements, but got bias "
+            f"of size {list(b.shape)} instead"
+        )
+    if any(t is not None and t.dtype != x.dtype for t in (w, b)) or x.dtype.kind != "f":
+        kinds = ", ".join(describe(t) for t in (x, w, b) if t is not None)
+        raise RuntimeError(f"conv2d expects input, weight and bias of one floating point type, but got {kinds}")
+    kernel = w.shape[2:]
+    if isinstance(padding, str):
+        x, padding = _named_padding(x, kernel, padding, s, d)
+    p = pair(padding, "padding")
+    if min(p) < 0:
+        raise RuntimeError(f"negative padding is not supported, got {p}")
+    for i in range(2):
+        if output_size(x.shape[2 + i], kernel[i], s[i], p[i], d[i]) < 1:
+            raise RuntimeError(
+                f"Calculated padded input size per channel: {tuple(n + 2 * q for n, q in zip(x.shape[2:], p, strict=True))}. "
+                f"Kernel size: {kernel}, dilation {d}. Kernel size can't be greater than actual input size"
+            )
+    return op(s, p, d, groups, *more)(x, w, b)
+
+
+def _named_padding(x: Tensor, kernel: Any, name: str, stride: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
+    if name == "valid":
+        return x, (0, 0)
+    if name != "same":
+        raise RuntimeError(f"padding must be 'valid' or 'same' as a string, got {name!r}")
+    if stride != (1, 1):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    before = [t // 2 for t in totals]
+    extra = [t - 2 * a for t, a in zip(totals, before, strict=True)]
+    if any(extra):  # an even kernel: one more row or column at the end, as in torch
+        x = x.pad((0, extra[1], 0, extra[0]))
+    return x, (before[0], before[1])

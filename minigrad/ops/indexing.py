@@ -1,0 +1,274 @@
+"""Taking elements out and putting them back: x[...], gather, scatter, and assignment.
+
+Reading at an index and adding at an index are each other's adjoint: the gradient of one is the other. An element that is
+read twice gets both gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends, dtypes
+from minigrad.function import Function
+from minigrad.ops.common import axis, sum_to
+from minigrad.tensor import Tensor, describe
+
+Index = tuple[Any, ...]
+
+
+def _plain(index: Any, x: Tensor) -> Index:
+    """An index as NumPy and CuPy take it: Tensors as arrays on x's device, lists as arrays, bounds checked."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if len(parts) == 0:
+        return ()
+    xp = backends.of(x.array).xp
+    plain = []
+    for part in parts:
+        if part is None or part is Ellipsis or isinstance(part, (int, bool)):
+            plain.append(part)
+        elif isinstance(part, slice):
+            plain.append(_plain_slice(part))
+        elif isinstance(part, Tensor):
+            if part.ndim == 0 and part.dtype.kind in "iu":
+                plain.append(int(part.item()))
+            else:
+                plain.append(part.to(x.device).array)
+        elif isinstance(part, (list, range, np.ndarray, np.generic)) or type(part) is xp.ndarray:
+            array = xp.asarray(part)
+            plain.append(array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array)
+        elif hasattr(part, "__index__"):
+            plain.append(part.__index__())
+        else:
+            raise TypeError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+                f"(got {type(part).__name__})"
+            )
+    for array in plain:
+        if hasattr(array, "dtype") and array.dtype.kind == "f":
+            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
+    _check_bounds(tuple(plain), x)
+    return tuple([a.astype(bool) if hasattr(a, "dtype") and a.dtype == np.uint8 else a for a in plain])
+
+
+def _plain_slice(part: slice) -> slice:
+    ends = [None if v is None else int(v) for v in (part.start, part.stop, part.step)]
+    if ends[2] is not None and ends[2] <= 0:
+        raise ValueError("step must be greater than zero")
+    return slice(*ends)
+
+
+def _check_bounds(index: Index, x: Tensor) -> None:
+    """CuPy wraps an index that is out of range; NumPy's own check is enough on the CPU."""
+    if isinstance(x.array, np.ndarray):
+        return
+    used = len([p for p in index if p is not None and p is not Ellipsis])
+    used += sum([p.ndim - 1 for p in index if hasattr(p, "dtype") and p.dtype == np.bool_])
+    d = 0
+    for part in index:
+        if part is None or isinstance(part, bool):
+            continue
+        if part is Ellipsis:
+            d += x.ndim - used
+            continue
+        if hasattr(part, "dtype"):
+            if part.dtype == np.bool_:
+                d += part.ndim
+                continue
+            n = x.shape[d]
+            if part.size and (int(part.min()) < -n or int(part.max()) >= n):
+                raise IndexError(f"index out of range for dimension {d} with size {n} of {describe(x)}")
+        d += 1
+
+
+def _is_basic(index: Index) -> bool:
+    """Whether the index is made of slices and numbers only, so that the result shares memory."""
+    return all([part is None or part is Ellipsis or type(part) in (int, slice) for part in index])
+
+
+class GetItem(Function):
+    """y = x[index];  gx = gy added at the index in zeros."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self.is_view = _is_basic(index)  # type: ignore[misc]
+
+    def forward(self, x: Any) -> Any:
+        self.shape = x.shape
+        return x[self.index]
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return PutAdd(self.shape, self.index)(gy)
+
+
+class PutAdd(Function):
+    """x = zeros with y added at the index;  gy = gx[index]."""
+
+    def __init__(self, shape: tuple[int, ...], index: Index) -> None:
+        self.shape, self.index = shape, index
+
+    def forward(self, y: Any) -> Any:
+        if not _is_basic(self.index):
+            return backends.of(y).scatter_add(self.shape, self.index, y)
+        x = backends.of(y).xp.zeros(self.shape, y.dtype)
+        x[self.index] = y
+        return x
+
+    def backward(self, gx: Tensor) -> Tensor:
+        return GetItem(self.index)(gx)
+
+
+class SetItem(Function):
+    """y = x with x[index] = v;  gx = gy, 0 at the index;  gv = gy[index]."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    def forward(self, x: Any, v: Any) -> Any:
+        y = x.copy(order="K")
+        y[self.index] = v
+        self.shape = getattr(v, "shape", ())
+        return y
+
+    def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
+        needs_x, needs_v = self.needs
+        return (
+            SetItem(self.index)(gy, 0.0) if needs_x else None,
+            _sum_to_value(GetItem(self.index)(gy), self.shape) if needs_v else None,
+        )
+
+
+def _sum_to_value(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """As sum_to; a value may also have leading axes of length 1 that the place it was put in does not have."""
+    extra = len(shape) - gradient.ndim
+    if extra > 0:
+        return sum_to(gradient, shape[extra:]).reshape(shape)
+    return sum_to(gradient, shape)
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """x[index]: numbers, slices, None, ..., lists, integer and bool Tensors, as NumPy and torch take them."""
+    if x.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
+        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a Python number")
+    return GetItem(_plain(index, x))(x)
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value, in place; gradients reach both x's other elements and value."""
+    plain = _plain(index, x)
+    if isinstance(value, Tensor):
+        value = value.to(x.dtype)
+    elif isinstance(value, (np.ndarray, list, tuple)):
+        value = Tensor(backends.of(x.array).xp.asarray(value)).to(x.dtype)
+    x._check_in_place()
+    recording = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+    from minigrad.grad_mode import state
+
+    if recording and state.grad:
+        x._in_place(SetItem(plain), value)
+        return
+    try:
+        x.array[plain] = value.array if isinstance(value, Tensor) else value
+    except ValueError as error:
+        raise RuntimeError(f"{error}: {describe(value)} assigned to x[{index}] of {describe(x)}") from error
+    x._bump_version()
+
+
+def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:
+    """The index arrays that pick, for each place of `index`, the element of x at the same place but for axis dim."""
+    xp = backends.of(x.array).xp
+    parts = []
+    for d in range(x.ndim):
+        shape = [1] * x.ndim
+        shape[d] = index.shape[d]
+        parts.append(index.array if d == dim else xp.arange(index.shape[d]).reshape(shape))
+    return tuple(parts)
+
+
+def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and so on. index: int64, of x's number of axes."""
+    d = axis(dim, x.ndim)
+    if index.dtype.kind != "i":
+        raise RuntimeError("gather(): Expected dtype int64 for index")
+    if x.ndim == 0:
+        return x.reshape(1)[index.reshape(1)].reshape(index.shape)
+    if index.ndim != x.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for i in range(x.ndim):
+        if i != d and index.shape[i] > x.shape[i]:
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
+                f"{list(x.shape)} apart from dimension {d}"
+            )
+    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= x.shape[d]):
+        raise RuntimeError(f"index out of bounds for dimension {d} with size {x.shape[d]}")
+    return GetItem(_open_index(x, d, index))(x)
+
+
+def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """x, with src[i, j, ...] added at [index[i, j, ...], j, ...] for dim = 0, and so on."""
+    d = axis(dim, x.ndim)
+    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= x.shape[d]):
+        raise RuntimeError(f"index out of bounds for dimension {d} with size {x.shape[d]}")
+    if any(a != b for a, b in zip(index.shape, src.shape, strict=True)):
+        src = src[tuple([slice(0, n) for n in index.shape])]
+    return x + PutAdd(x.shape, _open_index(x, d, index))(src)
+
+
+def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of x along an axis that a 1-D index names."""
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    d = axis(dim, x.ndim)
+    return getitem(x, (slice(None),) * d + (index,))
+
+
+def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, as a 1-D tensor."""
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    return x.expand(*shape)[mask.expand(*shape)]
+
+
+def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero: (count, ndim), or one tensor an axis."""
+    xp = backends.of(x.array).xp
+    found = xp.nonzero(x.array)
+    if as_tuple:
+        return tuple([Tensor._wrap(i.astype(np.int64)) for i in found])
+    return Tensor._wrap(xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(x.array != 0), 0), np.int64))
+
+
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of the last two axes, zeros above it."""
+    return _triangle("tril", x, diagonal)
+
+
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of the last two axes, zeros below it."""
+    return _triangle("triu", x, diagonal)
+
+
+def _triangle(name: str, x: Tensor, diagonal: int) -> Tensor:
+    xp = backends.of(x.array).xp
+    keep = Tensor._wrap(getattr(xp, name)(xp.ones(x.shape[-2:], dtype=bool), diagonal))
+    zero = Tensor._wrap(xp.zeros((), x.dtype))
+    from minigrad.ops.elementwise import where
+
+    return where(keep, x, zero)
+
+
+def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 zeros (..., num_classes) with a 1 at each index."""
+    if x.dtype.kind != "i":
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if x.numel() == 0 and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    highest = int(x.array.max()) if x.numel() else -1
+    if x.numel() and int(x.array.min()) < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    count = highest + 1 if num_classes == -1 else num_classes
+    if highest >= count:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    xp = backends.of(x.array).xp
+    return Tensor._wrap((x.array[..., None] == xp.arange(count)).astype(dtypes.int64))

@@ -1,0 +1,122 @@
+"""Products of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad import backends
+from minigrad.function import FusedFunction, Function
+from minigrad.ops.common import sum_to
+from minigrad.tensor import Tensor, describe
+
+
+class Matmul(Function):
+    """Z = X Y over the last two axes, the others broadcast;  gX = gZ Y^T,  gY = X^T gZ."""
+
+    saves = {0: 1, 1: 0}
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.shapes = x.shape, y.shape
+        return backends.of(x).xp.matmul(x, y)
+
+    def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
+        x, y = self.inputs
+        needs_x, needs_y = self.needs
+        return (
+            sum_to(gz @ y.mT, self.shapes[0]) if needs_x else None,
+            sum_to(x.mT @ gz, self.shapes[1]) if needs_y else None,
+        )
+
+
+class Linear(FusedFunction):
+    """Y = X W^T + b;  gX = gY W,  gW = gY^T X,  gb = the sum of gY over all rows.
+
+    X (..., in), W (out, in), b (out) or None, Y (..., out).
+    """
+
+    saves = {0: 1, 1: 0}
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        y = matmul(x, w.mT)
+        return y if b is None else y + b
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.shape, self.out = x.shape, w.shape[0]
+        y = x.reshape(-1, w.shape[1]) @ w.T
+        if b is not None:
+            y += b
+        return y.reshape(*x.shape[:-1], w.shape[0])
+
+    def backward_arrays(self, gy: Any) -> Any:
+        from minigrad.ops.reduction import exact_sum
+
+        x, w, _ = self.arrays
+        needs_x, needs_w, needs_b = self.needs
+        gy = gy.reshape(-1, self.out)
+        return (
+            (gy @ w).reshape(self.shape) if needs_x else None,
+            gy.T @ x.reshape(-1, x.shape[-1]) if needs_w else None,
+            exact_sum(gy, (0,)) if needs_b else None,
+        )
+
+
+def matmul(x: Tensor, other: Tensor) -> Tensor:
+    """The matrix product. Vectors count as a row on the left and a column on the right; leading axes broadcast."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"matmul(): argument 'other' must be Tensor, not {type(other).__name__}")
+    if x.ndim == 0 or other.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {other.ndim}D"
+        )
+    if x.dtype != other.dtype:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {x.dtype} != {other.dtype}")
+    a = x.unsqueeze(0) if x.ndim == 1 else x
+    b = other.unsqueeze(1) if other.ndim == 1 else other
+    if a.shape[-1] != b.shape[-2]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({describe(x)} and {describe(other)})")
+    z = Matmul()(a, b)
+    if other.ndim == 1:
+        z = z.squeeze(-1)
+    return z.squeeze(z.ndim - (1 if other.ndim == 1 else 2)) if x.ndim == 1 else z
+
+
+def mm(x: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices."""
+    if x.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"mm expects two matrices, got {describe(x)} and {describe(mat2)}")
+    return matmul(x, mat2)
+
+
+def bmm(x: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices."""
+    if x.ndim != 3 or mat2.ndim != 3 or x.shape[0] != mat2.shape[0]:
+        raise RuntimeError(f"bmm expects two batches (b, n, m) and (b, m, p), got {describe(x)} and {describe(mat2)}")
+    return matmul(x, mat2)
+
+
+def mv(x: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector."""
+    if x.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"mv expects a matrix and a vector, got {describe(x)} and {describe(vec)}")
+    return matmul(x, vec)
+
+
+def dot(x: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    if x.ndim != 1 or other.ndim != 1 or x.shape != other.shape:
+        raise RuntimeError(f"dot expects two 1D tensors of one length, got {describe(x)} and {describe(other)}")
+    return matmul(x, other)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002 - torch's name
+    """input (..., in) times weight (out, in) transposed, plus bias (out)."""
+    if input.ndim == 0 or weight.ndim not in (1, 2) or input.shape[-1] != weight.shape[-1]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied: linear was given {describe(input)} and weight {describe(weight)}"
+        )
+    if input.dtype != weight.dtype:
+        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {input.dtype} and {weight.dtype}")
+    if weight.ndim == 1:
+        y = matmul(input, weight)
+        return y if bias is None else y + bias
+    return Linear()(input, weight, bias)

@@ -1,0 +1,504 @@
+"""Tensor: an array, its gradient, and the op that made it.
+
+The mathematics lives in `minigrad.ops`; `minigrad.methods` hangs it onto the class under torch's method names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.device import Device, device_of, to_device
+from minigrad.grad_mode import state
+
+if TYPE_CHECKING:
+    from minigrad.function import Function
+
+
+class Tensor:
+    """An n-dimensional array that can be differentiated.
+
+    Tensor(data): from an array, without copying (its dtype kept); from nested lists and numbers, as float32 as in torch
+    (`minigrad.tensor(data)` infers the type and always copies).
+
+    t.array is the NumPy or CuPy array itself. Writing into it from outside goes unseen: call `t._bump_version()` then.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_base",  # the tensor whose memory this one shares, or None
+        "_hooks",  # a leaf's gradient hooks
+        "_index",  # which of the node's outputs this is
+        "_node",  # the Function that made it, or None for a leaf
+        "_requires_grad",
+        "_version",  # [number of in-place changes], shared with views
+        "_viewed_at",  # for a view: the version at which it was taken
+        "array",
+        "grad",
+    )
+
+    __array_priority__ = 1000  # ndarray * Tensor is Tensor.__rmul__
+    __array_ufunc__ = None
+
+    array: Any
+    grad: Tensor | None
+
+    def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            data = data.array
+        if isinstance(data, (list, tuple, int, float)):
+            data = np.array(data, np.float32)
+        elif isinstance(data, np.generic):
+            data = np.asarray(data)
+        if data.dtype.kind not in "biuf":
+            raise TypeError(f"can't convert an array of type {data.dtype}: supported are bool, integers and floats")
+        self._reset(data)
+        if requires_grad:
+            self.requires_grad = True
+
+    def _reset(self, array: Any) -> None:
+        self.array = array
+        self.grad = self._node = self._base = self._hooks = None
+        self._requires_grad = False
+        self._index = 0
+        self._version = [0]
+
+    @classmethod
+    def _wrap(cls, array: Any) -> Tensor:
+        """An op's result; NumPy's scalars become 0-d arrays."""
+        tensor = Tensor.__new__(Tensor)
+        tensor.array = array if not isinstance(array, np.generic) else np.asarray(array)
+        tensor.grad = tensor._node = tensor._base = tensor._hooks = None
+        tensor._requires_grad = False
+        tensor._index = 0
+        tensor._version = [0]
+        return tensor
+
+    # -- the graph ----------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this tensor."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._node is not None and not value:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. Use .detach() for a tensor without a graph."
+            )
+        if value and self.array.dtype.kind != "f":
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {describe(self)}")
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Sets requires_grad; returns the tensor itself."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> Function | None:
+        """The op that made this tensor, or None for a leaf."""
+        return self._node
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None
+
+    def _edge(self) -> tuple[Function, int] | Tensor:
+        """Where this tensor's gradient goes: (node, which output), or, for a leaf, the tensor itself."""
+        node = self._node
+        if node is None:
+            return self
+        if self._base is not None and self._version[0] != self._viewed_at:
+            raise RuntimeError(
+                f"{describe(self)} is a view of a tensor that was changed in place after the view was taken, so its "
+                "gradient would be that of the old values. Take the view again after the change."
+            )
+        return node, self._index
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Adds d(self . gradient)/d(leaf) to the .grad of every leaf that self was computed from.
+
+        gradient: of self's shape; None for a scalar. See `minigrad.autograd.backward`.
+        """
+        from minigrad.engine import backward
+
+        backward([self], [gradient], retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls hook(gradient) when this tensor's gradient is complete; what it returns, if anything, replaces it."""
+        if not self._requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is None:
+            self._hooks = hooks = self._hooks if self._hooks is not None else {}
+        else:
+            self._node.hooks = by_output = self._node.hooks or {}
+            hooks = by_output.setdefault(self._index, {})
+        return RemovableHandle(hooks, hook)
+
+    def _run_hooks(self, gradient: Tensor) -> Tensor:
+        for hook in list((self._hooks or {}).values()):
+            replaced = hook(gradient)
+            gradient = gradient if replaced is None else replaced
+        return gradient
+
+    def retain_grad(self) -> None:
+        """Keeps the gradient of a tensor that is no leaf in its .grad."""
+        if self._node is None:
+            return
+        import weakref
+
+        me = weakref.ref(self)
+
+        def keep(gradient: Tensor) -> None:
+            tensor = me()
+            if tensor is not None:
+                tensor.grad = gradient.clone() if tensor.grad is None else tensor.grad + gradient
+
+        self.register_hook(keep)
+
+    def detach(self) -> Tensor:
+        """The same memory, outside the graph."""
+        tensor = Tensor._wrap(self.array.view())
+        tensor._version = self._version
+        return tensor
+
+    def detach_(self) -> Tensor:
+        """Makes this tensor a leaf that requires no gradient."""
+        self._node, self._index, self._requires_grad = None, 0, False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph, and its changes not counted. Assigning replaces the array."""
+        return Tensor._wrap(self.array.view())
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"expected a Tensor to be assigned to .data, not {type(value).__name__}")
+        self.array = value.array
+        self._bump_version()
+
+    # -- in-place changes ---------------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """How often this tensor, or what it shares memory with, was changed in place."""
+        return self._version[0]
+
+    def _bump_version(self) -> None:
+        self._version[0] += 1
+
+    def _share(self, base: Tensor) -> None:
+        """Notes that this tensor is a view of `base`."""
+        self._base = base if base._base is None else base._base
+        self._version = base._version
+        self._viewed_at = base._version[0]
+
+    def _alias(self) -> Tensor:
+        """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
+        tensor = Tensor._wrap(self.array)
+        tensor._requires_grad, tensor._node, tensor._index = self._requires_grad, self._node, self._index
+        tensor._version = self._version
+        return tensor
+
+    def _check_in_place(self) -> None:
+        """Raises where an in-place change could not be differentiated."""
+        if not state.grad:
+            return
+        if self._requires_grad and self._node is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation: {describe(self)}. "
+                "Change it within minigrad.no_grad(), or use the op that returns a new tensor."
+            )
+        if self._base is not None and (self._base._requires_grad or self._requires_grad):
+            raise NotImplementedError(
+                f"an in-place change of a view, {describe(self)}, of a tensor that is part of a graph is not built. "
+                "Assign through the tensor itself (x[index] = value), or use an op that returns a new tensor."
+            )
+
+    def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
+        """self = op(self, *others), written into self's own memory; recorded as any op is."""
+        self._check_in_place()
+        before = self._alias()
+        result = op(before, *others)
+        if result.shape != self.shape:
+            raise RuntimeError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            )
+        if "biuf".index(result.dtype.kind.replace("u", "i")) > "biuf".index(self.dtype.kind.replace("u", "i")):
+            raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {self.dtype}")
+        if result.dtype != self.dtype:
+            result = result.to(self.dtype)
+        node = result._node
+        if node is not None:
+            if self._base is not None and self._node is None:
+                raise NotImplementedError("an in-place change, with a gradient, of a view is not built: use x[index] = value")
+            # What the op saved of the old values is copied before they are overwritten.
+            for i, saved in enumerate(node._saved):
+                if type(saved) is tuple and saved[0] is before:
+                    kept = before._alias()
+                    kept.array, kept._version = before.array.copy(), [0]
+                    node._saved[i] = (kept, 0)
+            if self._base is not None:
+                raise NotImplementedError("an in-place change, with a gradient, of a view is not built: use x[index] = value")
+        self.array[...] = result.array
+        self._bump_version()
+        if node is not None:
+            self._node, self._index, self._requires_grad = node, result._index, True
+        return self
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self.array.shape
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.array.shape if dim is None else self.array.shape[dim]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the numbers: one of NumPy's."""
+        return self.array.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where the array lives."""
+        return device_of(self.array)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the array lives on a GPU."""
+        return self.device.type == "gpu"
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self.array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.array.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The strides, counted in elements."""
+        size = self.array.dtype.itemsize
+        strides = tuple([s // size for s in self.array.strides])
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in the order of their indices."""
+        return bool(self.array.flags.c_contiguous)
+
+    def is_floating_point(self) -> bool:
+        """Whether the numbers are floats."""
+        return self.array.dtype.kind == "f"
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        array = self.array
+        return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.permute(*range(self.ndim - 1, -1, -1))
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    # -- to other worlds ----------------------------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The NumPy array itself, sharing memory. force=True: whatever it takes (detached, copied from a GPU)."""
+        if not force:
+            if self._requires_grad:
+                raise RuntimeError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                )
+            if self.is_cuda:
+                raise TypeError(
+                    f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
+                )
+        return to_device(self.array, Device("cpu"))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to convert {array.dtype} to {dtype}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self._requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.detach().numpy(force=True).tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous: use .any() or .all()")
+        return bool(self.array.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "biu" or self.array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __iter__(self) -> Any:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.array.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __reduce__(self) -> Any:
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors (made by the user) can be pickled or deep-copied: use .detach()")
+        return _rebuild, (type(self), self.numpy(force=True), str(self.device), self._requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors (made by the user) support the deepcopy protocol: use .clone()")
+        other = _rebuild(type(self), self.array.copy(), None, self._requires_grad)
+        memo[id(self)] = other
+        if self.grad is not None:
+            other.grad = Tensor._wrap(self.grad.array.copy())
+        return other
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.numpy(force=True), precision=4, separator=", ", prefix="tensor(", threshold=1000)
+        notes = []
+        if self.dtype not in (np.float32, np.int64, np.bool_):
+            notes.append(f"dtype={self.dtype}")
+        if self.is_cuda:
+            notes.append(f"device='{self.device}'")
+        if self._node is not None:
+            notes.append(f"grad_fn={self._node!r}")
+        elif self._requires_grad:
+            notes.append("requires_grad=True")
+        return "tensor(" + ", ".join([text, *notes]) + ")"
+
+    if TYPE_CHECKING:  # the methods that minigrad.methods adds
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+
+
+class RemovableHandle:
+    """What registering a hook returns: .remove() takes the hook away again."""
+
+    _numbers = iter(range(2**62))
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self._id = hooks, next(RemovableHandle._numbers)
+        hooks[self._id] = hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self._id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def _rebuild(cls: type[Tensor], array: Any, device: str | None, requires_grad: bool) -> Tensor:
+    tensor = cls.__new__(cls)
+    tensor._reset(array if device is None else to_device(array, Device(device)))
+    tensor._requires_grad = requires_grad
+    return tensor
+
+
+def describe(x: Any) -> str:
+    """A tensor in an error message: type, shape, device."""
+    if not isinstance(x, Tensor):
+        return repr(x)
+    return f"{x.dtype}{list(x.shape)} on {x.device}"
+
+
+def as_tensor_on(x: Any, device: Device) -> Tensor:
+    """A Tensor as it is; a NumPy array wrapped, on its own device; anything else converted, on `device`."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.ndarray):
+        return Tensor(x)
+    xp = backends.get(device.type).xp
+    return Tensor(xp.asarray(x))

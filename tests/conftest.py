@@ -1,0 +1,46 @@
+"""Two devices for every test that asks for one.
+
+`device` is "cpu", and "gpu": CuPy on a real GPU where there is one, else a strict stand-in for CuPy that runs the same
+Python and the same CUDA sources on the CPU (tests/emulator). `pytest -m gpu` runs the gpu half alone.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+
+def _real_gpu() -> bool:
+    try:
+        import cupy
+
+        return bool(cupy.cuda.is_available())
+    except Exception:  # not installed, no driver, or a broken installation: the stand-in serves
+        return False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _real_gpu():
+        from tests.emulator import install
+
+        install()
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """The name of the device that a test runs on."""
+    return request.param
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_threads() -> None:
+    """Small tensors gain nothing from torch's threads, and tests run side by side."""
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+    except ImportError:
+        pass
