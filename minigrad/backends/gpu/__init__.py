@@ -1,0 +1,81 @@
+"""The kernels on a GPU, by CuPy and the CUDA sources in cuda/: the table "Kernels" of docs/design.md.
+
+Importing this package imports CuPy, and raises DeviceError where CuPy or a GPU is missing. Kernels run on the current
+device and on the current stream; their arrays must be on that device. Results are the same, bit for bit, in every run.
+"""
+
+from .conv import (
+    conv2d,
+    conv2d_backward,
+    conv2d_relu_max_pool2d,
+    conv2d_relu_max_pool2d_backward,
+    fold,
+    unfold,
+)
+from .device import (
+    device_count,
+    from_host,
+    max_memory_allocated,
+    memory_allocated,
+    require,
+    reset_peak_memory_stats,
+    synchronize,
+    to_host,
+    xp,
+)
+from .elementwise import relu, relu_backward
+from .norm import batch_norm, batch_norm_apply, batch_norm_backward
+from .optimizer import adamw_step, sgd_step
+from .pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool2d_gather,
+)
+from .scatter import scatter_add
+from .softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    softmax,
+    softmax_backward,
+)
+
+__all__ = [
+    "adamw_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_apply",
+    "batch_norm_backward",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_relu_max_pool2d",
+    "conv2d_relu_max_pool2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "device_count",
+    "fold",
+    "from_host",
+    "log_softmax",
+    "log_softmax_backward",
+    "max_memory_allocated",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "max_pool2d_gather",
+    "memory_allocated",
+    "relu",
+    "relu_backward",
+    "require",
+    "reset_peak_memory_stats",
+    "scatter_add",
+    "sgd_step",
+    "softmax",
+    "softmax_backward",
+    "synchronize",
+    "to_host",
+    "unfold",
+    "xp",
+]

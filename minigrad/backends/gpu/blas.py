@@ -1,0 +1,24 @@
+"""Matrix products. Every product of the GPU kernels goes through gemm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .device import xp
+
+
+def gemm(
+    a: Any, b: Any, out: Any = None, transpose_a: bool = False, transpose_b: bool = False, accumulate: bool = False
+) -> Any:
+    """C = A B for a (..., M, K) and b (..., K, N), transposed first where asked for; C += A B if `accumulate`.
+
+    Operands are 2-D, or 3-D for a batch of products. `out` is C-contiguous.
+    """
+    if transpose_a:
+        a = a.swapaxes(-1, -2)
+    if transpose_b:
+        b = b.swapaxes(-1, -2)
+    if accumulate:
+        out += xp.matmul(a, b)
+        return out
+    return xp.matmul(a, b, out=out)

@@ -1,0 +1,31 @@
+// Put before every .cu file of this folder. scalar_t (float or double) is set by the compiler's -D option.
+// Images are channels-last: element (n, c, h, w) lies at ((n*H + h)*W + w)*C + c.
+
+// One thread an element, and on to the next grid's worth: right for any size and any grid.
+#define FOR_EACH(i, count)                                                           \
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (count); \
+         i += (long long)gridDim.x * blockDim.x)
+
+#define NEGATIVE_INFINITY scalar_t(__longlong_as_double(0xfff0000000000000ll))
+#define NOT_A_NUMBER scalar_t(__longlong_as_double(0x7ff8000000000000ll))
+
+// Image, row, column and channel of element i of an (N, H, W, C) array.
+struct Place { int n, h, w, c; };
+
+__device__ __forceinline__ Place place_of(long long i, int H, int W, int C) {
+    Place p;
+    p.c = int(i % C);
+    i /= C;
+    p.w = int(i % W);
+    i /= W;
+    p.h = int(i % H);
+    p.n = int(i / H);
+    return p;
+}
+
+__device__ __forceinline__ long long offset_of(int n, int h, int w, int c, int H, int W, int C) {
+    return (((long long)n * H + h) * W + w) * C + c;
+}
+
+// max(x, 0) that keeps a NaN.
+__device__ __forceinline__ scalar_t positive_part(scalar_t x) { return x <= 0 ? scalar_t(0) : x; }

@@ -1,0 +1,132 @@
+// Softmax, log-softmax and cross-entropy over the rows of an (M, C) matrix.
+//
+// threadIdx.x runs along a row, threadIdx.y over the rows of a block. A row has 32 threads (a warp), or a whole block of
+// more with one row. All threads of a block go through the same number of rows, for the barriers' sake; `inside` says
+// whether a thread's row is there at all.
+
+#define ALL_LANES 0xffffffffu
+#define MAX_WARPS 32
+
+#define FOR_EACH_ROW(row, M)                                                                               \
+    for (long long first = blockIdx.x * (long long)blockDim.y, row = first + threadIdx.y; first < (M);     \
+         first += (long long)gridDim.x * blockDim.y, row = first + threadIdx.y)
+
+// `value` of all threads of a row, put together; the result is known to all of them. The order is fixed.
+template <bool MAXIMUM> __device__ scalar_t combine(scalar_t a, scalar_t b) { return MAXIMUM ? (a < b ? b : a) : a + b; }
+
+template <bool MAXIMUM> __device__ scalar_t over_row(scalar_t value) {
+    for (int bit = 16; bit > 0; bit /= 2)
+        value = combine<MAXIMUM>(value, __shfl_xor_sync(ALL_LANES, value, bit));
+    if (blockDim.x > 32) {                                  // then blockDim.y is 1: the row has the whole block
+        __shared__ scalar_t warps[MAX_WARPS];
+        __syncthreads();                                    // the last result has been read by all
+        if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+        __syncthreads();
+        value = warps[0];
+        for (int i = 1; i < int(blockDim.x / 32); i++) value = combine<MAXIMUM>(value, warps[i]);
+    }
+    return value;
+}
+
+__device__ scalar_t row_sum(scalar_t value) { return over_row<false>(value); }
+__device__ scalar_t row_max(scalar_t value) { return over_row<true>(value); }
+
+// m = max x and log sum exp(x - m). A NaN in the row makes the second NaN, and with it all results.
+__device__ void log_sum_exp(const scalar_t* x, int C, bool inside, scalar_t* largest, scalar_t* log_sum) {
+    scalar_t m = NEGATIVE_INFINITY, sum = 0;
+    for (int c = threadIdx.x; inside && c < C; c += blockDim.x) m = max(m, x[c]);
+    m = row_max(m);
+    for (int c = threadIdx.x; inside && c < C; c += blockDim.x) sum += exp(x[c] - m);
+    *largest = m;
+    *log_sum = log(row_sum(sum));
+}
+
+// y = exp(x - m) / sum exp(x - m)
+extern "C" __global__ void softmax(const scalar_t* x, scalar_t* y, long long M, int C) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        scalar_t m = NEGATIVE_INFINITY, sum = 0;
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) m = max(m, x[row * C + c]);
+        m = row_max(m);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) sum += y[row * C + c] = exp(x[row * C + c] - m);
+        sum = row_sum(sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) y[row * C + c] /= sum;
+    }
+}
+
+// gx = y (gy - sum gy y)
+extern "C" __global__ void softmax_backward(const scalar_t* gy, const scalar_t* y, scalar_t* gx, long long M, int C) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        scalar_t sum = 0;
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) sum += gy[row * C + c] * y[row * C + c];
+        sum = row_sum(sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x)
+            gx[row * C + c] = y[row * C + c] * (gy[row * C + c] - sum);
+    }
+}
+
+// y = (x - m) - log sum exp(x - m)
+extern "C" __global__ void log_softmax(const scalar_t* x, scalar_t* y, long long M, int C) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        scalar_t m, log_sum;
+        log_sum_exp(x + row * C, C, inside, &m, &log_sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) y[row * C + c] = (x[row * C + c] - m) - log_sum;
+    }
+}
+
+// gx = gy - exp(y) sum gy
+extern "C" __global__ void log_softmax_backward(const scalar_t* gy, const scalar_t* y, scalar_t* gx, long long M, int C) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        scalar_t sum = 0;
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) sum += gy[row * C + c];
+        sum = row_sum(sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x)
+            gx[row * C + c] = gy[row * C + c] - exp(y[row * C + c]) * sum;
+    }
+}
+
+// logp = log softmax(x); losses = -(1 - s) w[t] logp[t] - s/C sum w[c] logp[c], 0 where t = ignore_index, for smoothing s.
+// A target outside of 0 ... C-1 has no loss: NaN, and nothing is read out of bounds.
+extern "C" __global__ void cross_entropy(const scalar_t* x, const long long* target, const scalar_t* w, scalar_t* losses,
+                                         scalar_t* logp, long long M, int C, long long ignore_index, scalar_t smoothing) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        long long t = inside ? target[row] : 0;
+        scalar_t m, log_sum, smooth = 0, loss = 0;
+        log_sum_exp(x + row * C, C, inside, &m, &log_sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) {
+            scalar_t value = (x[row * C + c] - m) - log_sum, weight = w ? w[c] : scalar_t(1);
+            logp[row * C + c] = value;
+            if (smoothing > 0) smooth -= weight * value;
+            if (c == t) loss = -weight * value;
+        }
+        loss = row_sum(loss);                         // one thread has it, the others hold 0
+        if (smoothing > 0) loss = (1 - smoothing) * loss + smoothing / C * row_sum(smooth);
+        if (t < 0 || t >= C) loss = NOT_A_NUMBER;
+        if (inside && threadIdx.x == 0) losses[row] = t == ignore_index ? scalar_t(0) : loss;
+    }
+}
+
+// gx = g (exp(logp) sum q - q), where loss = -sum q logp: q[c] = s/C w[c] + (1 - s) w[t] [c = t].
+extern "C" __global__ void cross_entropy_backward(const scalar_t* g, const scalar_t* logp, const long long* target,
+                                                  const scalar_t* w, scalar_t* gx, long long M, int C,
+                                                  long long ignore_index, scalar_t smoothing) {
+    FOR_EACH_ROW(row, M) {
+        bool inside = row < M;
+        long long t = inside ? target[row] : 0;
+        scalar_t sum = 0;
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) {
+            scalar_t weight = w ? w[c] : scalar_t(1);
+            sum += smoothing / C * weight + (c == t ? (1 - smoothing) * weight : scalar_t(0));
+        }
+        sum = row_sum(sum);
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) {
+            scalar_t weight = w ? w[c] : scalar_t(1);
+            scalar_t q = smoothing / C * weight + (c == t ? (1 - smoothing) * weight : scalar_t(0));
+            gx[row * C + c] = t == ignore_index ? scalar_t(0) : g[row] * (exp(logp[row * C + c]) * sum - q);
+        }
+    }
+}

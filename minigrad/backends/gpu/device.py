@@ -1,0 +1,105 @@
+"""The GPU itself: is there one, copies to and from it, its memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import DeviceError
+
+from .layout import memory_order
+
+
+def require() -> Any:
+    """The cupy module. Raises DeviceError, one line, if it is not installed or finds no GPU."""
+    try:
+        import cupy
+    except ImportError:
+        raise DeviceError(
+            "the GPU needs CuPy, which is not installed: pip install cupy-cuda12x (or cupy-cuda13x)"
+        ) from None
+    try:
+        available = cupy.cuda.is_available()
+    except Exception as error:  # a driver that is missing or too old
+        raise DeviceError(f"no GPU can be used: {error}") from None
+    if not available:
+        raise DeviceError("no GPU can be used: CuPy is installed, but finds no CUDA device")
+    return cupy
+
+
+xp = require()
+
+
+def device_count() -> int:
+    """How many GPUs there are."""
+    return int(xp.cuda.runtime.getDeviceCount())
+
+
+def synchronize() -> None:
+    """Wait until the current GPU has done all that it was given."""
+    xp.cuda.Device().synchronize()
+
+
+def to_host(array: Any) -> np.ndarray:
+    """A NumPy copy of a GPU array, lying in memory as it does. Waits for the GPU."""
+    axes = memory_order(array)
+    return array.transpose(axes).get().transpose(np.argsort(axes).tolist())
+
+
+def from_host(array: np.ndarray, index: int = 0) -> Any:
+    """A copy of a NumPy array on GPU number `index`, lying in memory as it does."""
+    axes = memory_order(array)
+    with xp.cuda.Device(index):
+        device_array = xp.array(np.asarray(array.transpose(axes), order="C"), order="C")
+    return device_array.transpose(np.argsort(axes).tolist())
+
+
+class PeakMemory(xp.cuda.MemoryHook):  # type: ignore[name-defined, misc]
+    """The most bytes that CuPy's pool had in use on each GPU: the pool itself keeps no such figure.
+
+    Counted in the pool's blocks, multiples of 512 bytes, as torch.cuda.max_memory_allocated counts them.
+    CuPy calls a hook in the thread that registered it: what other threads allocate is seen at the next reset only.
+    """
+
+    name = "minigrad peak memory"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: dict[int, int] = {}
+        self.peak: dict[int, int] = {}
+
+    def reset(self) -> None:
+        """Start again from what is in use now."""
+        device = xp.cuda.Device().id
+        self.used[device] = self.peak[device] = memory_allocated()
+
+    def malloc_postprocess(self, **event: Any) -> None:
+        if event["mem_ptr"]:
+            device = event["device_id"]
+            self.used[device] = self.used.get(device, 0) + event["mem_size"]
+            self.peak[device] = max(self.peak.get(device, 0), self.used[device])
+
+    def free_postprocess(self, **event: Any) -> None:
+        device = event["device_id"]
+        self.used[device] = self.used.get(device, 0) - event["mem_size"]
+
+
+def memory_allocated() -> int:
+    """Bytes in use on the current GPU, in the pool's blocks of 512 bytes."""
+    return int(xp.get_default_memory_pool().used_bytes())
+
+
+def max_memory_allocated() -> int:
+    """The most that memory_allocated() has been since the start or the last reset_peak_memory_stats(), in bytes."""
+    return max(_peak.peak.get(xp.cuda.Device().id, 0), memory_allocated())
+
+
+def reset_peak_memory_stats() -> None:
+    """Forget the peak: it is what is in use now."""
+    _peak.reset()
+
+
+_peak = PeakMemory()
+_peak.reset()
+_peak.__enter__()  # for as long as the process lives

@@ -1,0 +1,42 @@
+"""ReLU, and the end of a convolution: bias, ReLU, groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device import xp
+from .launch import kernel
+from .layout import dense, like
+
+
+def relu(x: Any) -> Any:
+    """y = max(x, 0), NaN stays NaN. Any shape; y lies in memory as x does."""
+    x = dense(x)
+    y = xp.empty_like(x)
+    kernel("elementwise", "relu", x.dtype).over(x.size, x, y, np.int64(x.size))
+    return y
+
+
+def relu_backward(gy: Any, y: Any) -> Any:
+    """gx = gy where y > 0, else 0. gx lies in memory as y does."""
+    y = dense(y)
+    gy = like(gy, y, xp)
+    gx = xp.empty_like(y)
+    kernel("elementwise", "relu_backward", y.dtype).over(y.size, gy, y, gx, np.int64(y.size))
+    return gx
+
+
+def bias_relu(z: Any, b: Any, y: Any, relu: bool) -> None:
+    """y (rows, G*O) = z (G, rows, O) + b (G*O,) or None, then ReLU if asked for. For G = 1, y may be z's own memory."""
+    groups, rows, channels = z.shape
+    kernel("elementwise", "bias_relu", z.dtype).over(z.size, z, b, y, np.int64(rows), groups, channels, relu)
+
+
+def split_groups(gy: Any, groups: int) -> Any:
+    """z (G, rows, O) from gy (rows, G*O): the matrices of a grouped convolution."""
+    rows, channels = gy.shape
+    z = xp.empty((groups, rows, channels // groups), gy.dtype)
+    kernel("elementwise", "split_groups", gy.dtype).over(z.size, gy, z, np.int64(rows), groups, channels // groups)
+    return z

@@ -1,0 +1,86 @@
+"""Softmax, log-softmax and cross-entropy: one kernel each way, rows of C numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device import xp
+from .launch import kernel, max_blocks
+
+LONG_ROW = 1024  # from here on a row has a block of 256 threads; shorter ones have a warp each, eight to a block
+
+
+def _launch(name: str, dtype: np.dtype, rows: int, length: int, *args: Any) -> None:
+    if rows * length:
+        threads, rows_per_block = (256, 1) if length >= LONG_ROW else (32, 8)
+        blocks = min(-(-rows // rows_per_block), max_blocks())
+        kernel("softmax", name, dtype).launch((blocks,), (threads, rows_per_block), *args)
+
+
+def _over_rows(name: str, dim: int, *arrays: Any) -> Any:
+    """Run the kernel over the rows along `dim` of one or two arrays of one shape; the result has that shape."""
+    if arrays[0].ndim == 0:
+        return _over_rows(name, 0, *(a.reshape(1) for a in arrays)).reshape(())
+    arrays = tuple(xp.ascontiguousarray(xp.moveaxis(a, dim, -1)) for a in arrays)
+    out = xp.empty_like(arrays[0])
+    length = out.shape[-1]
+    rows = out.size // max(length, 1)
+    _launch(name, out.dtype, rows, length, *arrays, out, np.int64(rows), length)
+    return xp.moveaxis(out, -1, dim)
+
+
+def softmax(x: Any, dim: int) -> Any:
+    """y = exp(x - max x) / sum exp(x - max x) along `dim`."""
+    return _over_rows("softmax", dim, x)
+
+
+def softmax_backward(gy: Any, y: Any, dim: int) -> Any:
+    """gx = y (gy - sum gy y) along `dim`."""
+    return _over_rows("softmax_backward", dim, gy, y)
+
+
+def log_softmax(x: Any, dim: int) -> Any:
+    """y = x - log sum exp(x) along `dim`."""
+    return _over_rows("log_softmax", dim, x)
+
+
+def log_softmax_backward(gy: Any, y: Any, dim: int) -> Any:
+    """gx = gy - exp(y) sum gy along `dim`."""
+    return _over_rows("log_softmax_backward", dim, gy, y)
+
+
+def _prepare(array: Any, dtype: Any) -> Any:
+    return None if array is None else xp.ascontiguousarray(array, dtype)
+
+
+def cross_entropy(logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> tuple[Any, Any]:
+    """(losses (M,), logp (M, C)) for logits (M, C), target (M,) integers, weight (C,) or None; s = label_smoothing.
+
+        loss = -(1 - s) w[t] logp[t] - s/C sum over c of w[c] logp[c],   0 where t = ignore_index
+
+    A target outside of 0 ... C-1 gives a NaN loss: telling the host would mean to wait for the GPU.
+    """
+    rows, classes = logits.shape
+    losses, logp = xp.zeros(rows, logits.dtype), xp.empty((rows, classes), logits.dtype)
+    _launch(
+        "cross_entropy", logits.dtype, rows, classes, xp.ascontiguousarray(logits), _prepare(target, xp.int64),
+        _prepare(weight, logits.dtype), losses, logp, np.int64(rows), classes, np.int64(ignore_index),
+        float(label_smoothing),
+    )  # fmt: skip
+    return losses, logp
+
+
+def cross_entropy_backward(
+    g: Any, logp: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float
+) -> Any:
+    """g_logits (M, C) = g (exp(logp) sum q - q) for g (M,), where loss = -sum q logp."""
+    rows, classes = logp.shape
+    gx = xp.empty((rows, classes), logp.dtype)
+    _launch(
+        "cross_entropy_backward", logp.dtype, rows, classes, xp.ascontiguousarray(g), xp.ascontiguousarray(logp),
+        _prepare(target, xp.int64), _prepare(weight, logp.dtype), gx, np.int64(rows), classes, np.int64(ignore_index),
+        float(label_smoothing),
+    )  # fmt: skip
+    return gx
