@@ -1,11 +1,11 @@
 """minigrad: a tensor and autograd engine in Python on NumPy, and on CuPy for GPUs, under torch's names.
 
-    import minigrad as mg
+import minigrad as mg
 
-    x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    y = (x ** 2).sum()
-    y.backward()
-    x.grad  # tensor([2., 4., 6.])
+x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+y = (x ** 2).sum()
+y.backward()
+x.grad  # tensor([2., 4., 6.])
 """
 
 from __future__ import annotations
@@ -16,30 +16,138 @@ from minigrad import autograd, backends, dtypes, methods
 from minigrad.autograd import Function, FusedFunction, detect_anomaly, enable_grad, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
-    double, float16, float32, float64, half, int8, int16, int32, int64, long, promote_types, result_type, short, uint8,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    result_type,
+    short,
+    uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.ops.activation import log_softmax, softmax
 from minigrad.ops.convolution import conv2d
 from minigrad.ops.creation import (
-    arange, as_tensor, dropout, empty, empty_like, eye, from_dlpack, from_numpy, full, full_like, linspace, ones, ones_like,
-    rand, rand_like, randint, randn, randn_like, randperm, tensor, zeros, zeros_like,
+    arange,
+    as_tensor,
+    dropout,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    tensor,
+    zeros,
+    zeros_like,
 )  # fmt: skip
 from minigrad.ops.elementwise import (
-    abs, add, allclose, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clamp, clamp_max, clamp_min, clone, div, eq,
-    equal, exp, floor, floor_divide, ge, gt, isfinite, isinf, isnan, le, log, logical_and, logical_not, logical_or, lt,
-    masked_fill, maximum, minimum, mul, ne, neg, pow, relu, remainder, round, rsqrt, sigmoid, sign, sqrt, square, sub, tanh,
-    trunc, where,
+    abs,
+    add,
+    allclose,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    ceil,
+    clamp,
+    clamp_max,
+    clamp_min,
+    clone,
+    div,
+    eq,
+    equal,
+    exp,
+    floor,
+    floor_divide,
+    ge,
+    gt,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    log,
+    logical_and,
+    logical_not,
+    logical_or,
+    lt,
+    masked_fill,
+    maximum,
+    minimum,
+    mul,
+    ne,
+    neg,
+    pow,
+    relu,
+    remainder,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    sqrt,
+    square,
+    sub,
+    tanh,
+    trunc,
+    where,
 )  # fmt: skip
 from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
 from minigrad.ops.matmul import bmm, dot, matmul, mm, mv
 from minigrad.ops.reduction import (
-    all, amax, amin, any, argmax, argmin, argsort, count_nonzero, logsumexp, max, mean, min, sort, std, sum, topk, var,
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    argsort,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    sort,
+    std,
+    sum,
+    topk,
+    var,
 )  # fmt: skip
 from minigrad.ops.shape import (
-    broadcast_to, cat, chunk, flatten, flip, movedim, narrow, permute, reshape, split, squeeze, stack, t, transpose, unbind,
-    unflatten, unsqueeze,
+    broadcast_to,
+    cat,
+    chunk,
+    flatten,
+    flip,
+    movedim,
+    narrow,
+    permute,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    t,
+    transpose,
+    unbind,
+    unflatten,
+    unsqueeze,
 )  # fmt: skip
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.tensor import Tensor

@@ -60,7 +60,9 @@ def get_device(name: str | Device | None = None) -> Device:
     if device.type == "gpu":
         count = backends.get("gpu").device_count()  # raises DeviceError where there is none
         if device.index >= count:  # type: ignore[operator]
-            raise DeviceError(f"device {device} was asked for, but this machine has {count} GPU(s): gpu:0 to gpu:{count - 1}")
+            raise DeviceError(
+                f"device {device} was asked for, but this machine has {count} GPU(s): gpu:0 to gpu:{count - 1}"
+            )
     return device
 
 

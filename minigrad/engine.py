@@ -83,17 +83,18 @@ def _step(node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...
     """Runs one node's backward; returns where each result goes."""
     if None in gradients:
         gradients = [node.zero_gradient(i) if g is None else g for i, g in enumerate(gradients)]
-    before = node.needs
+    before, anomaly = node.needs, state.anomaly
     try:
         if needs is not None:
             node.needs = needs
+        state.anomaly = False  # the node's results are checked, under its own name, rather than the ops inside
         results = node.backward(*gradients)  # type: ignore[arg-type]
         needs = node.needs
     finally:
-        node.needs = before
+        node.needs, state.anomaly = before, anomaly
     if type(results) is not tuple:
         results = (results,)  # type: ignore[assignment]
-    if state.anomaly:
+    if anomaly:
         _check(node, results)
     return [
         (edge, result)
@@ -234,7 +235,9 @@ def _pairs(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
         elif not isinstance(gradient, Tensor):
             raise TypeError(f"gradients must be Tensors or None, not {type(gradient).__name__}")
         elif gradient.shape != output.shape:
-            raise RuntimeError(f"Mismatch in shape: the output is {describe(output)}, its gradient {describe(gradient)}")
+            raise RuntimeError(
+                f"Mismatch in shape: the output is {describe(output)}, its gradient {describe(gradient)}"
+            )
         pairs.append((output, gradient))
     return pairs
 

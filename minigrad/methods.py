@@ -149,7 +149,9 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Sets every element to value, in place."""
-    return self._in_place(lambda x: creation.full_like(x, value) + 0 * x if x.requires_grad else creation.full_like(x, value))
+    return self._in_place(
+        lambda x: creation.full_like(x, value) + 0 * x if x.requires_grad else creation.full_like(x, value)
+    )
 
 
 def zero_(self: Tensor) -> Tensor:

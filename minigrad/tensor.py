@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.device import Device, device_of, to_device
+from minigrad.dtypes import category
 from minigrad.grad_mode import state
 
 if TYPE_CHECKING:
@@ -224,10 +225,7 @@ class Tensor:
                 "Change it within minigrad.no_grad(), or use the op that returns a new tensor."
             )
         if self._base is not None and (self._base._requires_grad or self._requires_grad):
-            raise NotImplementedError(
-                f"an in-place change of a view, {describe(self)}, of a tensor that is part of a graph is not built. "
-                "Assign through the tensor itself (x[index] = value), or use an op that returns a new tensor."
-            )
+            raise NotImplementedError(_VIEW_CHANGED.format(describe(self)))
 
     def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
         """self = op(self, *others), written into self's own memory; recorded as any op is."""
@@ -238,22 +236,20 @@ class Tensor:
             raise RuntimeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
             )
-        if "biuf".index(result.dtype.kind.replace("u", "i")) > "biuf".index(self.dtype.kind.replace("u", "i")):
+        if category(result.dtype) > category(self.dtype):
             raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {self.dtype}")
         if result.dtype != self.dtype:
             result = result.to(self.dtype)
         node = result._node
         if node is not None:
-            if self._base is not None and self._node is None:
-                raise NotImplementedError("an in-place change, with a gradient, of a view is not built: use x[index] = value")
+            if self._base is not None:
+                raise NotImplementedError(_VIEW_CHANGED.format(describe(self)))
             # What the op saved of the old values is copied before they are overwritten.
             for i, saved in enumerate(node._saved):
-                if type(saved) is tuple and saved[0] is before:
+                if type(saved) is tuple and (saved[0] is before or saved[0] is self):
                     kept = before._alias()
                     kept.array, kept._version = before.array.copy(), [0]
                     node._saved[i] = (kept, 0)
-            if self._base is not None:
-                raise NotImplementedError("an in-place change, with a gradient, of a view is not built: use x[index] = value")
         self.array[...] = result.array
         self._bump_version()
         if node is not None:
@@ -458,6 +454,12 @@ class Tensor:
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
+
+
+_VIEW_CHANGED = (
+    "an in-place change of a view, {}, of a tensor that is part of a graph is not built. "
+    "Assign through the tensor itself (x[index] = value), or use an op that returns a new tensor."
+)
 
 
 class RemovableHandle:

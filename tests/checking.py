@@ -95,7 +95,12 @@ class Outcome:
 
 
 def _derive(
-    outputs: list[Any], inputs: list[Any], cotangents: list[Any], directions: Callable[[int, Any], Any], grad_of: Any, order: int
+    outputs: list[Any],
+    inputs: list[Any],
+    cotangents: list[Any],
+    directions: Callable[[int, Any], Any],
+    grad_of: Any,
+    order: int,
 ) -> tuple[list[Any], list[Any]]:
     """Gradients of the outputs, and gradients of (gradients . directions), with respect to inputs and cotangents."""
     roots = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None and y.requires_grad]
@@ -118,7 +123,9 @@ def _as_numpy(x: Any) -> Any:
     return x.detach().numpy(force=True) if isinstance(x, minigrad.Tensor) else x.detach().numpy(force=True)
 
 
-def run_minigrad(call: Any, arrays: list[Any], kwargs: Any, cots: list[Any], dirs: list[Any], device: str, order: int) -> Outcome:
+def run_minigrad(
+    call: Any, arrays: list[Any], kwargs: Any, cots: list[Any], dirs: list[Any], device: str, order: int
+) -> Outcome:
     tensors = [_tensor(a, device) if isinstance(a, np.ndarray) else a for a in arrays]
     inputs = [t for t in tensors if isinstance(t, minigrad.Tensor) and t.requires_grad]
     kwargs = {k: minigrad.from_numpy(v).to(device) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
@@ -137,7 +144,8 @@ def _tensor(array: np.ndarray, device: str, requires_grad: bool = True) -> minig
 
 def run_torch(call: Any, arrays: list[Any], kwargs: Any, cots: list[Any], dirs: list[Any], order: int) -> Outcome:
     tensors = [
-        torch.from_numpy(a.copy()).requires_grad_(a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in arrays
+        torch.from_numpy(a.copy()).requires_grad_(a.dtype.kind == "f") if isinstance(a, np.ndarray) else a
+        for a in arrays
     ]
     inputs = [t for t in tensors if isinstance(t, torch.Tensor) and t.requires_grad]
     kwargs = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
@@ -174,14 +182,18 @@ def _compare(what: str, ours: list[Any], torchs: list[Any], yardstick: list[Any]
             assert other is None or not np.any(other), f"{label}: {'none' if a is None else 'some'} against torch's"
             continue
         assert np.shape(a) == np.shape(b), f"{label}: shape {np.shape(a)} against torch's {np.shape(b)}"
-        assert np.asarray(a).dtype == np.asarray(b).dtype, f"{label}: {np.asarray(a).dtype} against torch's {np.asarray(b).dtype}"
+        assert np.asarray(a).dtype == np.asarray(b).dtype, (
+            f"{label}: {np.asarray(a).dtype} against torch's {np.asarray(b).dtype}"
+        )
         reference = b if yardstick is None else yardstick[i]
         if np.asarray(b).dtype.kind != "f":
             assert np.array_equal(a, b), f"{label}: {a} against torch's {b}"
             continue
         wide = np.asarray(b).dtype == np.float64
         special = ~np.isfinite(b)
-        assert np.array_equal(np.where(special, a, 0), np.where(special, b, 0), equal_nan=True), f"{label}: NaN or Inf differ"
+        assert np.array_equal(np.where(special, a, 0), np.where(special, b, 0), equal_nan=True), (
+            f"{label}: NaN or Inf differ"
+        )
         a, b, reference = (np.where(special, 0, np.asarray(v, np.float64)) for v in (a, b, reference))
         if not a.size:
             continue
@@ -192,7 +204,9 @@ def _compare(what: str, ours: list[Any], torchs: list[Any], yardstick: list[Any]
             allowed = TOLERANCE_64 if wide else FLOOR_32
         else:
             allowed = 2 * np.abs(b - reference).max() / scale + FLOOR_32
-        assert error <= allowed, f"{label}: off by {error:.3g} of the largest element, {allowed:.3g} allowed\n{a}\n{reference}"
+        assert error <= allowed, (
+            f"{label}: off by {error:.3g} of the largest element, {allowed:.3g} allowed\n{a}\n{reference}"
+        )
 
 
 def check(
@@ -223,7 +237,9 @@ def check(
         return
     rounded = [a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a for a in arrays]
     widened = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in rounded]
-    narrow = {k: v.astype(np.float32) if isinstance(v, np.ndarray) and v.dtype == np.float64 else v for k, v in kwargs.items()}
+    narrow = {
+        k: v.astype(np.float32) if isinstance(v, np.ndarray) and v.dtype == np.float64 else v for k, v in kwargs.items()
+    }
     single = run_torch(theirs, rounded, narrow, seeds, dirs, order)
     exact = run_torch(theirs, widened, kwargs, seeds, dirs, order)
     result = run_minigrad(ours, [_copied(a) for a in rounded], narrow, seeds, dirs, device, order)
@@ -262,7 +278,9 @@ def finite_differences(name: str, call: Any, arrays: list[Any], kwargs: Any, dev
         return
     ys, ws = zip(*pairs, strict=True)
     gradients = grad(ys, [tensors[i] for i in floats], ws, allow_unused=True)
-    slope = sum(float((_as_numpy(g) * directions[i]).sum()) for i, g in zip(floats, gradients, strict=True) if g is not None)
+    slope = sum(
+        float((_as_numpy(g) * directions[i]).sum()) for i, g in zip(floats, gradients, strict=True) if g is not None
+    )
     measured = (value(step)[0] - value(-step)[0]) / (2 * step)
     scale = max(abs(slope), abs(measured), 1.0)
     assert abs(slope - measured) <= 1e-6 * scale, f"{name}: finite differences give {measured}, the gradient {slope}"

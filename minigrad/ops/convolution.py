@@ -21,6 +21,7 @@ from minigrad.ops.elementwise import ReluGradient
 from minigrad.ops.pooling import Pool, PoolScatter, max_pool2d, output_size
 from minigrad.tensor import Tensor, describe
 
+
 class Unfold(Function):
     """U[n, (c, i, j), (oh, ow)] = x[n, c, oh sh + i dh - ph, ow sw + j dw - pw], 0 outside;  gx = fold(gU)."""
 
@@ -256,7 +257,9 @@ def _convolve(
 ) -> Tensor:  # fmt: skip
     """Checks the arguments as torch does, and runs the op."""
     if x.ndim != 4 or w.ndim != 4:
-        raise RuntimeError(f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got {describe(x)}, weight {describe(w)}")
+        raise RuntimeError(
+            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got {describe(x)}, weight {describe(w)}"
+        )
     s, d = pair(stride, "stride"), pair(dilation, "dilation")
     _positive(stride=s, dilation=d)
     if groups < 1 or w.shape[0] % groups:

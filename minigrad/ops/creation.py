@@ -130,14 +130,18 @@ def _like(name: str) -> Callable[..., Tensor]:
 zeros_like, ones_like, empty_like = _like("zeros_like"), _like("ones_like"), _like("empty_like")
 
 
-def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """x's shape, filled with one value."""
     xp = backends.of(x.array).xp
     array = xp.full_like(x.array, fill_value, dtype=None if dtype is None else np.dtype(dtype))
     return _made(array, x.device if device is None else device, requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """start, start + step, ... up to but not including end; arange(end) starts at 0."""
     if end is None:
         start, end = 0, start
@@ -152,7 +156,9 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     return _made((start + steps * step).astype(dtype), where, requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` numbers, evenly from start to end, both included."""
     where = get_device(device)
     dtype = dtypes.float32 if dtype is None else np.dtype(dtype)
@@ -165,23 +171,37 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return _made(_xp(where).eye(n, m, dtype=dtypes.float32 if dtype is None else np.dtype(dtype)), where, requires_grad)
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers from [0, 1)."""
     drawn = (generator or default_generator).uniform(0, 1, _sizes(size), dtypes.float32 if dtype is None else dtype)
     return _made(drawn, device, requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers from the standard normal distribution."""
     drawn = (generator or default_generator).normal(0, 1, _sizes(size), dtypes.float32 if dtype is None else dtype)
     return _made(drawn, device, requires_grad)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Integers from low to high - 1; randint(high, size) starts at 0."""
     if size is None:
         low, high, size = 0, low, high
-    drawn = (generator or default_generator).integers(low, high, _sizes((size,)), dtypes.int64 if dtype is None else dtype)
+    drawn = (generator or default_generator).integers(
+        low, high, _sizes((size,)), dtypes.int64 if dtype is None else dtype
+    )
     return _made(drawn, device, False)
 
 
@@ -201,7 +221,9 @@ def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
     return randn(*x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: Generator | None = None) -> Tensor:  # noqa: A002
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: Generator | None = None
+) -> Tensor:  # noqa: A002
     """In training, zeros each element with probability p and scales the others by 1 / (1 - p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")

@@ -392,7 +392,9 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             x, other = cast(x, dtypes.float32), cast(other, dtypes.float32)
         return Div()(x, other)
     if rounding_mode not in ("floor", "trunc"):
-        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+        )
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, other))
     xp = _xp(x, other)
     if dtype.kind != "f" and bool((xp.asarray(b) == 0).any()):
@@ -510,7 +512,9 @@ def where(condition: Tensor, x: Any = None, other: Any = None) -> Any:
     if x is None and other is None:
         return condition.nonzero(as_tuple=True)
     if condition.dtype != dtypes.bool_:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     if not isinstance(x, Tensor) and not isinstance(other, Tensor):
         dtype = dtypes.result_type(number(x), number(other))
         xp = backends.of(condition.array).xp
@@ -546,7 +550,9 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     value = number(value)
     if isinstance(value, Tensor):
         if value.ndim:
-            raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got {value.ndim} dimensions")
+            raise RuntimeError(
+                f"masked_fill only supports a 0-dimensional value tensor, but got {value.ndim} dimensions"
+            )
         value = value.to(x.dtype)
     return Where()(mask, value, x)
 

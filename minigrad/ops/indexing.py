@@ -236,7 +236,9 @@ def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
     found = xp.nonzero(x.array)
     if as_tuple:
         return tuple([Tensor._wrap(i.astype(np.int64)) for i in found])
-    return Tensor._wrap(xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(x.array != 0), 0), np.int64))
+    return Tensor._wrap(
+        xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(x.array != 0), 0), np.int64)
+    )
 
 
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:

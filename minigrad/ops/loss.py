@@ -78,7 +78,9 @@ def cross_entropy(
         raise RuntimeError(f"cross_entropy expects floating point logits, got {describe(input)}")
     classes = input.shape[0] if input.ndim == 1 else input.shape[1]
     if weight is not None and weight.shape != (classes,):
-        raise RuntimeError(f"weight tensor should be defined either for all {classes} classes or no classes, got {describe(weight)}")
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes, got {describe(weight)}"
+        )
     if target.is_floating_point():
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     expected = () if input.ndim == 1 else (input.shape[0], *input.shape[2:])
@@ -107,14 +109,22 @@ def _check_classes(target: Tensor, classes: int, ignore_index: int) -> None:
     array = target.array
     bad = ((array < 0) | (array >= classes)) & (array != ignore_index)
     if bool(xp.any(bad)):
-        raise IndexError(f"Target {int(array[bad][0])} is out of bounds: there are {classes} classes, 0 to {classes - 1}.")
+        raise IndexError(
+            f"Target {int(array[bad][0])} is out of bounds: there are {classes} classes, 0 to {classes - 1}."
+        )
 
 
 def _soft_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float  # noqa: A002
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: str,
+    smoothing: float,  # noqa: A002
 ) -> Tensor:
     if target.shape != input.shape:
-        raise RuntimeError(f"Expected class probabilities of the logits' shape {list(input.shape)}, got {describe(target)}")
+        raise RuntimeError(
+            f"Expected class probabilities of the logits' shape {list(input.shape)}, got {describe(target)}"
+        )
     dim = 0 if input.ndim == 1 else 1
     if smoothing:
         target = target * (1 - smoothing) + smoothing / input.shape[dim]

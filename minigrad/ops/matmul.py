@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import FusedFunction, Function
+from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -65,9 +65,7 @@ def matmul(x: Tensor, other: Tensor) -> Tensor:
     if not isinstance(other, Tensor):
         raise TypeError(f"matmul(): argument 'other' must be Tensor, not {type(other).__name__}")
     if x.ndim == 0 or other.ndim == 0:
-        raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {other.ndim}D"
-        )
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {other.ndim}D")
     if x.dtype != other.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {x.dtype} != {other.dtype}")
     a = x.unsqueeze(0) if x.ndim == 1 else x

@@ -149,7 +149,13 @@ def max_pool2d(
     if input.ndim != 4:
         raise RuntimeError(f"non-empty 3D or 4D (batch mode) tensor expected for input, but got {describe(input)}")
     kernel = pair(kernel_size)
-    pool: Pool = (kernel, kernel if stride is None or stride == [] else pair(stride), pair(padding), pair(dilation), ceil_mode)
+    pool: Pool = (
+        kernel,
+        kernel if stride is None or stride == [] else pair(stride),
+        pair(padding),
+        pair(dilation),
+        ceil_mode,
+    )
     check_pool(pool, input.shape)
     op = MaxPool2d(pool)
     y = op(input)
@@ -168,7 +174,9 @@ def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
                 f"kernel_size={kernel[i]} and dilation={dilation[i]}"
             )
         if output_size(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) < 1:
-            raise RuntimeError(f"Given input size: {tuple(shape[1:])}. Output size is too small for kernel size {kernel}")
+            raise RuntimeError(
+                f"Given input size: {tuple(shape[1:])}. Output size is too small for kernel size {kernel}"
+            )
 
 
 def _flat_indices(x: Tensor, pool: Pool) -> Tensor:

@@ -157,7 +157,9 @@ def amin(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
 def _nonempty(x: Tensor, over: tuple[int, ...], name: str) -> tuple[int, ...]:
     for i in over:
         if x.shape[i] == 0:
-            raise IndexError(f"{name}(): Expected reduction dim {i} to have non-zero size, but the input is {describe(x)}")
+            raise IndexError(
+                f"{name}(): Expected reduction dim {i} to have non-zero size, but the input is {describe(x)}"
+            )
     return over
 
 
@@ -213,7 +215,9 @@ def _arg(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
         if x.numel() == 0:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         flat = getattr(x.array.reshape(-1), name)()
-        return Tensor._wrap(backends.of(x.array).xp.asarray(flat).astype(np.int64).reshape((1,) * x.ndim if keepdim else ()))
+        return Tensor._wrap(
+            backends.of(x.array).xp.asarray(flat).astype(np.int64).reshape((1,) * x.ndim if keepdim else ())
+        )
     dim = axis(dim, x.ndim)
     if x.ndim == 0:
         return Tensor._wrap(backends.of(x.array).xp.zeros((), np.int64))
@@ -260,7 +264,9 @@ def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = 
     """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
     size = x.shape[axis(dim, x.ndim)] if x.ndim else 1
     if not 0 <= k <= size:
-        raise RuntimeError(f"selected index k out of range: k = {k}, but dim {dim} of {describe(x)} has {size} elements")
+        raise RuntimeError(
+            f"selected index k out of range: k = {k}, but dim {dim} of {describe(x)} has {size} elements"
+        )
     if x.ndim == 0:
         return _topk(x.clone(), argsort(x))
     indices = argsort(x, dim, descending=largest).narrow(dim, 0, k)

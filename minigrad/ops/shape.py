@@ -244,7 +244,9 @@ def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         known = int(np.prod([n for n in sizes if n != -1]))
         sizes[sizes.index(-1)] = x.shape[d] // known
     if int(np.prod(sizes)) != x.shape[d]:
-        raise RuntimeError(f"unflatten: Provided sizes {sizes} don't multiply up to the size of dim {dim} ({x.shape[d]})")
+        raise RuntimeError(
+            f"unflatten: Provided sizes {sizes} don't multiply up to the size of dim {dim} ({x.shape[d]})"
+        )
     return reshape(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
 
 
@@ -273,7 +275,9 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
     for i, n in enumerate(wanted):
         have = x.shape[i - extra] if i >= extra else None
         if n == -1 and have is None:
-            raise RuntimeError("The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension")
+            raise RuntimeError(
+                "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension"
+            )
         if have is not None and n != -1 and have not in (1, n):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. "
@@ -299,7 +303,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not tensors:
         raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
     dtype = dtypes.result_type(*tensors)
-    tensors = [x.to(dtype) for x in tensors if x.shape != (0,)] or [tensors[0].to(dtype)]  # torch skips empty 1-D tensors
+    tensors = [x.to(dtype) for x in tensors if x.shape != (0,)] or [
+        tensors[0].to(dtype)
+    ]  # torch skips empty 1-D tensors
     if any(x.ndim == 0 for x in tensors):
         raise RuntimeError("zero-dimensional tensor cannot be concatenated")
     d = axis(dim, tensors[0].ndim)
@@ -395,7 +401,9 @@ def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | No
     """
     pad = _ints((tuple(pad),))
     if len(pad) % 2 or len(pad) // 2 > x.ndim:
-        raise RuntimeError(f"Padding length must be divisible by 2 and at most twice the number of dimensions, got {pad}")
+        raise RuntimeError(
+            f"Padding length must be divisible by 2 and at most twice the number of dimensions, got {pad}"
+        )
     widths = [(0, 0)] * x.ndim
     for i in range(len(pad) // 2):
         widths[x.ndim - 1 - i] = (pad[2 * i], pad[2 * i + 1])

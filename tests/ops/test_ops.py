@@ -63,7 +63,21 @@ case("pow", 2.0, (3,))
 case("pow", Given([0.0, 1.0, 2.0]), Given([2.0, 0.0, 1.5]), how=kinked, order=1)
 case("pow", Given([0.0, 2.0]), 2.0)
 case("pow", Given([1, 2, 3], INDEX), 2)
-for op in ("neg", "exp", "tanh", "sigmoid", "square", "sign", "abs", "relu", "clone", "floor", "ceil", "round", "trunc"):
+for op in (
+    "neg",
+    "exp",
+    "tanh",
+    "sigmoid",
+    "square",
+    "sign",
+    "abs",
+    "relu",
+    "clone",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+):
     case(op, (2, 3))
     case(op, ())
     case(op, (0,))
@@ -364,7 +378,9 @@ def test_getitem(name: str, device: str) -> None:
           torch_call=lambda x: x[_indexed(torch, index)])  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n for n in INDICES if n not in ("true", "none", "none and array", "arrays", "list", "mixed")])
+@pytest.mark.parametrize(
+    "name", [n for n in INDICES if n not in ("true", "none", "none and array", "arrays", "list", "mixed")]
+)
 def test_setitem(name: str, device: str) -> None:
     """In place, with the gradient of what was there and of what was put there."""
     import torch

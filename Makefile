@@ -1,0 +1,32 @@
+# make train, make test: each sets up what it needs in .venv, and runs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: train test lint types clean
+
+train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
+	$(BIN)/python train_minigrad.py $(ARGS)
+
+test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything else
+	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.tests
+	$(BIN)/mypy
+
+$(VENV)/.engine: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.tests: pyproject.toml $(VENV)/.engine
+	$(BIN)/pip install --quiet --editable ".[reference,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
