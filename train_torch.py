@@ -61,6 +61,8 @@ def train(options: Options) -> None:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
     anomaly = torch.autograd.detect_anomaly if options.detect_anomaly else nullcontext
+    if options.detect_anomaly:
+        watch_layers(model)
     with Run(options, data, save, load, facts) as run:
         for _ in run.epochs():
             model.train()
@@ -103,6 +105,20 @@ def make_optimizer(model: nn.Module, options: Options) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         model.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
     )
+
+
+def watch_layers(model: nn.Module) -> None:
+    """Stop at the first layer whose output is not finite: torch's detect_anomaly looks at gradients alone."""
+
+    def watch(name: str, layer: nn.Module) -> None:
+        def check(layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            if not output.isfinite().all():
+                raise FloatingPointError(f"anomaly: {name} ({layer}) returned NaN or Inf")
+
+        layer.register_forward_hook(check)
+
+    for name, layer in model.named_modules():
+        watch(name, layer)
 
 
 def to_numpy(value: torch.Tensor) -> np.ndarray:

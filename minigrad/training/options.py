@@ -49,10 +49,10 @@ FREE_ON_RESUME = {"device", "data", "workers", "print_freq", "out", "resume", "e
 
 DEFAULTS = """\
 defaults by data set (as far as an option is not given):
-  the embedded images      --image-size 28   --epochs 15  --batch-size 64   --lr 0.1  --warmup 1
-  FashionMNIST, CIFAR10,   their own size    --epochs 15  --batch-size 64   --lr 0.1  --warmup 1
+  the embedded images      --image-size 28   --epochs 15  --batch-size 32   --lr 0.05  --warmup 1
+  FashionMNIST, CIFAR10,   their own size    --epochs 15  --batch-size 32   --lr 0.05  --warmup 1
   CIFAR100
-  a folder (MiniPlaces)    --image-size 128  --epochs 60  --batch-size 256  --lr 0.1  --warmup 5
+  a folder (MiniPlaces)    --image-size 128  --epochs 60  --batch-size 256  --lr 0.1   --warmup 5
                            with simplenet-bn: --epochs 90 --lr 0.5
   --optimizer adamw        --lr 0.001  --weight-decay 0.01
 The warm-up is by default at most half of the epochs.
@@ -67,8 +67,8 @@ def recipe(data: str | None, model: str, optimizer: str) -> dict[str, Any]:
         found = {
             "image_size": SMALL_IMAGES[name],
             "epochs": 15,
-            "batch_size": 64,
-            "lr": 0.1,
+            "batch_size": 32,
+            "lr": 0.05,
             "warmup": 1.0,
             "workers": 0,
         }

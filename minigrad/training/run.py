@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -367,6 +368,8 @@ def report_evaluation(options: Options, data: Data, meter: Meter) -> None:
 def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     """Run a script: parse the options, train, and turn a user's mistakes into one line and exit code 2."""
     program = Path(sys.argv[0]).name
+    # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
+    warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
     try:
         train(parse_options(sys.argv[1:], models, program))
     except MinigradError as error:

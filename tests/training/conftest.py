@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,19 @@ def start(script: str) -> Callable[..., subprocess.Popen]:
 
 
 @pytest.fixture
-def call(script: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """call(*arguments): the script's main in this process; returns the exit code. Quick, for what does not train."""
+def call_script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """call_script(name, *arguments): a script's main in this process; returns the exit code. Quicker than a process."""
     monkeypatch.syspath_prepend(str(ROOT))
-    module = importlib.import_module(script)
 
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
+    def run(name: str, *arguments: str) -> int:
+        module = importlib.import_module(name)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
         return module.main(module.train, list(module.MODELS))
 
     return run
+
+
+@pytest.fixture
+def call(script: str, call_script: Callable[..., int]) -> Callable[..., int]:
+    """call(*arguments): call_script for the script under test."""
+    return partial(call_script, script)

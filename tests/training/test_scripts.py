@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from minigrad.training.checkpoints import load_checkpoint
+from minigrad.training.checkpoints import load_checkpoint, save_checkpoint
 from minigrad.training.folder import METRICS
 
 Start = Callable[..., subprocess.Popen]
@@ -136,6 +137,30 @@ def test_evaluation_repeats_what_validation_found(
     assert call("--evaluate", "--tta", "--resume", str(run / "best.safetensors"), "--device", "cpu") == 0
     mirrored = json.loads((run / "evaluation.json").read_text())
     assert mirrored["loss"] != pytest.approx(result["loss"], rel=1e-5)
+
+
+def test_the_tracks_go_on_from_the_same_checkpoint_to_the_same_weights(
+    whole: tuple[Path, str], call_script: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint of either track, momentum and all, is one that both can go on with, over the same batches."""
+    pytest.importorskip("torch")
+    arrays, state = load_checkpoint(whole[0] / "last.safetensors")
+    one_epoch_more = {**state, "options": {**state["options"], "epochs": 4, "lr": 0.02}}
+    weights = {}
+    for track in ("torch", "minigrad"):
+        run = tmp_path / track
+        run.mkdir()
+        shutil.copy(whole[0] / "config.json", run)
+        save_checkpoint(run / "last.safetensors", arrays, one_epoch_more)
+        assert call_script(f"train_{track}", "--resume", str(run), "--device", "cpu") == 0
+        weights[track], after = load_checkpoint(run / "last.safetensors")
+        assert after["epoch"] == 4
+    assert capsys.readouterr().out.count("note: the checkpoint was written with framework") == 1
+    for key, array in weights["torch"].items():
+        if not key.startswith("random."):
+            moved = np.linalg.norm((array - arrays[key]).ravel())
+            apart = np.linalg.norm((array - weights["minigrad"][key]).ravel())
+            assert moved > 0 and apart <= 0.01 * moved, (key, moved, apart)
 
 
 def refused(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
