@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from minigrad.backends.cpu.layout import in_blocks, memory_order
 from minigrad.backends.cpu.threads import parallel_for, scratch
-from minigrad.backends.cpu.windows import masked
+from minigrad.backends.cpu.windows import masked, relu_passes
 
 __all__ = [
     "cross_entropy",
@@ -38,33 +39,33 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 def relu_backward(gy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """gy where y > 0, else 0, in y's layout."""
+    """gy where y > 0 (or NaN), else 0, in y's layout."""
     gx = np.empty_like(y, dtype=gy.dtype)
 
     def body(y: np.ndarray, gy: np.ndarray, gx: np.ndarray) -> None:
-        keep = scratch("keep", y.shape, np.bool_)
-        masked(gy, np.greater(y, 0, out=keep), gx)
+        masked(gy, relu_passes(y), gx)
 
     in_blocks(body, y, gy, gx)
     return gx
 
 
-def _along(dim: int, body, *arrays: np.ndarray) -> None:
+def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
     """body(*parts, axis): parts keep all of axis `dim` and take turns along the slowest other one."""
     first = arrays[0]
     dim %= first.ndim
     others = [axis for axis in memory_order(first) if axis != dim]
     if not others or first.size == 0:
-        body(*arrays, dim)
+        with np.errstate(all="ignore"):
+            body(*arrays, dim)
         return
     turn = others[0]
     length = first.shape[turn]
     step = max(1, BLOCK * length // first.size)
 
     def run(start: int, stop: int) -> None:
-        for i in range(start, stop, step):
-            some = (slice(None),) * turn + (slice(i, min(i + step, stop)),)
-            with np.errstate(all="ignore"):  # inf - inf is NaN here, as in torch, without a word
+        with np.errstate(all="ignore"):  # inf - inf is NaN here, as in torch, without a word
+            for i in range(start, stop, step):
+                some = (slice(None),) * turn + (slice(i, min(i + step, stop)),)
                 body(*(a[some] for a in arrays), dim)
 
     parallel_for(length, run, grain=step)

@@ -14,7 +14,19 @@ from numpy.typing import DTypeLike
 
 from minigrad.backends.cpu.threads import scratch
 
-__all__ = ["Block", "Pair", "Windows", "blocks", "channels_last", "copy_image", "masked", "nhwc", "padded", "patches"]
+__all__ = [
+    "Block",
+    "Pair",
+    "Windows",
+    "blocks",
+    "channels_last",
+    "copy_image",
+    "masked",
+    "nhwc",
+    "padded",
+    "patches",
+    "relu_passes",
+]
 
 CACHE = 1 << 20  # bytes that are expected to stay in a core's own cache: the size of a block of columns
 
@@ -106,6 +118,13 @@ def blocks(start: int, stop: int, height: int, most: int) -> Iterator[Block]:
             start += rows
 
 
+def relu_passes(y: np.ndarray) -> np.ndarray:
+    """Where a gradient goes through y = relu(x): where y > 0 or is NaN. In scratch memory."""
+    keep = scratch("keep", y.shape, np.bool_)
+    np.less_equal(y, 0, out=keep)
+    return np.logical_not(keep, out=keep)
+
+
 def masked(gy: np.ndarray, keep: np.ndarray, out: np.ndarray) -> None:
     """out = gy where keep, else 0. As a product of integers, which unlike one of floats keeps inf and NaN out."""
     bits = np.dtype(f"i{gy.itemsize}")
@@ -144,9 +163,7 @@ def padded(
     if y is None:
         copy_image(inside, block[:, :, :seen])
     else:
-        keep = scratch("keep", inside.shape, np.bool_)
-        np.greater(y[n0:n1, max(0, r0) : max(0, min(r1, height)), :seen], 0, out=keep)
-        masked(block[:, :, :seen], keep, inside)
+        masked(block[:, :, :seen], relu_passes(y[n0:n1, max(0, r0) : max(0, min(r1, height)), :seen]), inside)
     return out
 
 
