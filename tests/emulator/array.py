@@ -72,8 +72,8 @@ class ndarray:  # noqa: N801 - CuPy's name
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        scalars = all(isinstance(x, ndarray | bool | int | float | np.generic) for x in inputs)
-        if method == "__call__" and not kwargs and scalars:  # np.float32(2) * array: CuPy takes NumPy's scalars
+        scalar_times_array = len(inputs) == 2 and any(isinstance(x, np.generic) for x in inputs)
+        if method == "__call__" and not kwargs and scalar_times_array:  # np.float32(2) * x is an array in CuPy as well
             return wrap(ufunc(*(unwrap(x) for x in inputs)))
         raise TypeError(f"numpy.{ufunc.__name__} on a device array: call the array library's own function")
 

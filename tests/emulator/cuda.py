@@ -14,7 +14,7 @@ from .memory import POOL, MemoryHook
 
 
 class RawKernel:
-    """A kernel of a RawModule. Arrays must have no gaps (a kernel sees no strides), and are checked for stray writes."""
+    """A kernel of a RawModule. Its arrays must have no gaps (kernels see no strides); stray writes beside them are seen."""
 
     def __init__(self, kernel: cuda_on_cpu.Kernel) -> None:
         self._kernel = kernel

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from .device import xp
-from .launch import kernel
+from .launch import C_TYPES, kernel
 from .layout import dense, like
 
 
 def relu(x: Any) -> Any:
-    """y = max(x, 0), NaN stays NaN. Any shape; y lies in memory as x does."""
+    """y = max(x, 0), NaN stays NaN. Any shape, any dtype; y lies in memory as x does."""
+    if x.dtype not in C_TYPES:
+        return xp.maximum(x, 0)
     x = dense(x)
     y = xp.empty_like(x)
     kernel("elementwise", "relu", x.dtype).over(x.size, x, y, np.int64(x.size))
@@ -20,7 +22,7 @@ def relu(x: Any) -> Any:
 
 
 def relu_backward(gy: Any, y: Any) -> Any:
-    """gx = gy where y > 0, else 0. gx lies in memory as y does."""
+    """gx = gy where y > 0 (or NaN), else 0. gx lies in memory as y does."""
     y = dense(y)
     gy = like(gy, y, xp)
     gx = xp.empty_like(y)

@@ -47,7 +47,7 @@ class Kernel:
 
     def __init__(self, file: str, name: str, dtype: np.dtype, tap_dtype: Any = np.uint8) -> None:
         if np.dtype(dtype) not in C_TYPES:
-            raise TypeError(f"{name} works on float32 and float64, not {dtype}")
+            raise NotImplementedError(f"{name} works on float32 and float64 on a GPU, not {dtype}")
         self.dtype = np.dtype(dtype)
         tap = "unsigned char" if tap_dtype == np.uint8 else "int"
         self._function = _module(file, C_TYPES[self.dtype], tap).get_function(name)

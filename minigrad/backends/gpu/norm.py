@@ -89,21 +89,25 @@ def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
 def batch_norm_backward(
     gy: Any, x: Any, w: Any, mean: Any, invstd: Any, training: bool, needs: Needs
 ) -> tuple[Any, Any, Any]:
-    """(gx, gw, gb), None where not needed. training: mean and invstd are of x itself, so gx goes through them too."""
-    channels = x.shape[1]
-    gy, x = to_rows(gy, xp), to_rows(x, xp)
+    """(gx, gw, gb), None where not needed. training: mean and invstd are of x itself, so gx goes through them too.
+
+    x may be None where neither that nor gw asks for it.
+    """
+    channels = gy.shape[1]
+    gy = to_rows(gy, xp)
+    x = to_rows(x, xp) if training or needs[1] else None
     w, mean, invstd = _contiguous(w, mean, invstd)
     gx = gw = gb = None
     if needs[1] or needs[2] or training:
-        gw, gb = xp.zeros(channels, x.dtype), xp.zeros(channels, x.dtype)
-        if x.size:
-            rows = x.reshape(-1, channels)
-            (sums, sums_xhat), _ = _reduce("gradient_sums", gy.reshape(-1, channels), 2, rows, mean, invstd)
+        gw, gb = xp.zeros(channels, gy.dtype), xp.zeros(channels, gy.dtype)
+        if gy.size:
+            (sums, sums_xhat), _ = _reduce("gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd)
             _merge_sums(sums, gb, False)
-            _merge_sums(sums_xhat, gw, False)
+            if x is not None:
+                _merge_sums(sums_xhat, gw, False)
     if needs[0]:
-        gx = xp.empty_like(x)
-        backward = kernel("norm", "normalize_backward", x.dtype)
+        gx = xp.empty_like(gy)
+        backward = kernel("norm", "normalize_backward", gy.dtype)
         backward.over(gx.size, gy, x, w, mean, invstd, gw, gb, gx, np.int64(gx.size), channels, training)
         gx = from_rows(gx, xp)
     return gx, gw if needs[1] else None, gb if needs[2] else None

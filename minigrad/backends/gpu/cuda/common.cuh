@@ -29,3 +29,6 @@ __device__ __forceinline__ long long offset_of(int n, int h, int w, int c, int H
 
 // max(x, 0) that keeps a NaN.
 __device__ __forceinline__ scalar_t positive_part(scalar_t x) { return x <= 0 ? scalar_t(0) : x; }
+
+// Whether a gradient passes back through y = positive_part(x): where y > 0, and where it is NaN, as in torch.
+__device__ __forceinline__ bool passes(scalar_t y) { return !(y <= 0); }

@@ -4,9 +4,9 @@ extern "C" __global__ void relu(const scalar_t* x, scalar_t* y, long long count)
     FOR_EACH(i, count) y[i] = positive_part(x[i]);
 }
 
-// gx = gy where y > 0, else 0.
+// gx = gy where y > 0 (or NaN), else 0.
 extern "C" __global__ void relu_backward(const scalar_t* gy, const scalar_t* y, scalar_t* gx, long long count) {
-    FOR_EACH(i, count) gx[i] = y[i] > 0 ? gy[i] : scalar_t(0);
+    FOR_EACH(i, count) gx[i] = passes(y[i]) ? gy[i] : scalar_t(0);
 }
 
 // The end of a convolution: y[row][g*O + o] = z[g][row][o] + bias, then ReLU if asked for. z may be y itself if G = 1.

@@ -30,7 +30,7 @@ extern "C" __global__ void max_pool(const scalar_t* z, const scalar_t* bias, int
 }
 
 // gx: every pixel gathers gy of the windows that it won, in a fixed order. Where y is given (a pool after a ReLU), a window
-// counts only if y > 0.
+// counts only if y > 0 (or NaN).
 extern "C" __global__ void max_pool_backward(const scalar_t* gy, const tap_t* tap, const scalar_t* y, scalar_t* gx,
                                              long long count, int H, int W, int C, int OH, int OW, int KH, int KW, int SH,
                                              int SW, int PH, int PW, int DH, int DW) {
@@ -44,7 +44,7 @@ extern "C" __global__ void max_pool_backward(const scalar_t* gy, const tap_t* ta
                 int w = p.w + PW - kw * DW;
                 if (w < 0 || w % SW || w / SW >= OW) continue;
                 long long window = offset_of(p.n, h / SH, w / SW, p.c, OH, OW, C);
-                if (tap[window] == kh * KW + kw && (!y || y[window] > 0)) sum += gy[window];
+                if (tap[window] == kh * KW + kw && (!y || passes(y[window]))) sum += gy[window];
             }
         }
         gx[i] = sum;
