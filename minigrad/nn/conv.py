@@ -69,7 +69,7 @@ class Conv2d(Module):
         self.out_channels = out_channels
         self.kernel_size = pair(kernel_size)
         self.stride = pair(stride)
-        self.padding = padding if isinstance(padding, str) else pair(padding)
+        self.padding: str | tuple[int, int] = padding if isinstance(padding, str) else pair(padding)
         self.dilation = pair(dilation)
         self.groups = groups
         self.padding_mode = padding_mode
@@ -95,7 +95,7 @@ class Conv2d(Module):
         """(left, right, top, bottom) as F.pad wants it."""
         if self.padding == "valid":
             return (0, 0, 0, 0)
-        if self.padding == "same":
+        if isinstance(self.padding, str):  # "same"
             totals = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             top, left = (total // 2 for total in totals)
             return (left, totals[1] - left, top, totals[0] - top)
