@@ -55,6 +55,8 @@ def call_script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
     def run(name: str, *arguments: str) -> int:
         module = importlib.import_module(name)
+        if name == "train_torch":
+            module.torch.set_num_threads(1)
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
         return module.main(module.train, list(module.MODELS))
 

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from minigrad.errors import CheckpointError, OptionError
 from minigrad.training.checkpoints import save_checkpoint
-from minigrad.training.options import as_dict, parse_options
+from minigrad.training.options import DEFAULTS, as_dict, parse_options
 
 MODELS = ("simplenet", "simplenet-bn")
 
@@ -72,6 +72,16 @@ def test_defaults_of_a_folder_are_the_recipe() -> None:
     assert (options.weight_decay, options.momentum, options.image_size, options.seed) == (1e-4, 0.9, 128, 2024)
     options = parse("--data", "some/folder", "--model", "simplenet-bn")
     assert (options.epochs, options.lr) == (90, 0.5)
+
+
+@pytest.mark.parametrize(("data", "line"), [(None, "the embedded images"), ("some/folder", "a folder (MiniPlaces)")])
+def test_help_tells_the_defaults_as_they_are(data: str | None, line: str) -> None:
+    options = parse() if data is None else parse("--data", data)
+    (said,) = (each for each in DEFAULTS.splitlines() if line in each)
+    words = said.split()
+    for option in ("image-size", "epochs", "batch-size", "lr", "warmup"):
+        value = float(words[words.index(f"--{option}") + 1])
+        assert value == getattr(options, option.replace("-", "_"))
 
 
 @pytest.mark.parametrize(("data", "size"), [("FashionMNIST", 28), ("cifar10", 32), ("CIFAR100:/somewhere", 32)])
