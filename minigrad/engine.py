@@ -32,7 +32,7 @@ def run(
     computes only what they need. Without: returns the pairs' gradients of every leaf, as [leaf, gradient, ...] is
     accumulated into `leaf.grad`.
     """
-    wanted = None if inputs is None else [x._edge() for x in inputs]
+    wanted: list[Edge] | None = None if inputs is None else [x._edge() for x in inputs]
     useful = None if wanted is None else _useful([x._edge() for x, _ in roots], wanted)
     captured: dict[Any, Tensor] = {}
     targets = set() if wanted is None else {_key(edge) for edge in wanted}
@@ -63,13 +63,14 @@ def run(
             if node.hooks:
                 _run_hooks(node, gradients)
             if targets:
-                for i, gradient in enumerate(gradients):
-                    if (node.order, i) in targets and gradient is not None:
-                        captured[node.order, i] = gradient
+                for i, complete in enumerate(gradients):
+                    if complete is not None and (node.order, i) in targets:
+                        captured[node.order, i] = complete
+                        complete = None
             if useful is not None and node.order not in useful:
                 continue
             results = _step(node, gradients, None if useful is None else useful[node.order])
-            gradients = gradient = None  # type: ignore[assignment]
+            gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
             if not retain_graph:
                 node.free()
             while results:

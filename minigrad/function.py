@@ -57,6 +57,8 @@ class Function:
     needs: tuple[bool, ...]
     hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None
     edges: tuple[tuple[Function, int] | Tensor | None, ...]
+    _saved: list[Any]
+    _output: tuple[Any, list[int], int] | None
 
     def forward(self, *inputs: Any) -> Any:
         """The op on arrays (None and Python numbers pass through). Returns an array, or a tuple of them."""

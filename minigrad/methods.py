@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.device import Device, get_device
-from minigrad.ops import activation, creation, elementwise, indexing, matmul, reduction, shape
+from minigrad.ops import activation, comparison, creation, elementwise, indexing, matmul, reduction, shape
 from minigrad.tensor import Tensor
 
 METHODS: dict[Any, str] = {
-    elementwise: "abs add allclose bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min clone div eq "
-    "equal exp floor floor_divide ge gt isfinite isinf isnan le log logical_and logical_not logical_or lt masked_fill maximum "
-    "minimum mul ne neg ones_like pow relu remainder round rsqrt sigmoid sign sqrt square sub tanh trunc zeros_like",
+    elementwise: "abs add ceil clamp clamp_max clamp_min clone div exp floor floor_divide log masked_fill maximum minimum mul "
+    "neg ones_like pow relu remainder round rsqrt sigmoid sign sqrt square sub tanh trunc zeros_like",
+    comparison: "allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge gt isfinite isinf isnan le logical_and "
+    "logical_not logical_or lt ne",
     reduction: "all amax amin any argmax argmin argsort count_nonzero logsumexp max mean min sort std sum topk var",
     shape: "broadcast_to chunk contiguous expand expand_as flatten flip movedim narrow pad permute reshape split squeeze t "
     "transpose unbind unflatten unsqueeze view",
@@ -65,25 +66,25 @@ def _install() -> None:
     operators = {
         "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
         "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.pow,
-        "and": elementwise.bitwise_and, "or": elementwise.bitwise_or, "xor": elementwise.bitwise_xor,
+        "and": comparison.bitwise_and, "or": comparison.bitwise_or, "xor": comparison.bitwise_xor,
     }  # fmt: skip
     for name, op in operators.items():
         setattr(Tensor, f"__{name}__", _operator(op))
         setattr(Tensor, f"__r{name}__", _operator(op, swapped=True))
         setattr(Tensor, f"__i{name}__", _in_place(op))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        setattr(Tensor, f"__{name}__", _operator(getattr(elementwise, name)))
+        setattr(Tensor, f"__{name}__", _operator(getattr(comparison, name)))
     Tensor.__matmul__ = matmul.matmul  # type: ignore[method-assign]
     Tensor.__rmatmul__ = lambda self, other: matmul.matmul(Tensor(other), self)  # type: ignore[attr-defined]
     Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
-    Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
-    Tensor.__abs__ = elementwise.abs  # type: ignore[attr-defined]
-    Tensor.__invert__ = elementwise.bitwise_not  # type: ignore[method-assign]
+    Tensor.__pos__ = lambda self: self  # type: ignore[method-assign]
+    Tensor.__abs__ = elementwise.abs  # type: ignore[method-assign]
+    Tensor.__invert__ = comparison.bitwise_not  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
     for function in (to, cpu, gpu, type_as, fill_, zero_, copy_):
         setattr(Tensor, function.__name__, function)
-    Tensor.cuda = gpu
+    setattr(Tensor, "cuda", gpu)  # noqa: B010 - torch's name for gpu
     for name, dtype in (
         ("float", np.float32), ("double", np.float64), ("int", np.int32), ("long", np.int64), ("bool", np.bool_),
     ):  # fmt: skip

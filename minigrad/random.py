@@ -39,7 +39,7 @@ class Generator:
         """Continues a stream from where get_state noted it."""
         self.seed_value = int(state["seed"])
         bits = np.random.Philox()
-        inner = dict(state["bit_generator"])
+        inner: Any = dict(state["bit_generator"])
         inner["state"] = {k: np.array(v, np.uint64) for k, v in inner["state"].items()}
         inner["buffer"] = np.array(inner["buffer"], np.uint64)
         bits.state = inner

@@ -46,6 +46,13 @@ class Tensor:
 
     array: Any
     grad: Tensor | None
+    _base: Tensor | None
+    _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
+    _index: int
+    _node: Function | None
+    _requires_grad: bool
+    _version: list[int]
+    _viewed_at: int
 
     def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -142,7 +149,9 @@ class Tensor:
         if not self._requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if self._node is None:
-            self._hooks = hooks = self._hooks if self._hooks is not None else {}
+            if self._hooks is None:
+                self._hooks = {}
+            hooks = self._hooks
         else:
             self._node.hooks = by_output = self._node.hooks or {}
             hooks = by_output.setdefault(self._index, {})
@@ -450,6 +459,12 @@ class Tensor:
         def __invert__(self) -> Tensor: ...
         def __and__(self, other: Any) -> Tensor: ...
         def __or__(self, other: Any) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
         def __lt__(self, other: Any) -> Tensor: ...
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...

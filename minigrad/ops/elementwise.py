@@ -396,7 +396,7 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, other))
-    xp = _xp(x, other)
+    xp = backends.of((x if isinstance(x, Tensor) else other).array).xp
     if dtype.kind != "f" and bool((xp.asarray(b) == 0).any()):
         raise RuntimeError("ZeroDivisionError")
     quotient = xp.floor_divide(a, b) if rounding_mode == "floor" or dtype.kind == "f" else a // b
@@ -593,108 +593,6 @@ def round(x: Tensor) -> Tensor:  # noqa: A001
 def trunc(x: Tensor) -> Tensor:
     """x without its fraction."""
     return x.clone() if x.dtype.kind != "f" else _constant("trunc", x)
-
-
-def _xp(*operands: Any) -> Any:
-    return next(backends.of(x.array).xp for x in operands if isinstance(x, Tensor))
-
-
-def _compare(name: str, x: Any, y: Any) -> Tensor:
-    x, y = operands(x, y)
-    try:
-        return Tensor._wrap(getattr(_xp(x, y), name)(*[v.array if isinstance(v, Tensor) else v for v in (x, y)]))
-    except ValueError as error:
-        raise RuntimeError(f"{name}: {error} (given {x!r} and {y!r})") from error
-
-
-def eq(x: Any, other: Any) -> Tensor:
-    """x == other."""
-    return _compare("equal", x, other)
-
-
-def ne(x: Any, other: Any) -> Tensor:
-    """x != other."""
-    return _compare("not_equal", x, other)
-
-
-def lt(x: Any, other: Any) -> Tensor:
-    """x < other."""
-    return _compare("less", x, other)
-
-
-def le(x: Any, other: Any) -> Tensor:
-    """x <= other."""
-    return _compare("less_equal", x, other)
-
-
-def gt(x: Any, other: Any) -> Tensor:
-    """x > other."""
-    return _compare("greater", x, other)
-
-
-def ge(x: Any, other: Any) -> Tensor:
-    """x >= other."""
-    return _compare("greater_equal", x, other)
-
-
-def bitwise_and(x: Any, other: Any) -> Tensor:
-    """x & other, for integers and bools."""
-    return _compare("bitwise_and", x, other)
-
-
-def bitwise_or(x: Any, other: Any) -> Tensor:
-    """x | other, for integers and bools."""
-    return _compare("bitwise_or", x, other)
-
-
-def bitwise_xor(x: Any, other: Any) -> Tensor:
-    """x ^ other, for integers and bools."""
-    return _compare("bitwise_xor", x, other)
-
-
-def bitwise_not(x: Tensor) -> Tensor:
-    """~x, for integers and bools."""
-    return Tensor._wrap(~x.array)
-
-
-def logical_and(x: Tensor, other: Tensor) -> Tensor:
-    """Both are not zero."""
-    return _compare("logical_and", x, other)
-
-
-def logical_or(x: Tensor, other: Tensor) -> Tensor:
-    """Either is not zero."""
-    return _compare("logical_or", x, other)
-
-
-def logical_not(x: Tensor) -> Tensor:
-    """x is zero."""
-    return Tensor._wrap(x.array == 0)
-
-
-def isnan(x: Tensor) -> Tensor:
-    """Which elements are NaN."""
-    return Tensor._wrap(x.array != x.array)
-
-
-def isinf(x: Tensor) -> Tensor:
-    """Which elements are infinite."""
-    return Tensor._wrap(backends.of(x.array).xp.isinf(x.array))
-
-
-def isfinite(x: Tensor) -> Tensor:
-    """Which elements are neither NaN nor infinite."""
-    return Tensor._wrap(backends.of(x.array).xp.isfinite(x.array))
-
-
-def equal(x: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and elements."""
-    return x.shape == other.shape and bool((x == other).array.all())
-
-
-def allclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether |x - other| <= atol + rtol |other| everywhere."""
-    return bool(backends.of(x.array).xp.allclose(x.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
 def zeros_like(x: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def _plain(index: Any, x: Tensor) -> Index:
     if len(parts) == 0:
         return ()
     xp = backends.of(x.array).xp
-    plain = []
+    plain: list[Any] = []
     for part in parts:
         if part is None or part is Ellipsis or isinstance(part, (int, bool)):
             plain.append(part)

@@ -163,10 +163,10 @@ def _nonempty(x: Tensor, over: tuple[int, ...], name: str) -> tuple[int, ...]:
     return over
 
 
-_max = namedtuple("max", ["values", "indices"])
-_min = namedtuple("min", ["values", "indices"])
-_topk = namedtuple("topk", ["values", "indices"])
-_sort = namedtuple("sort", ["values", "indices"])
+_max = namedtuple("max", ["values", "indices"])  # type: ignore[name-match]
+_min = namedtuple("min", ["values", "indices"])  # type: ignore[name-match]
+_topk = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]
+_sort = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]
 
 
 def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
