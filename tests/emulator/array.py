@@ -326,7 +326,8 @@ def _binary(function: Callable, swapped: bool = False) -> Callable:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
         a, b = self._array, unwrap(other)
-        return wrap(function(b, a) if swapped else function(a, b))
+        with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a word
+            return wrap(function(b, a) if swapped else function(a, b))
 
     return method
 
@@ -335,7 +336,8 @@ def _in_place(function: Callable) -> Callable:
     def method(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
-        function(self._array, unwrap(other))
+        with np.errstate(all="ignore"):
+            function(self._array, unwrap(other))
         return self
 
     return method
@@ -349,7 +351,6 @@ for _name in "add sub mul truediv floordiv mod pow matmul lshift rshift and or x
         setattr(ndarray, f"__i{_name}__", _in_place(getattr(operator, f"__i{_name}__")))
 for _name in "eq ne lt le gt ge".split():
     setattr(ndarray, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
-ndarray.__divmod__ = lambda self, other: (self // other, self % other)  # type: ignore[attr-defined]
 
 
 # ---- from one side of the wall to the other ----
@@ -385,16 +386,16 @@ def _to_device(value: np.ndarray) -> ndarray:
     return result
 
 
-def asarray(value: Any, dtype: Any = None, order: str | None = None, copy: bool | None = None) -> ndarray:
+def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None = None) -> ndarray:
     """cupy.asarray, and cupy.array with copy=True: from the host (counted) or from the device."""
     if isinstance(value, ndarray):
-        array = np.asarray(value._array, dtype, order=order)  # type: ignore[call-overload]
+        array = np.asarray(value._array, dtype, order=order)
         return wrap(array.copy(order="K"), None) if copy else value if array is value._array else wrap(array, value)
     if isinstance(value, list | tuple) and any(isinstance(item, ndarray) for item in value):
-        return wrap(np.asarray([unwrap(item) for item in value], dtype, order=order))  # type: ignore[call-overload]
+        return wrap(np.asarray([unwrap(item) for item in value], dtype, order=order))
     if HostReads.capturing:
         raise RuntimeError("a copy from the host while a stream is being captured: cudaErrorStreamCaptureUnsupported")
-    array = np.asarray(value, dtype, order=order)  # type: ignore[call-overload]
+    array = np.asarray(value, dtype, order=order)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {array.dtype}")
     return wrap(array)

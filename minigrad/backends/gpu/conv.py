@@ -25,7 +25,7 @@ from .elementwise import bias_relu, relu_backward, split_groups
 from .launch import kernel, max_blocks
 from .layout import from_rows, to_rows
 from .norm import column_sums
-from .pool import Window, pool_images, pool_images_backward
+from .pool import Shape, Window, pool_images, pool_images_backward
 
 CHUNK_BYTES = 24 * 2**20
 ROWS_PER_BLOCK = 8
@@ -105,10 +105,8 @@ class Geometry:
                 yield slice((first + lines.start) * self.OW, (first + lines.stop) * self.OW)
 
 
-def _geometry(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Geometry:
-    return Geometry(*x_shape, groups, w_shape[0], w_shape[2:], stride, padding, dilation)
+def _geometry(x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
+    return Geometry(*x_shape, groups, w_shape[0], (w_shape[2], w_shape[3]), stride, padding, dilation)
 
 
 def _columns(g: Geometry, x: Any, rows: slice) -> Any:
@@ -168,8 +166,8 @@ def _convolve_backward(
 ) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), where gradient(images) is the gradient (images, OH, OW, O) of the convolution's result."""
     needs_x, needs_w, needs_b = needs
-    gx = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
-    gw = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
+    gx: Any = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
+    gw: Any = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
     gb = xp.zeros(g.O, dtype) if needs_b else None
     matrix = _matrix(g, w) if needs_x else None
     x = to_rows(x, xp) if needs_w else None
@@ -213,7 +211,7 @@ def conv2d(x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, 
 
 
 def conv2d_backward(
-    gy: Any, x: Any, w: Any, y: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair,
+    gy: Any, x: Any, w: Any, y: Any, x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair,
     dilation: Pair, groups: int, needs: Needs,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """(gx, gw, gb), None where not needed. y is the output after a fused ReLU: gy counts where y > 0."""
@@ -244,7 +242,7 @@ def conv2d_relu_max_pool2d(
 
 
 def conv2d_relu_max_pool2d_backward(
-    gp: Any, x: Any, w: Any, p: Any, tap: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair,
+    gp: Any, x: Any, w: Any, p: Any, tap: Any, x_shape: Shape, w_shape: Shape, stride: Pair,
     padding: Pair, dilation: Pair, groups: int, pool: tuple, needs: Needs,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """(gx, gw, gb), None where not needed; gp counts where p > 0."""
@@ -260,7 +258,8 @@ def conv2d_relu_max_pool2d_backward(
 
 def unfold(x: Any, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Any:
     """The patches of x (N, C, H, W) as (N, C*KH*KW, L), L = OH*OW, in torch's order."""
-    g = Geometry(*x.shape, 1, 0, kernel, stride, padding, dilation)
+    n, c, h, w = x.shape
+    g = Geometry(n, c, h, w, 1, 0, kernel, stride, padding, dilation)
     cols = _columns(g, to_rows(x, xp), slice(0, g.N * g.OH * g.OW))
     patches = cols.reshape(g.N, g.OH * g.OW, *kernel, g.C).transpose(0, 4, 2, 3, 1)
     return xp.ascontiguousarray(patches).reshape(g.N, g.C * kernel[0] * kernel[1], g.OH * g.OW)

@@ -12,6 +12,7 @@ from .device import xp
 
 SOURCES = Path(__file__).with_name("cuda")
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+UINT8 = np.dtype(np.uint8)
 BLOCK = 256  # threads of a block where the kernel does not care
 BLOCKS_PER_PROCESSOR = 16  # enough to fill it; a grid of this size then walks over the rest
 NULL = np.uintp(0)  # the pointer to nothing, for arrays that may be None
@@ -45,11 +46,11 @@ class Kernel:
     the kernel takes another type, such as np.int64 for a count.
     """
 
-    def __init__(self, file: str, name: str, dtype: np.dtype, tap_dtype: Any = np.uint8) -> None:
+    def __init__(self, file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8) -> None:
         if np.dtype(dtype) not in C_TYPES:
             raise NotImplementedError(f"{name} works on float32 and float64 on a GPU, not {dtype}")
         self.dtype = np.dtype(dtype)
-        tap = "unsigned char" if tap_dtype == np.uint8 else "int"
+        tap = "unsigned char" if tap_dtype == UINT8 else "int"
         self._function = _module(file, C_TYPES[self.dtype], tap).get_function(name)
 
     def _argument(self, value: Any) -> Any:
@@ -72,6 +73,6 @@ class Kernel:
 
 
 @functools.cache
-def kernel(file: str, name: str, dtype: np.dtype, tap_dtype: Any = np.uint8) -> Kernel:
+def kernel(file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8) -> Kernel:
     """The kernel `name` of `file`.cu for `dtype`, compiled at the first call."""
     return Kernel(file, name, dtype, tap_dtype)

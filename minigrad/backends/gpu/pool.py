@@ -16,6 +16,7 @@ from .launch import kernel
 from .layout import from_rows, to_rows
 
 Pair = tuple[int, int]
+Shape = tuple[int, int, int, int]
 
 
 def pooled_length(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -41,17 +42,15 @@ class Window:
     dilation: Pair
 
     @classmethod
-    def of(
-        cls, x_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-    ) -> Window:
-        lengths = [
+    def of(cls, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Window:
+        oh, ow = (
             pooled_length(x_shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) for i in (0, 1)
-        ]
-        return cls(*x_shape, *lengths, kernel, stride, padding, dilation)
+        )
+        return cls(*x_shape, oh, ow, kernel, stride, padding, dilation)
 
     @property
-    def tap_dtype(self) -> type[np.generic]:
-        return np.uint8 if self.kernel[0] * self.kernel[1] <= 256 else np.int32
+    def tap_dtype(self) -> np.dtype:
+        return np.dtype(np.uint8 if self.kernel[0] * self.kernel[1] <= 256 else np.int32)
 
     @property
     def arguments(self) -> tuple[int, ...]:
@@ -89,16 +88,17 @@ def max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 
 
 def max_pool2d_backward(
-    gy: Any, tap: Any, x_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    gy: Any, tap: Any, x_shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Any:
     """gx: gy (N, C, OH, OW) added at each window's winner."""
-    window = Window(*x_shape, *gy.shape[2:], kernel, stride, padding, dilation)
+    window = Window(*x_shape, gy.shape[2], gy.shape[3], kernel, stride, padding, dilation)
     return from_rows(pool_images_backward(window, to_rows(gy, xp), to_rows(tap, xp), None), xp)
 
 
 def max_pool2d_gather(x: Any, tap: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:
     """y (N, C, OH, OW) = x at each window's winner: the transpose of max_pool2d_backward."""
-    window = Window(*x.shape, *tap.shape[2:], kernel, stride, padding, dilation)
+    n, c, h, w = x.shape
+    window = Window(n, c, h, w, tap.shape[2], tap.shape[3], kernel, stride, padding, dilation)
     y, _ = window.empty_outputs(x.dtype)
     _gather(window, to_rows(x, xp), to_rows(tap, xp), y)
     return from_rows(y, xp)
@@ -118,7 +118,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Pair) -> Any:
     return from_rows(y, xp)
 
 
-def adaptive_avg_pool2d_backward(gy: Any, x_shape: tuple[int, ...]) -> Any:
+def adaptive_avg_pool2d_backward(gy: Any, x_shape: Shape) -> Any:
     """gx (N, C, H, W): each pixel's share of the bins that it lies in."""
     n, c, h, w = x_shape
     gx = xp.empty((n, h, w, c), gy.dtype)
