@@ -476,7 +476,7 @@ def test_sgd_step(gpu, layout, momentum, dampening, weight_decay, nesterov, maxi
 
     def step(p, g, states, number):
         buf = states[0] if momentum else None
-        gpu.sgd_step(p, g, buf, 0.1, momentum, dampening, weight_decay, nesterov, maximize, number == 1)
+        gpu.sgd_step(p, g, buf, np.float64(0.1), momentum, dampening, weight_decay, nesterov, maximize, number == 1)
 
     optimizer_both(gpu, make, step, layout)
 
@@ -489,7 +489,7 @@ def test_adamw_step(gpu, layout, amsgrad, maximize):
 
     def step(p, g, states, number):
         m, v, vmax = states
-        gpu.adamw_step(p, g, m, v, vmax if amsgrad else None, number, 0.01, 0.8, 0.99, 1e-8, 0.05, maximize)
+        gpu.adamw_step(p, g, m, v, vmax if amsgrad else None, number, np.float64(0.01), 0.8, 0.99, 1e-8, 0.05, maximize)
 
     optimizer_both(gpu, make, step, layout)
 

@@ -31,7 +31,7 @@ def sgd_step(
     g += weight_decay p;  buf = momentum buf + (1 - dampening) g;  p -= lr buf  (Nesterov: p -= lr (g + momentum buf))
     """
     _in_place(
-        "sgd", p, g, (buf,), float(lr), float(momentum), 1.0 - dampening, float(weight_decay), nesterov, maximize, first
+        "sgd", p, g, (buf,), float(lr), float(momentum), 1 - float(dampening), float(weight_decay), nesterov, maximize, first
     )  # fmt: skip
 
 
@@ -44,9 +44,9 @@ def adamw_step(
     p *= 1 - lr weight_decay;  m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g^2;
     p -= lr/(1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + eps)   (Loshchilov and Hutter 2019)
     """
-    step = int(step)
+    lr, beta1, beta2, weight_decay = float(lr), float(beta1), float(beta2), float(weight_decay)
     step_size, root_correction2 = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
     _in_place(
-        "adamw", p, g, (m, v, vmax), 1 - lr * weight_decay, 1 - beta1, float(beta2), 1 - beta2, step_size,
+        "adamw", p, g, (m, v, vmax), 1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, step_size,
         root_correction2, float(eps), maximize,
     )  # fmt: skip
