@@ -33,7 +33,7 @@ def train(options: Options) -> None:
     if options.evaluate:
         weights = weights_to_evaluate(options, {key: tuple(value.shape) for key, value in model.state_dict().items()})
         model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
-        report_evaluation(options, data, evaluate(model, data, data.val_loader.epoch(0), device, options.tta))
+        report_evaluation(options, data, evaluate(model, data, data.val_batches(), device, options.tta))
         return
 
     loss_function = nn.CrossEntropyLoss()

@@ -36,18 +36,19 @@ class Progress:
                 leave=False,
             )
 
-    def update(self, images: int, loss: float) -> None:
-        """One step more, with its images and the mean loss so far."""
+    def update(self, images: int, loss: float | None = None) -> None:
+        """One step more, with its images and the mean loss so far, if there is one to tell."""
+        told = "" if loss is None else f"loss {loss:.4f}"
         self.step += 1
         self.images += images
         if self.bar is not None:
-            self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self.bar.set_postfix_str(told, refresh=False)
             self.bar.update(images)
         elif self.step % self.print_freq == 0:
             elapsed = time.perf_counter() - self.started
             left = elapsed / (self.step - self.first_step) * (self.steps - self.step)
             print(
-                f"{self.title}  step {self.step}/{self.steps}  loss {loss:.4f}  "
+                f"{self.title}  step {self.step}/{self.steps}  {told}{'  ' if told else ''}"
                 f"{self.images / elapsed:.0f} images/s  {duration(left)} left",
                 flush=True,
             )

@@ -64,6 +64,7 @@ class Data:
             self.train_loader = DataLoader(
                 self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
             )
+        self.print_freq = options.print_freq
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
 
     def close(self) -> None:
@@ -71,6 +72,13 @@ class Data:
         self.val_loader.close()
         if hasattr(self, "train_loader"):
             self.train_loader.close()
+
+    def val_batches(self) -> Iterator[Any]:
+        """The batches of the validation images, with their progress."""
+        with Progress("validation", len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
+            for batch in self.val_loader.epoch(0):
+                yield batch
+                progress.update(len(batch.labels))
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""
@@ -168,7 +176,7 @@ class Run:
 
     def val_batches(self) -> Iterator[Any]:
         """The batches of the validation images."""
-        for batch in self.data.val_loader.epoch(0):
+        for batch in self.data.val_batches():
             self._stop_if_interrupted()
             yield batch
 
