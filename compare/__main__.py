@@ -1,0 +1,42 @@
+"""The commands of this room, each a module with `run(arguments) -> exit code`, imported when it is asked for.
+
+Exit codes: 0, all is well; 1, the two tracks differ; 2, bad input, said in one line.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from minigrad.errors import MinigradError, OptionError
+
+COMMANDS = {"speed": "time and peak memory of one training step, in minigrad and in PyTorch"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; a user's mistake becomes one line and exit code 2."""
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(usage())
+            return 0
+        if arguments[0] not in COMMANDS:
+            raise OptionError(f"unknown command {arguments[0]!r}: there are {', '.join(COMMANDS)}")
+        return import_module(f"compare.{arguments[0]}").run(arguments[1:])
+    except MinigradError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def usage() -> str:
+    """The list of commands."""
+    lines = ["python -m compare COMMAND [options]; --help after a command lists its options", ""]
+    return "\n".join(lines + [f"  {name:10} {what}" for name, what in COMMANDS.items()])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
