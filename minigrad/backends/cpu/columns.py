@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.backends.cpu.threads import scratch
-from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, patches
+from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, patches, runs
 
 __all__ = ["Convolution"]
 
@@ -93,12 +93,16 @@ class Convolution:
         image = self.image(x, block, y)
         if self.windows.pointwise:
             return self.by_group(image)
-        view = patches(image, self.windows, (block[3] - block[2], self.out[1]))
-        n, r, ow, kh, kw, c = view.shape
-        g = self.groups
-        columns = scratch("columns", (g, n, r, ow, kh, kw, c // g), x.dtype)
-        columns.transpose(1, 2, 3, 4, 5, 0, 6)[...] = view.reshape(n, r, ow, kh, kw, g, c // g)
-        return columns.reshape(g, n * r * ow, kh * kw * c // g)
+        n, r, ow = len(image), block[3] - block[2], self.out[1]
+        (kh, kw), g, c = self.windows.kernel, self.groups, self.channels[0] // self.groups
+        columns = scratch("columns", (g, n, r, ow, kh, kw, c), x.dtype)
+        if g == 1 and self.windows.dilation[1] == 1:
+            source = runs(image, self.windows, (r, ow))
+            columns.reshape(-1).view(source.dtype).reshape(source.shape)[...] = source
+        else:
+            source = patches(image, self.windows, (r, ow)).reshape(n, r, ow, kh, kw, g, c)
+            columns.transpose(1, 2, 3, 4, 5, 0, 6)[...] = source
+        return columns.reshape(g, n * r * ow, kh * kw * c)
 
     def forward(
         self, x: np.ndarray, matrix: np.ndarray, block: Block, out: np.ndarray, y: np.ndarray | None = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.depthwise import Depthwise
-from minigrad.backends.cpu.pooling import pool_images, tap_dtype, unpool_images
+from minigrad.backends.cpu.pooling import Winners, pool_images, tap_dtype, unpool_images
 from minigrad.backends.cpu.threads import parallel_for, scratch
 from minigrad.backends.cpu.windows import Pair, Windows, blocks, channels_last, nhwc, padded
 
@@ -190,7 +190,8 @@ def conv2d_relu_max_pool2d(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(p, tap) = max_pool2d(relu(conv2d(x, w, b))), both (N, O, PH, PW); of the map, one image a thread exists.
 
-    pool: (kernel, stride, padding, dilation, ceil_mode).
+    pool: (kernel, stride, padding, dilation, ceil_mode). Bias and ReLU come after the pool, on fewer numbers: they keep
+    the order of any two.
     """
     conv, grain = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     pooling = Windows(*map(tuple, pool[:4]))
@@ -202,10 +203,10 @@ def conv2d_relu_max_pool2d(
         image = scratch("map", (1, *conv.out, w.shape[0]), x.dtype)
         for n in range(start, stop):
             for block in blocks(n * conv.out[0], (n + 1) * conv.out[0], conv.out[0], conv.block_rows):
-                rows = image[:, block[2] : block[3]]
-                conv.forward(pixels, matrix, block, rows)
-                _bias_relu(rows.reshape(-1, w.shape[0]), b, True)
-            pool_images(image, pooling, nhwc(p)[n : n + 1], nhwc(tap)[n : n + 1])
+                conv.forward(pixels, matrix, block, image[:, block[2] : block[3]])
+            pooled = nhwc(p)[n : n + 1]
+            pool_images(image, pooling, pooled, nhwc(tap)[n : n + 1])
+            _bias_relu(pooled.reshape(-1, w.shape[0]), b, True)
 
     parallel_for(x.shape[0], body, grain)
     return p, tap
@@ -229,6 +230,7 @@ def conv2d_relu_max_pool2d_backward(
     """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts where p > 0, at the winner."""
     conv, grain = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
     pooling = Windows(*map(tuple, pool[:4]))
+    winners = Winners(pooling, conv.out, gp.shape[2:], w_shape[0])
     pixels = None if x is None else nhwc(x)
     gx = channels_last(tuple(x_shape), gp.dtype) if needs[0] else None
     if needs[0]:
@@ -240,10 +242,9 @@ def conv2d_relu_max_pool2d_backward(
         for n in range(start, stop):
             one = slice(n, n + 1)
             g = padded(nhwc(gp), (n, n + 1), (0, gp.shape[2]), 0, gp.shape[3], "gradient", nhwc(p))
-            unpool_images(g, nhwc(tap)[one], pooling, image)
-            _add_weight_gradients(
-                conv, image, None if pixels is None else pixels[one], None, (0, conv.out[0]), *sums
-            )
+            unpool_images(g, nhwc(tap)[one], winners, image)
+            here = None if pixels is None else pixels[one]
+            _add_weight_gradients(conv, image, here, None, (0, conv.out[0]), *sums)
             if gx is not None:
                 units = (0, conv.size[0] if conv.turns else 1)
                 _write_input_gradient(conv, matrix, image, None, nhwc(gx)[one], units)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
-from minigrad.backends.cpu.windows import CACHE, Pair, Windows, channels_last, copy_image, masked, nhwc
+from minigrad.backends.cpu.windows import CACHE, Pair, Windows, channels_last, copy_image, nhwc
 
 __all__ = [
+    "Winners",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
     "max_pool2d",
@@ -28,51 +29,61 @@ def tap_dtype(windows: Windows) -> np.dtype:
     return np.dtype(np.uint8 if windows.kernel[0] * windows.kernel[1] <= 256 else np.int32)
 
 
-def _take_larger(
-    best: np.ndarray, tap: np.ndarray, value: np.ndarray, value_tap: np.ndarray | int, into: tuple[slice, ...]
+def _start(
+    best: np.ndarray, tap: np.ndarray, value: np.ndarray, value_tap: np.ndarray | int, axis: int, at: slice
 ) -> None:
-    """Where value > best[into], put it and its tap there. Taps come in ascending order: the larger tap is the later."""
+    """Put the first value and its tap where their window is inside the image; -inf and tap 0 beyond."""
+    for edge in (slice(0, at.start), slice(at.stop, None)):
+        best[_along(axis, edge)] = -np.inf
+        tap[_along(axis, edge)] = 0
+    best[_along(axis, at)] = value
+    tap[_along(axis, at)] = value_tap
+
+
+def _take_larger(
+    best: np.ndarray, tap: np.ndarray, value: np.ndarray, value_tap: np.ndarray | int, axis: int, at: slice
+) -> None:
+    """Where value > best, put it and its tap there. Taps come in ascending order: the larger tap is the later."""
+    best, tap = best[_along(axis, at)], tap[_along(axis, at)]
     larger = scratch("larger", value.shape, np.bool_)
     later = scratch("later", value.shape, tap.dtype)
-    np.greater(value, best[into], out=larger)
+    np.greater(value, best, out=larger)
     np.multiply(larger.view(np.uint8), value_tap, out=later)
-    np.maximum(tap[into], later, out=tap[into])
-    np.maximum(best[into], value, out=best[into])
+    np.maximum(tap, later, out=tap)
+    np.maximum(best, value, out=best)
+
+
+def _along(axis: int, part: slice) -> tuple[slice, ...]:
+    return (*[slice(None)] * axis, part)
 
 
 def pool_images(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
     """Pool images (n, H, W, C) into p and tap (n, OH, OW, C).
 
     First along each row, then along the columns of that: the first of equals by (kw within kh) is then the first by
-    tap = kh * KW + kw, and most of the comparing is between long stretches of memory.
+    tap = kh * KW + kw, and fewer numbers are compared than in every window by itself.
     """
     (kh, kw), (height, width), (oh, ow) = windows.kernel, x.shape[1:3], p.shape[1:3]
     shape = (x.shape[0], height, ow, x.shape[3])
     across, across_tap = scratch("across", shape, x.dtype), scratch("across tap", shape, tap.dtype)
-    _first(across, across_tap)
     for j in range(kw):
-        pixels, outputs = windows.tap(1, j, width, ow)
-        into = (slice(None), slice(None), outputs)
-        _take_larger(across, across_tap, x[:, :, pixels], tap.dtype.type(j), into)
-    _first(p, tap)
+        pixels, at = windows.tap(1, j, width, ow)
+        put = _take_larger if j else _start
+        put(across, across_tap, x[:, :, pixels], tap.dtype.type(j), 2, at)
     for i in range(kh):
-        pixels, outputs = windows.tap(0, i, height, oh)
+        pixels, at = windows.tap(0, i, height, oh)
         taps = across_tap[:, pixels]
         if i > 0:
             taps = np.add(taps, tap.dtype.type(i * kw), out=scratch("down tap", taps.shape, tap.dtype))
-        _take_larger(p, tap, across[:, pixels], taps, (slice(None), outputs))
+        put = _take_larger if i else _start
+        put(p, tap, across[:, pixels], taps, 1, at)
     if p.size and not p.min() > -np.inf:  # NaN, or nothing larger than the padding
         _pool_carefully(x, windows, p, tap)
 
 
-def _first(best: np.ndarray, tap: np.ndarray) -> None:
-    best[...] = -np.inf
-    tap[...] = 0
-
-
 def _pool_carefully(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
     """torch's rule, tap by tap: the first pixel that is really there, then what is larger, or NaN."""
-    _first(p, tap)
+    p[...], tap[...] = -np.inf, 0
     seen = np.zeros(p.shape, np.bool_)
     for i, j, (h, w), (oh, ow) in windows.taps(x.shape[1:3], p.shape[1:3]):
         value, into = x[:, h, w], (slice(None), oh, ow)
@@ -82,14 +93,34 @@ def _pool_carefully(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndar
         seen[into] = True
 
 
-def unpool_images(g: np.ndarray, tap: np.ndarray, windows: Windows, gx: np.ndarray) -> None:
-    """gx (n, H, W, C) = g (n, OH, OW, C) added at each window's winner."""
-    chosen, here = scratch("chosen", g.shape, g.dtype), scratch("here", g.shape, np.bool_)
+class Winners:
+    """Where in its image (H, W, C), as a flat index, the winner of each window lies."""
+
+    def __init__(self, windows: Windows, size: Pair, out: Pair, channels: int) -> None:
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = windows
+        self.row = sh * size[1] * channels  # from one row of windows to the next
+        down, across = np.arange(kh)[:, None] * dh - ph, np.arange(kw) * dw - pw
+        self.of_tap = ((down * size[1] + across) * channels).reshape(-1)
+        self.rows = max(1, min(out[0], CACHE // max(1, 32 * out[1] * channels)))  # a block's indices stay in the cache
+        rows, columns = np.arange(self.rows)[:, None, None] * self.row, np.arange(out[1])[:, None] * sw * channels
+        self.of_window = rows + columns + np.arange(channels)
+
+    def blocks(self, tap: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows of windows of one image, and the indices of their winners. tap: (OH, OW, C), contiguous."""
+        for r in range(0, tap.shape[0], self.rows):
+            rows = slice(r, min(r + self.rows, tap.shape[0]))
+            index = scratch("winners", tap[rows].shape, np.intp)
+            np.take(self.of_tap + r * self.row, tap[rows], out=index, mode="clip")
+            index += self.of_window[: rows.stop - r]
+            yield rows, index.reshape(-1)
+
+
+def unpool_images(g: np.ndarray, tap: np.ndarray, winners: Winners, gx: np.ndarray) -> None:
+    """gx (n, H, W, C) = g (n, OH, OW, C) added at each window's winner. g and gx are contiguous."""
     gx[...] = 0
-    for i, j, (h, w), (oh, ow) in windows.taps(gx.shape[1:3], g.shape[1:3]):
-        np.equal(tap, i * windows.kernel[1] + j, out=here)
-        masked(g, here, chosen)
-        gx[:, h, w] += chosen[:, oh, ow]
+    for image_g, image_tap, image_gx in zip(g, _contiguous(tap, "taps"), gx, strict=True):
+        for rows, index in winners.blocks(image_tap):
+            np.add.at(image_gx.reshape(-1), index, image_g[rows].reshape(-1))
 
 
 def _images_at_once(shape: Sequence[int], itemsize: int) -> int:
@@ -133,13 +164,14 @@ def max_pool2d_backward(
 ) -> np.ndarray:
     """gx (N, C, H, W): gy (N, C, OH, OW) added at each window's winner; channels-last."""
     windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    winners = Winners(windows, x_shape[2:], gy.shape[2:], gy.shape[1])
     gx = channels_last(tuple(x_shape), gy.dtype)
     step = _images_at_once(x_shape, gy.itemsize)
 
     def body(start: int, stop: int) -> None:
         for n in range(start, stop, step):
             some = slice(n, min(stop, n + step))
-            unpool_images(_contiguous(nhwc(gy)[some], "image"), nhwc(tap)[some], windows, nhwc(gx)[some])
+            unpool_images(_contiguous(nhwc(gy)[some], "image"), nhwc(tap)[some], winners, nhwc(gx)[some])
 
     parallel_for(x_shape[0], body, 1 if gx.size >= SMALL else x_shape[0])
     return gx
@@ -150,11 +182,17 @@ def max_pool2d_gather(
 ) -> np.ndarray:
     """y (N, C, OH, OW) = x (N, C, H, W) at each window's winner: the transpose of `max_pool2d_backward`."""
     windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    winners = Winners(windows, x.shape[2:], tap.shape[2:], tap.shape[1])
     y = channels_last(tap.shape, x.dtype)
-    y[...] = 0
-    out, pixels, taps = nhwc(y), nhwc(x), nhwc(tap)
-    for i, j, (h, w), (oh, ow) in windows.taps(x.shape[2:], y.shape[2:]):
-        np.copyto(out[:, oh, ow], pixels[:, h, w], where=taps[:, oh, ow] == i * windows.kernel[1] + j)
+
+    def body(start: int, stop: int) -> None:
+        for n in range(start, stop):
+            some = slice(n, n + 1)
+            image, taps = _contiguous(nhwc(x)[some], "image")[0], _contiguous(nhwc(tap)[some], "taps")[0]
+            for rows, index in winners.blocks(taps):
+                np.take(image.reshape(-1), index, out=nhwc(y)[n, rows].reshape(-1), mode="clip")
+
+    parallel_for(len(x), body, 1 if x.size >= SMALL else len(x))
     return y
 
 

@@ -26,9 +26,10 @@ __all__ = [
     "padded",
     "patches",
     "relu_passes",
+    "runs",
 ]
 
-CACHE = 1 << 20  # bytes that are expected to stay in a core's own cache: the size of a block of columns
+CACHE = 1 << 19  # bytes: half of a core's own cache, which a block of columns may fill
 
 Pair: TypeAlias = tuple[int, int]
 Block: TypeAlias = tuple[int, int, int, int]  # n0, n1, r0, r1: rows r0 to r1 of the images n0 to n1
@@ -177,3 +178,14 @@ def patches(x: np.ndarray, windows: Windows, out: Pair) -> np.ndarray:
         0,
         (sn, sh * windows.stride[0], sw * windows.stride[1], sh * windows.dilation[0], sw * windows.dilation[1], sc),
     )
+
+
+def runs(x: np.ndarray, windows: Windows, out: Pair) -> np.ndarray:
+    """`patches` of windows not dilated in width as (N, OH, OW, KH) runs: the KW C numbers that lie side by side.
+
+    A run is a single element to NumPy, copied at once: for three channels in half the time.
+    """
+    (sn, sh, sw, _sc), (kh, kw) = x.strides, windows.kernel
+    run = np.dtype((np.void, kw * x.shape[3] * x.itemsize))
+    strides = (sn, sh * windows.stride[0], sw * windows.stride[1], sh * windows.dilation[0])
+    return np.ndarray((x.shape[0], *out, kh), run, x, 0, strides)
