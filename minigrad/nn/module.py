@@ -36,13 +36,13 @@ class IncompatibleKeys(_Keys):
 class Module:
     """Base class of layers and networks: subclasses assign parameters and children in `__init__` and write `forward`.
 
-        class Net(Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = Linear(3, 2)          # registers fc.weight and fc.bias
+    class Net(Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = Linear(3, 2)          # registers fc.weight and fc.bias
 
-            def forward(self, x):
-                return self.fc(x).relu()
+        def forward(self, x):
+            return self.fc(x).relu()
     """
 
     training: bool
@@ -376,9 +376,7 @@ class Module:
         if strict and missing:
             problems.insert(0, "Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ". ")
         if problems:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems)
-            )
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems))
         with no_grad():
             for module, name, own, value in copies:
                 if not assign:

@@ -214,9 +214,7 @@ class CosineAnnealingLR(LRScheduler):
             return self._closed_form()
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # leaving a minimum, where the ratio is 0/0
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
-            return [
-                lr + (base - self.eta_min) * rise for base, lr in zip(self.base_lrs, self._present(), strict=True)
-            ]
+            return [lr + (base - self.eta_min) * rise for base, lr in zip(self.base_lrs, self._present(), strict=True)]
         now = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         before = 1 + math.cos(math.pi * (self.last_epoch - 1) / self.T_max)
         return [now / before * (lr - self.eta_min) + self.eta_min for lr in self._present()]
@@ -311,9 +309,7 @@ class WarmupCosine(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         if warmup_iters < 0 or total_iters < 1:
-            raise ValueError(
-                f"expected warmup_iters >= 0 and total_iters >= 1, got {warmup_iters} and {total_iters}"
-            )
+            raise ValueError(f"expected warmup_iters >= 0 and total_iters >= 1, got {warmup_iters} and {total_iters}")
         self.warmup_iters = warmup_iters
         self.total_iters = total_iters
         self.eta_min = eta_min

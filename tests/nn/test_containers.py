@@ -130,7 +130,6 @@ def fused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return spied
 
     for name in ("_conv2d_relu", "_conv2d_relu_max_pool2d"):
-
         monkeypatch.setattr(F, name, spy(name, getattr(F, name)))
     return calls
 
