@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.device import Device, get_device
+from minigrad.grad_mode import state
 from minigrad.ops import activation, comparison, creation, elementwise, indexing, matmul, reduction, shape
 from minigrad.tensor import Tensor
 
@@ -149,10 +150,17 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Sets every element to value, in place."""
-    return self._in_place(
-        lambda x: creation.full_like(x, value) + 0 * x if x.requires_grad else creation.full_like(x, value)
-    )
+    """Sets every element to value, in place; the gradient of what was there before is zero."""
+
+    def filled(x: Tensor) -> Tensor:
+        return elementwise.ZeroGradient(x.shape, creation.full_like(x, value))(x)
+
+    if state.grad and self._requires_grad:
+        return self._in_place(filled)
+    self._check_in_place()
+    self.array[...] = value.item() if isinstance(value, Tensor) else value
+    self._bump_version()
+    return self
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -162,7 +162,12 @@ def linspace(
     """`steps` numbers, evenly from start to end, both included."""
     where = get_device(device)
     dtype = dtypes.float32 if dtype is None else np.dtype(dtype)
-    return _made(_xp(where).linspace(start, end, steps).astype(dtype), where, requires_grad)
+    i = _xp(where).arange(steps)
+    step = dtype.type((end - start) / max(steps - 1, 1))
+    rising, falling = start + i.astype(dtype) * step, end - (steps - 1 - i).astype(dtype) * step
+    return _made(
+        _xp(where).where(i < steps // 2, rising, falling).astype(dtype), where, requires_grad
+    )  # as torch rounds
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
