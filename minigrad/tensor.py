@@ -420,10 +420,10 @@ class Tensor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors (made by the user) support the deepcopy protocol: use .clone()")
-        other = _rebuild(type(self), self.array.copy(), None, self._requires_grad)
+        other = _rebuild(type(self), self.array.copy(order="K"), None, self._requires_grad)
         memo[id(self)] = other
         if self.grad is not None:
-            other.grad = Tensor._wrap(self.grad.array.copy())
+            other.grad = Tensor._wrap(self.grad.array.copy(order="K"))
         return other
 
     def __repr__(self) -> str:

@@ -12,13 +12,14 @@ Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neura
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backends
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import IntOrPair, Pair, pair
 from minigrad.ops.elementwise import ReluGradient
-from minigrad.ops.pooling import Pool, PoolScatter, max_pool2d, output_size
+from minigrad.ops.pooling import Pool, PoolScatter, check_pool, max_pool2d, output_size
 from minigrad.tensor import Tensor, describe
 
 
@@ -49,6 +50,12 @@ class Fold(Function):
         return Unfold(*self.window)(gx)
 
 
+def _places(shape: Sequence[int], kernel: Sequence[int], stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """(OH, OW) for images of `shape` (N, C, H, W)."""
+    height, width = (output_size(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1))
+    return height, width
+
+
 class Conv2d(FusedFunction):
     """Y = W U + b with U = unfold(x);  gX = fold(W^T gY),  gW = sum gY U^T,  gb = sum gY."""
 
@@ -59,8 +66,7 @@ class Conv2d(FusedFunction):
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         n, groups, (out, _, kh, kw) = x.shape[0], self.groups, w.shape
-        height = output_size(x.shape[2], kh, self.stride[0], self.padding[0], self.dilation[0])
-        width = output_size(x.shape[3], kw, self.stride[1], self.padding[1], self.dilation[1])
+        height, width = _places(x.shape, (kh, kw), self.stride, self.padding, self.dilation)
         u = Unfold((kh, kw), self.dilation, self.padding, self.stride)(x)
         u = u.reshape(n, groups, w.shape[1] * kh * kw, height * width)
         y = w.reshape(groups, out // groups, w.shape[1] * kh * kw) @ u
@@ -138,11 +144,10 @@ class Conv2dReluMaxPool2d(Conv2d):
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The ReLU's and the pool's part from what is saved, the rest through the definition of the convolution."""
-        (n, _, h, w), (out, _, kh, kw) = self.shapes
-        height = output_size(h, kh, self.stride[0], self.padding[0], self.dilation[0])
-        width = output_size(w, kw, self.stride[1], self.padding[1], self.dilation[1])
+        x, w = self.shapes
+        size = _places(x, w[2:], self.stride, self.padding, self.dilation)
         gp = ReluGradient()(gradients[0], self.output.detach())
-        gy = PoolScatter(self.tap, (n, out, height, width), self.pool)(gp)
+        gy = PoolScatter(self.tap, (x[0], w[0], *size), self.pool)(gp)
         return super().differentiate(super().definition, gy)
 
 
@@ -283,12 +288,13 @@ def _convolve(
     p = pair(padding, "padding")
     if min(p) < 0:
         raise RuntimeError(f"negative padding is not supported, got {p}")
-    for i in range(2):
-        if output_size(x.shape[2 + i], kernel[i], s[i], p[i], d[i]) < 1:
-            raise RuntimeError(
-                f"Calculated padded input size per channel: {tuple(n + 2 * q for n, q in zip(x.shape[2:], p, strict=True))}. "
-                f"Kernel size: {kernel}, dilation {d}. Kernel size can't be greater than actual input size"
-            )
+    if min(_places(x.shape, kernel, s, p, d)) < 1:
+        raise RuntimeError(
+            f"Calculated padded input size per channel: {tuple(n + 2 * q for n, q in zip(x.shape[2:], p, strict=True))}. "
+            f"Kernel size: {kernel}, dilation {d}. Kernel size can't be greater than actual input size"
+        )
+    for pool in more:
+        check_pool(pool, (*x.shape[:1], w.shape[0], *_places(x.shape, kernel, s, p, d)))
     return op(s, p, d, groups, *more)(x, w, b)
 
 

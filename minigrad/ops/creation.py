@@ -162,12 +162,10 @@ def linspace(
     """`steps` numbers, evenly from start to end, both included."""
     where = get_device(device)
     dtype = dtypes.float32 if dtype is None else np.dtype(dtype)
-    i = _xp(where).arange(steps)
-    step = dtype.type((end - start) / max(steps - 1, 1))
-    rising, falling = start + i.astype(dtype) * step, end - (steps - 1 - i).astype(dtype) * step
-    return _made(
-        _xp(where).where(i < steps // 2, rising, falling).astype(dtype), where, requires_grad
-    )  # as torch rounds
+    # From both ends, with the step rounded to the type and the product not: torch's own rounding.
+    i, step = _xp(where).arange(steps), float(dtype.type((end - start) / max(steps - 1, 1)))
+    numbers = _xp(where).where(i < max(steps // 2, steps == 1), start + i * step, end - (steps - 1 - i) * step)
+    return _made(numbers.astype(dtype), where, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

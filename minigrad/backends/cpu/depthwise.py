@@ -1,6 +1,6 @@
 """The steps of a depthwise convolution: every input channel has filters of its own, so there is no matrix in it.
 
-    y[..., c, m] = sum over taps of patch[tap][..., c] w[tap][c, m],    O = C * m
+y[..., c, m] = sum over taps of patch[tap][..., c] w[tap][c, m],    O = C * m
 """
 
 from __future__ import annotations

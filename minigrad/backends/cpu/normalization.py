@@ -103,7 +103,7 @@ def batch_norm_apply(
 
 def batch_norm_backward(
     gy: np.ndarray,
-    x: np.ndarray,
+    x: np.ndarray | None,
     w: np.ndarray | None,
     mean: np.ndarray,
     invstd: np.ndarray,
@@ -113,8 +113,11 @@ def batch_norm_backward(
     """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd and sums and means over the M rows,
 
         gb = sum gy,    gw = sum gy z,    gx = invstd w (gy - mean(gy) - z mean(gy z)) in training, else invstd w gy.
+
+    x may be None where neither gw nor training asks for it.
     """
-    g, rows = _rows(gy), _rows(x)
+    g = _rows(gy)
+    rows = g if x is None else _rows(x)
     scale = invstd if w is None else invstd * w
     gx = gw = gb = None
 

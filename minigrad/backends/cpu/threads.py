@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minigrad.backends.cpu.memory import reuse_memory
+
 __all__ = ["blas_core", "get_num_threads", "parallel_for", "scratch", "set_num_threads"]
 
 Result = TypeVar("Result")
@@ -171,7 +173,10 @@ def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """An uninitialised array of this thread's own, whose memory the next call with the same name hands out again."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    buffers = _this_thread.__dict__.setdefault("buffers", {})
+    buffers = _this_thread.__dict__.get("buffers")
+    if buffers is None:
+        reuse_memory()  # now that kernels run here; a program that only imports minigrad keeps its settings
+        buffers = _this_thread.buffers = {}
     buffer = buffers.get(name)
     if buffer is None or buffer.size < size:
         memory = np.empty(size + ALIGNMENT, np.uint8)
