@@ -6,7 +6,9 @@ The batch is on the device already; loading is not part of it.
 Time. Each framework lives in a process of its own. The processes are called in turn (A B C A B C ...), and after each
 turn there is a pause in which the threads of the last one fall asleep; what a process computes outside of its turns is
 reported as "idle". A turn is one step that is not counted and `--steps` that are, each timed by itself with
-perf_counter, a GPU waited for before each reading. The ratio of a round is our median over theirs in that round.
+perf_counter, a GPU waited for before each reading. "processor" is the processor time of a step, all threads together.
+The ratio of a round is our median over theirs in that round: printed are median and quartiles of those ratios, and the
+ratio of the two minima, which an otherwise busy machine disturbs least.
 
 Memory. In processes started anew, one after another: on the CPU, the highest resident memory (VmHWM) while model and
 batch are made and the first steps done, less the resident memory before; on a GPU, the same of the pool's bytes in use.
@@ -50,6 +52,7 @@ CHECKED_STEPS = 3
 WARM_UP_TURNS = 2
 MEMORY_STEPS = 5
 PAUSE = 0.1  # seconds: OpenBLAS's threads spin for about 0.02, libgomp's for less
+BUSY = 0.25  # of the cores: with a load above that before the start, times are not those of the machine alone
 LOSS_TOLERANCE = 1e-4
 CHANGE_TOLERANCE = 5e-2
 
@@ -249,6 +252,11 @@ def report(result: Result) -> str:
         "environment: " + (shlex.join(f"{k}={v}" for k, v in machine["variables"].items()) or "no OPENBLAS_* or such"),
     ]
     lines += [f"{name}: " + ", ".join(f"{k} {v}" for k, v in t["facts"].items()) for name, t in tracks.items()]
+    if machine["load"] and machine["load"][0] > BUSY * machine["usable_cores"]:
+        lines.append(
+            "note: other programs were busy on this machine. Threads that wait for one another lose more than single ones: "
+            "compare the minima, or the processor time with --threads 1"
+        )
     lines += ["", time_table(result), ""]
     if "memory" in result:
         lines += [memory_table(result["memory"]), ""]
@@ -264,7 +272,19 @@ def report(result: Result) -> str:
 
 def time_table(result: Result) -> str:
     """Milliseconds of a step, and the ratio of ours to each other track's."""
-    head = ["ms a step", "median", "quartiles", "min", *PHASES, "processor", "idle", "ours / this", "quartiles"]
+    head = [
+        "ms a step",
+        "median",
+        "quartiles",
+        "min",
+        *PHASES,
+        "processor",
+        "idle",
+        "ours / this",
+        "quartiles",
+        "of min",
+    ]
+    ours = result["tracks"]["minigrad"]["summary"]["seconds"]
     rows = []
     for name, track in result["tracks"].items():
         s = track["summary"]
@@ -273,7 +293,7 @@ def time_table(result: Result) -> str:
         row += [ms(s["processor"]["median"]), ms(s["idle"])]
         if name in result["ratios"]:
             ratio = result["ratios"][name]["summary"]
-            row += [f"{ratio['median']:.3f}", span(ratio, 1, 3)]
+            row += [f"{ratio['median']:.3f}", span(ratio, 1, 3), f"{ours['min'] / s['seconds']['min']:.3f}"]
         rows.append(row)
     return table([head, *rows])
 
@@ -281,7 +301,7 @@ def time_table(result: Result) -> str:
 def memory_table(memory: Result) -> str:
     """Megabytes (10^6 bytes), and the ratio of ours to each other track's."""
     head = ["MB", "imported", "ready", "peak", "peak above ready", "above imported", "ours / this", "by imported"]
-    ours = next(iter(memory.values()))
+    ours = memory["minigrad"]
     rows = []
     for name, m in memory.items():
         row = [name, *(f"{m[k] / 1e6:.1f}" for k in ("imported", "ready", "peak", "above_ready", "above_imported"))]

@@ -1,0 +1,236 @@
+"""The benchmark tells the truth about what it measured, and refuses what it cannot measure. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare import speed
+from compare.__main__ import COMMANDS, main
+from compare.machine import commit, numerical_variables
+from compare.summary import paired_ratios, relative_distance, summarize
+from compare.tracks import TRACKS, Job, MinigradTrack, make_start, weights_of
+from compare.worker import PHASES, ROOT, Server, Worker, load_arrays, save_arrays
+from minigrad.errors import MinigradError, OptionError
+
+JOB = Job("simplenet", batch=2, image_size=32, device="cpu", threads=1, seed=1)
+
+
+def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    command = ["speed", "--batch", "2", "--image-size", "32", "--steps", "1", "--rounds", "2", "--threads", "1"]
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
+    done = subprocess.run(
+        [sys.executable, "-m", "compare", *command, "--clean-env", "--no-channels-last", "--json", str(file)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "both computed the same" in done.stdout
+    result = json.loads(file.read_text())
+    assert {"format", "command", "started", "commit", "machine", "job", "rounds", "steps"} < result.keys()
+    assert result["command"].startswith("python -m compare speed --batch 2")
+    assert result["machine"]["variables"] == {}  # --clean-env took OPENBLAS_CORETYPE away
+    assert result["job"]["seed"] == 2024 and result["job"]["model"] == "simplenet"
+    assert list(result["tracks"]) == ["minigrad", "torch"]
+    for name, track in result["tracks"].items():
+        assert track["facts"]["threads"] == 1
+        assert len(track["losses"]) == speed.CHECKED_STEPS
+        assert [len(turn["seconds"]) for turn in track["turns"]] == [1, 1]
+        for turn in track["turns"]:
+            assert sum(turn["phases"][0]) == pytest.approx(turn["seconds"][0])
+        assert track["summary"]["seconds"]["count"] == 2
+        assert track["summary"]["phases"].keys() == set(PHASES)
+        memory = result["memory"][name]
+        assert memory["peak"] - memory["ready"] == memory["above_ready"] > 0
+    assert len(result["ratios"]["torch"]["rounds"]) == 2
+    assert result["agree"] is True
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--model", "nonesuch"], ["nonesuch", "simplenet-bn"]),
+        (["--batch", "0"], ["--batch", "from 1", "'0'"]),
+        (["--batch", "many"], ["--batch", "'many'"]),
+        (["--image-size", "7"], ["--image-size", "8"]),
+        (["--rounds", "-1"], ["--rounds"]),
+        (["--device", "tpu"], ["tpu", "gpu"]),
+        (["--json", "/nonesuch/result.json"], ["/nonesuch/result.json"]),
+        (["--json", "."], ["--json"]),
+        (["--nonesuch"], ["--nonesuch"]),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], words: list[str], capsys: Any) -> None:
+    assert main(["speed", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
+    assert all(word in printed.err for word in words), printed.err
+
+
+def test_an_unknown_command_lists_the_known_ones(capsys: Any) -> None:
+    assert main(["nonesuch"]) == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in ("nonesuch", *COMMANDS))
+    assert main([]) == 0
+    assert all(name in capsys.readouterr().out for name in COMMANDS)
+
+
+def test_no_gpu_is_one_line() -> None:
+    """In a process of its own, without the tests' stand-in for CuPy; and in torch's worker."""
+    torch = pytest.importorskip("torch")
+    code = "import sys; sys.modules['cupy'] = None; from compare.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "speed", "--device", "gpu"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "GPU" in done.stderr
+    if not torch.cuda.is_available():
+        with pytest.raises(MinigradError, match="finds no GPU"):
+            TRACKS["torch"](Job("simplenet", 2, 32, "gpu:0", None, 1))
+
+
+def test_torch_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MinigradError, match="PyTorch, which cannot be imported"):
+        TRACKS["torch"](JOB)
+
+
+def test_a_worker_that_dies_is_named() -> None:
+    with Worker("minigrad", JOB, os.environ) as worker:
+        worker.process.kill()
+        with pytest.raises(MinigradError, match="process of minigrad ended unasked"):
+            worker.ask("turn", steps=1, by_phase=True)
+
+
+def test_only_what_is_needed_is_loaded() -> None:
+    code = "import sys, compare.speed; print([m for m in ('torch', 'cupy', 'matplotlib', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> str:
+    path = tmp_path / "start.npz"
+    save_arrays(path, make_start(JOB))
+    return str(path)
+
+
+def test_each_device_takes_the_same_steps(device: str, start: str, tmp_path: Path) -> None:
+    """minigrad on the CPU, and through the stand-in where there is no GPU: timed whole, by phase, and its memory."""
+    from minigrad import get_device
+
+    job = Job(**{**JOB.as_dict(), "device": str(get_device(device))})
+    server = Server("minigrad", job)
+    assert server.build(start)["device"] == job.device
+    losses = server.first_steps(2, str(tmp_path / f"{device}.npz"))
+    whole, by_phase = server.turn(1, by_phase=False), server.turn(1, by_phase=True)
+    assert len(whole["seconds"]) == len(by_phase["seconds"]) == 1
+    assert len(whole["seconds"][0]) == 1 and len(by_phase["seconds"][0]) == len(PHASES)
+    assert by_phase["loss"] < whole["loss"] < losses[1] < losses[0]  # it learns
+    memory = Server("minigrad", job).memory(start, 1)
+    assert memory["peak"] > memory["ready"] > 0 or device == "gpu"
+    assert memory["peak"] > 4 * sum(array.size for array in weights_of(load_arrays(start)).values())
+
+    other = Server("minigrad", JOB)
+    other.build(start)
+    expected = other.first_steps(2, str(tmp_path / "expected.npz"))
+    found = speed.compare_runs(
+        losses, expected, weights_of(load_arrays(start)), load_arrays(tmp_path / f"{device}.npz"),
+        load_arrays(tmp_path / "expected.npz"),
+    )  # fmt: skip
+    assert speed.agree({device: found}), found
+
+
+def test_a_wrong_gradient_is_noticed(start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bias whose gradient is 10 % too large moves no loss by 1e-4 in three steps; the weights tell."""
+    runs = {}
+    for name in ("right", "wrong"):
+        if name == "wrong":
+            monkeypatch.setattr(MinigradTrack, "update", _update_wrongly)
+        server = Server("minigrad", JOB)
+        server.build(start)
+        path = tmp_path / f"{name}.npz"
+        runs[name] = server.first_steps(speed.CHECKED_STEPS, str(path)), load_arrays(path)
+    before = weights_of(load_arrays(start))
+    (losses, after), (wrong_losses, wrong_after) = runs["right"], runs["wrong"]
+    assert speed.agree({"itself": speed.compare_runs(losses, losses, before, after, after)})
+    found = speed.compare_runs(wrong_losses, losses, before, wrong_after, after)
+    assert found["loss"] < speed.LOSS_TOLERANCE and found["where"] == "features.5.bias"
+    assert not speed.agree({"right": found})
+
+
+def _update_wrongly(track: MinigradTrack) -> None:
+    track.model.features[5].bias.grad.array *= 1.1
+    track.optimizer.step()
+
+
+def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Whatever was measured, if the losses differ the command fails; NaN agrees with nothing."""
+    for loss in (2e-4, float("nan")):
+        measured = {
+            "tracks": {"minigrad": _track(1.0), "torch": _track(2.0)},
+            "ratios": {"torch": {"rounds": [0.5], "summary": summarize([0.5])}},
+            "agreement": {"torch": {"loss": loss, "change": 0.0, "where": "fc.bias"}},
+        }
+        monkeypatch.setattr(speed, "measure_time", lambda *_, measured=measured: measured)
+        assert main(["speed", "--no-memory"]) == 1
+        assert "NOT THE SAME COMPUTATION" in capsys.readouterr().out
+
+
+def _track(seconds: float) -> dict[str, Any]:
+    turn = {"seconds": [seconds], "phases": [[seconds / 4, seconds / 2, seconds / 4]], "processor": [seconds]}
+    turns = [{**turn, "idle": 0.0, "loss": 1.0}]
+    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed.summarize_track(turns)}
+
+
+def test_summary() -> None:
+    assert summarize([4.0, 1.0, 3.0, 2.0, 5.0]) == {"count": 5, "min": 1, "lower": 2, "median": 3, "upper": 4}
+    assert summarize([1.0, 2.0])["lower"] == 1.25
+    with pytest.raises(ValueError, match="no values"):
+        summarize([])
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    """A machine that halves its speed in the second round does not change them; an outlier does not either."""
+    ours, theirs = [[1.0, 1.0, 9.0], [2.0, 2.0, 2.0]], [[4.0, 4.0, 4.0], [8.0, 8.0, 80.0]]
+    assert paired_ratios(ours, theirs) == [0.25, 0.25]
+    with pytest.raises(ValueError):
+        paired_ratios(ours, theirs[:1])
+
+
+def test_relative_distance() -> None:
+    assert relative_distance(np.array([3.0, 4.4]), np.array([3.0, 4.0])) == pytest.approx(0.08)
+    assert relative_distance(np.zeros(2), np.zeros(2)) == 0
+    assert relative_distance(np.ones(2), np.zeros(2)) == float("inf")
+
+
+def test_environment_and_commit(tmp_path: Path) -> None:
+    environment = {"OMP_NUM_THREADS": "3", "HOME": "/", "OPENBLAS_CORETYPE": "Zen", "MKL_X": "1", "GOMP_SPINCOUNT": "0"}
+    assert speed.clean(environment) == {"HOME": "/"}
+    assert numerical_variables(environment).keys() == environment.keys() - {"HOME"}
+    assert commit(tmp_path) is None
+
+
+def test_compile_is_for_gpus_unless_asked_for() -> None:
+    def names(device: str, *arguments: str) -> list[str]:
+        return speed.track_names(speed.parse(arguments), device)
+
+    assert names("cpu") == ["minigrad", "torch", "torch channels-last"]
+    assert names("cpu", "--compile", "--no-channels-last") == ["minigrad", "torch", "torch compiled"]
+    assert names("gpu:0") == list(TRACKS)
+    assert "torch compiled" not in names("gpu:0", "--no-compile")
+    with pytest.raises(OptionError):
+        speed.parse(["--compile=maybe"])
