@@ -22,6 +22,8 @@ from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, p
 
 __all__ = ["Convolution"]
 
+FEW = 8  # channels
+
 
 @dataclass
 class Convolution:
@@ -128,12 +130,21 @@ class Convolution:
     def scatter(self, g: np.ndarray, matrix: np.ndarray, block: Block, gx: np.ndarray) -> None:
         """Add a block of gU = gY W^T to the pixels that its patches came from. matrix: (G, O/G, KH KW C/G)."""
         n0, n1, r0, r1 = block
-        (kh, kw), groups, c = self.windows.kernel, self.groups, self.channels[0]
-        rows = (n1 - n0) * (r1 - r0) * self.out[1]
-        columns = scratch("columns", (groups, rows, kh * kw * c // groups), gx.dtype)
-        np.matmul(self.by_group(g), matrix, out=columns)
-        columns = columns.reshape(groups, n1 - n0, r1 - r0, self.out[1], kh, kw, c // groups)
-        columns = columns.transpose(4, 5, 1, 2, 3, 0, 6)
-        image = gx[n0:n1].reshape(n1 - n0, *self.size, groups, c // groups)
-        for i, j, (h, w), (oh, ow) in self.below(r0).taps(self.size, (r1 - r0, self.out[1])):
-            image[:, h, w] += columns[i, j, :, oh, ow]
+        n, r, width = n1 - n0, r1 - r0, self.out[1]
+        (kh, kw), groups, c = self.windows.kernel, self.groups, self.channels[0] // self.groups
+        g = self.by_group(g)
+        if groups == 1 and c <= FEW:
+            # One channel at a time, gU^T = W gY^T: loops along a row are longer than over the channels of a pixel.
+            columns = scratch("columns", (groups, kh * kw * c, n * r * width), gx.dtype)
+            np.matmul(matrix.transpose(0, 2, 1), g.transpose(0, 2, 1), out=columns)
+            columns = columns.reshape(groups, kh, kw, c, n, r, width).transpose(1, 2, 4, 5, 6, 0, 3)
+            channels = [slice(k, k + 1) for k in range(c)]
+        else:
+            columns = scratch("columns", (groups, n * r * width, kh * kw * c), gx.dtype)
+            np.matmul(g, matrix, out=columns)
+            columns = columns.reshape(groups, n, r, width, kh, kw, c).transpose(4, 5, 1, 2, 3, 0, 6)
+            channels = [slice(None)]
+        image = gx[n0:n1].reshape(n, *self.size, groups, c)
+        for i, j, (h, w), (oh, ow) in self.below(r0).taps(self.size, (r, width)):
+            for k in channels:
+                image[:, h, w, :, k] += columns[i, j, :, oh, ow, :, k]

@@ -37,7 +37,7 @@ def _plan(
     dtype: np.dtype,
 ) -> tuple[Convolution, int]:
     """The steps of this convolution, and the least share of images or rows that is worth a thread."""
-    windows = Windows((w_shape[2], w_shape[3]), tuple(stride), tuple(padding), tuple(dilation))
+    windows = Windows((w_shape[2], w_shape[3]), stride, padding, dilation)
     size = (x_shape[2], x_shape[3])
     kind = Depthwise if groups == x_shape[1] > 1 else Convolution
     conv = kind(windows, groups, size, windows.output_size(size), (x_shape[1], w_shape[0]), dtype.itemsize)
@@ -93,7 +93,7 @@ def _zero_sums(conv: Convolution, needs: Sequence[bool], dtype: np.dtype) -> Sum
 def _add_weight_gradients(
     conv: Convolution,
     gy: np.ndarray,
-    x: np.ndarray,
+    x: np.ndarray | None,
     y: np.ndarray | None,
     rows: Pair,
     gw: np.ndarray | None,
@@ -104,9 +104,16 @@ def _add_weight_gradients(
         n0, n1, r0, r1 = block
         g = padded(gy, (n0, n1), (r0, r1), 0, conv.out[1], "gradient", y).reshape(-1, conv.channels[1])
         if gw is not None:
+            assert x is not None, "gw is asked for without x"
             conv.weight_gradient(g, x, block, gw)
         if gb is not None:
             gb += np.ones(g.shape[0], g.dtype) @ g
+
+
+def _input_matrix(conv: Convolution, w: np.ndarray | None) -> np.ndarray:
+    """w as `_write_input_gradient` wants it."""
+    assert w is not None, "gx is asked for without w"
+    return conv.turned_matrix(w) if conv.turns else conv.scatter_matrix(w)
 
 
 def _write_input_gradient(
@@ -169,7 +176,7 @@ def conv2d_backward(
         gw, gb = _total(conv, parallel_for(images * height, of_weights, grain), gy.dtype)
     if needs[0]:
         gx = channels_last(tuple(x_shape), gy.dtype)
-        matrix = conv.turned_matrix(w) if conv.turns else conv.scatter_matrix(w)
+        matrix = _input_matrix(conv, w)
 
         def of_input(start: int, stop: int) -> None:
             _write_input_gradient(conv, matrix, rows, mask, nhwc(gx), (start, stop))
@@ -194,7 +201,7 @@ def conv2d_relu_max_pool2d(
     the order of any two.
     """
     conv, grain = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
-    pooling = Windows(*map(tuple, pool[:4]))
+    pooling = Windows(*pool[:4])
     shape = (x.shape[0], w.shape[0], *pooling.output_size(conv.out, pool[4]))
     p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pooling))
     pixels, matrix = nhwc(x), conv.matrix(w)
@@ -229,12 +236,12 @@ def conv2d_relu_max_pool2d_backward(
 ) -> Gradients:
     """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts where p > 0, at the winner."""
     conv, grain = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
-    pooling = Windows(*map(tuple, pool[:4]))
+    pooling = Windows(*pool[:4])
     winners = Winners(pooling, conv.out, gp.shape[2:], w_shape[0])
     pixels = None if x is None else nhwc(x)
     gx = channels_last(tuple(x_shape), gp.dtype) if needs[0] else None
     if needs[0]:
-        matrix = conv.turned_matrix(w) if conv.turns else conv.scatter_matrix(w)
+        matrix = _input_matrix(conv, w)
 
     def body(start: int, stop: int) -> Sums:
         sums = _zero_sums(conv, needs, gp.dtype)

@@ -17,7 +17,7 @@ def unfold(x: np.ndarray, kernel: Pair, dilation: Pair, padding: Pair, stride: P
 
     x (N, C, H, W) to (N, C KH KW, L) for L = OH OW.
     """
-    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    windows = Windows(kernel, stride, padding, dilation)
     n, c, height, width = x.shape
     oh, ow = windows.output_size((height, width))
     columns = np.zeros((n, c, *windows.kernel, oh, ow), x.dtype)
@@ -32,7 +32,7 @@ def unfold(x: np.ndarray, kernel: Pair, dilation: Pair, padding: Pair, stride: P
 
 def fold(cols: np.ndarray, output_size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> np.ndarray:
     """x (N, C, H, W): every entry of cols (N, C KH KW, L) added to the pixel that `unfold` would take it from."""
-    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    windows = Windows(kernel, stride, padding, dilation)
     n, size = cols.shape[0], (output_size[0], output_size[1])
     out = windows.output_size(size)
     c = cols.shape[1] // (windows.kernel[0] * windows.kernel[1])

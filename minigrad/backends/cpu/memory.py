@@ -26,8 +26,8 @@ def reuse_memory() -> bool:
     """Have glibc keep freed memory for the next array; returns whether it was told to.
 
     By default every large array is fresh pages from the kernel, zeroed one fault at a time, and goes back when freed:
-    in a training step that costs a third of the time. The first kernel of a thread that needs scratch memory calls this.
-    A no-op with any other C library.
+    in a training step that costs up to a third of the time. The first kernel of a thread that needs scratch memory
+    calls this. A no-op with any other C library.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -52,7 +52,7 @@ def _sums(rows: np.ndarray, terms: Callable[[slice], Sequence[np.ndarray]], coun
                 total[k] += ones[: term.shape[0]] @ term
         return total
 
-    return list(sum(parallel_for(rows.shape[0], run, grain=step)))
+    return list(np.sum(parallel_for(rows.shape[0], run, grain=step), axis=0))
 
 
 def batch_norm(

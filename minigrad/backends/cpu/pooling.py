@@ -145,7 +145,7 @@ def max_pool2d(
     x (N, C, H, W) to y and tap (N, C, OH, OW), channels-last. The first of equals wins; NaN wins over all, the last of
     them; the padding never does. tap is uint8, int32 for windows of more than 256.
     """
-    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    windows = Windows(kernel, stride, padding, dilation)
     shape = (*x.shape[:2], *windows.output_size(x.shape[2:], ceil_mode))
     y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(windows))
     step = _images_at_once(x.shape, x.itemsize)
@@ -163,8 +163,8 @@ def max_pool2d_backward(
     gy: np.ndarray, tap: np.ndarray, x_shape: Sequence[int], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> np.ndarray:
     """gx (N, C, H, W): gy (N, C, OH, OW) added at each window's winner; channels-last."""
-    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
-    winners = Winners(windows, x_shape[2:], gy.shape[2:], gy.shape[1])
+    windows = Windows(kernel, stride, padding, dilation)
+    winners = Winners(windows, (x_shape[2], x_shape[3]), gy.shape[2:], gy.shape[1])
     gx = channels_last(tuple(x_shape), gy.dtype)
     step = _images_at_once(x_shape, gy.itemsize)
 
@@ -181,7 +181,7 @@ def max_pool2d_gather(
     x: np.ndarray, tap: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> np.ndarray:
     """y (N, C, OH, OW) = x (N, C, H, W) at each window's winner: the transpose of `max_pool2d_backward`."""
-    windows = Windows(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
+    windows = Windows(kernel, stride, padding, dilation)
     winners = Winners(windows, x.shape[2:], tap.shape[2:], tap.shape[1])
     y = channels_last(tap.shape, x.dtype)
 
