@@ -542,6 +542,36 @@ def test_batch_norm_of_a_large_mean_keeps_its_variance():
 # ------------------------------------------------------------------------------------------------------------ the rest
 
 
+@pytest.mark.parametrize(
+    "x_shape, y_shape",
+    [
+        ((7, 5), (5, 6)),
+        ((3, 5), (5, 9)),
+        ((4, 3, 5), (4, 5, 2)),
+        ((4, 3, 5), (5, 2)),
+        ((3, 5), (4, 5, 2)),
+        ((1, 3, 5), (4, 5, 2)),
+        ((2, 1, 8, 5), (3, 5, 2)),
+        ((1, 9, 5), (1, 5, 2)),
+        ((5,), (5, 2)),
+        ((3, 5), (5,)),
+        ((5,), (5,)),
+        ((0, 5), (5, 2)),
+        ((2, 0), (0, 3)),
+    ],
+)
+def test_matmul(x_shape, y_shape, monkeypatch, team):
+    from minigrad.backends.cpu import products
+
+    monkeypatch.setattr(products, "SMALL", 0)
+    x, y = numbers(*x_shape), numbers(*y_shape, seed=1)
+    for x2, y2 in itertools.product(layouts(x), layouts(y)):
+        check(lambda x, y: (np.asarray(cpu.matmul(x, y)),), lambda x, y: (torch.matmul(x, y),), x2, y2)
+    np.testing.assert_array_equal(cpu.matmul(x.astype(np.int64), y.astype(np.int64)), x.astype(int) @ y.astype(int))
+    with pytest.raises(ValueError):
+        cpu.matmul(numbers(2, 3), numbers(4, 2))
+
+
 INDICES = {
     "repeated": np.array([0, 0, 2, -1, 3]),
     "list": [1, 1, -2],
@@ -668,8 +698,11 @@ def test_parallel_for_covers_the_range_in_order_and_nests(team):
         return [threads.parallel_for(4, lambda a, b: list(range(a, b))) for _ in range(start, stop)]
 
     parts = threads.parallel_for(7, outer)
-    assert len(parts) == team
-    assert [inner for part in parts for inner in part] == [[[0, 1, 2, 3]]] * 7 if team > 1 else parts
+    assert len(parts) == (1 if team == 1 else 7)
+    assert [inner for part in parts for inner in part] == [[[0, 1, 2, 3]]] * 7
+    assert threads.parallel_for(7, lambda a, b: list(range(a, b)), each=1) == (
+        [list(range(7))] if team == 1 else [[0, 1], [2, 3], [4, 5, 6]]
+    )
     assert threads.parallel_for(5, lambda a, b: (a, b), grain=5) == [(0, 5)]
     assert threads.parallel_for(0, lambda a, b: (a, b)) == [(0, 0)]
 

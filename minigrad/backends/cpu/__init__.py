@@ -38,6 +38,7 @@ from minigrad.backends.cpu.pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
+from minigrad.backends.cpu.products import matmul
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "get_num_threads",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
     "max_memory_allocated",
     "max_pool2d",
     "max_pool2d_backward",

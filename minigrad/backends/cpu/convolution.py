@@ -15,8 +15,8 @@ import numpy as np
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.depthwise import Depthwise
 from minigrad.backends.cpu.pooling import Winners, pool_images, tap_dtype, unpool_images
-from minigrad.backends.cpu.threads import parallel_for, scratch
-from minigrad.backends.cpu.windows import Pair, Windows, blocks, channels_last, nhwc, padded
+from minigrad.backends.cpu.threads import SHARES, parallel_for, scratch
+from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, nhwc, padded
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_relu_max_pool2d", "conv2d_relu_max_pool2d_backward"]
 
@@ -88,6 +88,12 @@ def conv2d(
 def _zero_sums(conv: Convolution, needs: Sequence[bool], dtype: np.dtype) -> Sums:
     """Where gw and gb add up, None where not needed. Sums of blocks for gb are added in float64."""
     return conv.zero_weights(dtype) if needs[1] else None, np.zeros(conv.channels[1]) if needs[2] else None
+
+
+def _shares(conv: Convolution, needs: Sequence[bool]) -> int:
+    """Shares of the work for each thread: one where gw, of which every share holds one, is large."""
+    weights = conv.columns * conv.channels[1] // conv.groups
+    return 1 if needs[1] and weights * conv.itemsize > CACHE else SHARES
 
 
 def _add_weight_gradients(
@@ -173,7 +179,7 @@ def conv2d_backward(
             _add_weight_gradients(conv, rows, pixels, mask, (start, stop), *sums)
             return sums
 
-        gw, gb = _total(conv, parallel_for(images * height, of_weights, grain), gy.dtype)
+        gw, gb = _total(conv, parallel_for(images * height, of_weights, grain, _shares(conv, needs)), gy.dtype)
     if needs[0]:
         gx = channels_last(tuple(x_shape), gy.dtype)
         matrix = _input_matrix(conv, w)
@@ -257,5 +263,5 @@ def conv2d_relu_max_pool2d_backward(
                 _write_input_gradient(conv, matrix, image, None, nhwc(gx)[one], units)
         return sums
 
-    gw, gb = _total(conv, parallel_for(x_shape[0], body, grain), gp.dtype)
+    gw, gb = _total(conv, parallel_for(x_shape[0], body, grain, _shares(conv, needs)), gp.dtype)
     return gx, gw, gb

@@ -1,8 +1,9 @@
 """A few threads that share the work of one kernel, and the scratch memory that each of them reuses.
 
 NumPy lets go of the interpreter's lock inside copies, ufuncs and matrix products, so splitting a batch over threads
-makes everything in a kernel parallel, element-wise work included. BLAS meanwhile runs one thread for each caller: two
-layers of threads on the same cores would wait for one another.
+makes everything in a kernel parallel, element-wise work included. From the first such split on, NumPy's BLAS runs one
+thread for each caller: its own threads, once they have worked, spin for some 25 ms in wait of more and take the cores
+from everybody else. Large products are split here instead (products.py).
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ __all__ = ["blas_core", "get_num_threads", "parallel_for", "scratch", "set_num_t
 Result = TypeVar("Result")
 
 KEEP = 32 << 20  # bytes: a larger scratch buffer is not kept
+SHARES = 4  # of a kernel's work for each thread
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
@@ -74,7 +75,7 @@ def blas_core() -> str:
 
 
 class _Team:
-    """The process's worker threads, and how many kernels are using them now."""
+    """The process's worker threads."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -84,44 +85,24 @@ class _Team:
         """Start afresh: at first, and in a forked child, where the parent's threads do not exist."""
         self.lock = threading.Lock()
         self.pool: ThreadPoolExecutor | None = None
-        self.busy = 0
 
     def workers(self) -> ThreadPoolExecutor:
         with self.lock:
             if self.pool is None:
+                _set_blas_threads(1)
                 self.pool = ThreadPoolExecutor(max_workers=max(1, self.size - 1), thread_name_prefix="minigrad")
             return self.pool
 
     def resize(self, size: int) -> None:
         with self.lock:
             self.pool, self.size = None, size  # who still uses the old pool keeps it; its threads end with it
-            if not self.busy:
-                _set_blas_threads(size)
-
-    @contextmanager
-    def single_threaded_blas(self) -> Iterator[None]:
-        with self.lock:
-            self.busy += 1
-            if self.busy == 1:
-                _set_blas_threads(1)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.busy -= 1
-                if self.busy == 0:
-                    _set_blas_threads(self.size)
-
-
-def _after_fork_in_child() -> None:
-    _team.reset()
-    _set_blas_threads(_team.size)
+            _set_blas_threads(1)
 
 
 _team = _Team(_default_threads())
 _this_thread = threading.local()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_team.reset)
 
 
 def get_num_threads() -> int:
@@ -130,40 +111,43 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Let kernels, and NumPy's BLAS, use n threads. Raises ValueError unless n >= 1."""
+    """Let kernels use n threads (and NumPy's BLAS one for each caller). ValueError unless n >= 1."""
     if n < 1:
         raise ValueError(f"the number of threads must be at least 1, got {n}")
     if n != _team.size:
         _team.resize(n)
 
 
-def parallel_for(n: int, body: Callable[[int, int], Result], grain: int = 1) -> list[Result]:
-    """Split range(n) into one contiguous share a thread, call body(start, stop) on each, return the results in order.
+def parallel_for(n: int, body: Callable[[int, int], Result], grain: int = 1, each: int = SHARES) -> list[Result]:
+    """Cut range(n) into shares, call body(start, stop) on each over the threads, return the results in order.
 
-    No share is smaller than `grain` unless n is: small work stays on the calling thread. The shares depend on n,
+    There are `each` shares a thread, which take them as they become free: a thread that other programs slow down does
+    fewer. No share is smaller than `grain` unless n is: small work stays on the calling thread. The shares depend on n,
     grain and the number of threads alone, so that sums over the results are the same in every run. Called from inside
     a share, the loop runs in that thread.
     """
-    shares = min(_team.size, max(1, n // max(1, grain)))
-    if shares <= 1 or getattr(_this_thread, "inside", False):
+    shares = min(_team.size * each, max(1, n // max(1, grain)))
+    if shares <= 1 or _team.size == 1 or getattr(_this_thread, "inside", False):
         return [body(0, n)]
-    bounds = [n * i // shares for i in range(shares + 1)]
+    results: list[Any] = [None] * shares
+    turns = iter(range(shares))  # next() on it is atomic
 
-    def share(i: int) -> Result:
+    def work() -> None:
         _this_thread.inside = True
         try:
-            return body(bounds[i], bounds[i + 1])
+            for i in turns:
+                results[i] = body(n * i // shares, n * (i + 1) // shares)
         finally:
             _this_thread.inside = False
 
-    with _team.single_threaded_blas():
-        pool = _team.workers()
-        others = [pool.submit(share, i) for i in range(1, shares)]
-        try:
-            first = share(0)
-        finally:
-            wait(others)  # nobody may still be writing when an error leaves this kernel
-        return [first, *(other.result() for other in others)]
+    others = [_team.workers().submit(work) for _ in range(min(_team.size, shares) - 1)]
+    try:
+        work()
+    finally:
+        wait(others)  # nobody may still be writing when an error leaves this kernel
+    for other in others:
+        other.result()
+    return results
 
 
 # ----------------------------------------------------------------------------------------------------------- scratch
