@@ -328,6 +328,11 @@ def test_max_pool2d(pool, values, small_blocks, team):
         check(kernel, reference, x2, gy2)
 
 
+def test_max_pool2d_refuses_a_window_of_nothing_but_padding():
+    with pytest.raises(RuntimeError, match="wholly in the padding"):
+        cpu.max_pool2d(numbers(1, 1, 2, 2), (2, 2), (1, 1), (1, 1), (3, 3), False)
+
+
 def test_max_pool2d_of_a_large_window():
     x = numbers(2, 3, 20, 19)
     y, tap = cpu.max_pool2d(x, (17, 18), (1, 1), (0, 0), (1, 1), False)
@@ -575,6 +580,7 @@ def test_matmul(x_shape, y_shape, monkeypatch, team):
 INDICES = {
     "repeated": np.array([0, 0, 2, -1, 3]),
     "list": [1, 1, -2],
+    "the same row from both ends": np.array([3, -2, 0, -5]),
     "matrix": np.array([[0, 1], [1, 4]]),
     "empty": np.array([], np.int64),
     "0-d": np.array(2),

@@ -91,6 +91,8 @@ def _pool_carefully(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndar
         p[into] = np.where(take, value, p[into])
         tap[into] = np.where(take, i * windows.kernel[1] + j, tap[into])
         seen[into] = True
+    if not seen.all():  # no winner for the gradient to go to (torch writes outside its memory)
+        raise RuntimeError(f"a pooling window lies wholly in the padding: {windows} on an image of {x.shape[1:3]}")
 
 
 class Winners:
