@@ -16,9 +16,10 @@ Before, there are two moments: "imported", the framework is imported; "ready", i
 for one step, so that code and tables loaded on first use (torch: some 150 MB) are not counted. "ready" is the stricter
 for us, and what the printed ratio means unless it says otherwise.
 
-Agreement. From the same start, the losses of the first steps agree within 1e-4 (relative), and what these steps changed
-in each array of the model within 5 % (in the 2-norm: room for what a max-pooling window or a batch norm makes of a
-difference in the last digit; a wrong gradient is far outside). Else the exit code is 1.
+Agreement. Each track is held against torch's default one. From the same start, the losses of the first two steps agree
+within 1e-4 (relative), and what those steps changed in each array of the model within 10 % (in the 2-norm). That is wide
+for SimpleNet, where a few 1e-3 are seen, all of it rounding; with batch norm a difference in the last digit decides
+which of two pixels wins a pool, and torch's own two memory formats end up 6 % apart. Else the exit code is 1.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ from minigrad.device import get_device
 from minigrad.errors import OptionError
 
 FORMAT = "compare speed 1"
-CHECKED_STEPS = 3
+CHECKED_STEPS = 2
+REFERENCE = "torch"
 WARM_UP_TURNS = 2
 MEMORY_STEPS = 5
 PAUSE = 0.1  # seconds: OpenBLAS's threads spin for about 0.02, libgomp's for less
 BUSY = 0.25  # of the cores: with a load above that before the start, times are not those of the machine alone
 LOSS_TOLERANCE = 1e-4
-CHANGE_TOLERANCE = 5e-2
+CHANGE_TOLERANCE = 0.1
 
 Result = dict[str, Any]
 
@@ -141,20 +143,18 @@ def measure_time(
     agreement: dict[str, Result] = {}
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(name, job, environment)) for name in names]
-        ours: Arrays = {}
+        after: dict[str, Arrays] = {}
         for worker in workers:
             say(f"{worker.name}: first steps")
             saved = start_file.with_name("after.npz")
             facts = worker.ask("build", start=str(start_file))
             losses = worker.ask("first_steps", steps=CHECKED_STEPS, save=str(saved))
             tracks[worker.name] = {"facts": facts, "losses": losses, "turns": []}
-            after = load_arrays(saved)
-            if worker.name == names[0]:
-                ours = after
-            else:
-                agreement[worker.name] = compare_runs(
-                    tracks[names[0]]["losses"], losses, weights_of(start), ours, after
-                )
+            after[worker.name] = load_arrays(saved)
+        for name in names:
+            if name != REFERENCE:
+                both = tracks[name]["losses"], tracks[REFERENCE]["losses"]
+                agreement[name] = compare_runs(*both, weights_of(start), after[name], after[REFERENCE])
         for turn in range(-WARM_UP_TURNS, rounds):
             say(f"round {turn + 1} of {rounds}" if turn >= 0 else "warming up")
             for worker in workers:
@@ -233,7 +233,7 @@ def compare_runs(
 
 
 def agree(agreement: dict[str, Result]) -> bool:
-    """Whether all tracks computed the same. NaN does not agree with anything."""
+    """Whether all tracks computed what torch did. NaN does not agree with anything."""
     return all(a["loss"] <= LOSS_TOLERANCE and a["change"] <= CHANGE_TOLERANCE for a in agreement.values())
 
 
@@ -262,11 +262,11 @@ def report(result: Result) -> str:
         lines += [memory_table(result["memory"]), ""]
     for name, found in result["agreement"].items():
         lines.append(
-            f"minigrad and {name}, first {CHECKED_STEPS} steps: losses differ by {found['loss']:.1e} (at most "
-            f"{LOSS_TOLERANCE:.0e}), what changed by {found['change']:.1e} (at most {CHANGE_TOLERANCE:.0e}; "
+            f"{name} and {REFERENCE}, first {CHECKED_STEPS} steps: losses differ by {found['loss']:.1e} (at most "
+            f"{LOSS_TOLERANCE:.0e}), what they changed by {found['change']:.1e} (at most {CHANGE_TOLERANCE:.0%}; "
             f"{found['where']})"
         )
-    lines.append("both computed the same" if result["agree"] else "NOT THE SAME COMPUTATION: the times mean nothing")
+    lines.append("all computed the same" if result["agree"] else "NOT THE SAME COMPUTATION: the times mean nothing")
     return "\n".join(lines)
 
 
