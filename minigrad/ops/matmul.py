@@ -17,7 +17,7 @@ class Matmul(Function):
 
     def forward(self, x: Any, y: Any) -> Any:
         self.shapes = x.shape, y.shape
-        return backends.of(x).xp.matmul(x, y)
+        return backends.of(x).matmul(x, y)
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y = self.inputs
@@ -42,7 +42,7 @@ class Linear(FusedFunction):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.shape, self.out = x.shape, w.shape[0]
-        y = x.reshape(-1, w.shape[1]) @ w.T
+        y = backends.of(x).matmul(x.reshape(-1, w.shape[1]), w.T)
         if b is not None:
             y += b
         return y.reshape(*x.shape[:-1], w.shape[0])
@@ -52,10 +52,10 @@ class Linear(FusedFunction):
 
         x, w, _ = self.arrays
         needs_x, needs_w, needs_b = self.needs
-        gy = gy.reshape(-1, self.out)
+        gy, matmul = gy.reshape(-1, self.out), backends.of(gy).matmul
         return (
-            (gy @ w).reshape(self.shape) if needs_x else None,
-            gy.T @ x.reshape(-1, x.shape[-1]) if needs_w else None,
+            matmul(gy, w).reshape(self.shape) if needs_x else None,
+            matmul(gy.T, x.reshape(-1, x.shape[-1])) if needs_w else None,
             exact_sum(gy, (0,)) if needs_b else None,
         )
 

@@ -122,7 +122,7 @@ def test_one_seed_one_start(name: str) -> None:
 def test_initialisation_is_torchs() -> None:
     """Weights and biases U(+-1/sqrt(fan_in)): the bounds are kept, and the spread is that of the distribution."""
     minigrad.manual_seed(0)
-    parameters = {key: value.numpy() for key, value in models.create("simplenet", 100).named_parameters()}
+    parameters = {key: value.numpy() for key, value in models.create("simplenet", 100).state_dict().items()}
     for key, weight in parameters.items():
         layer = parameters[key.rsplit(".", 1)[0] + ".weight"]
         bound = 1 / np.sqrt(layer[0].size)

@@ -4,6 +4,7 @@ Importing this package imports CuPy, and raises DeviceError where CuPy or a GPU 
 device and on the current stream; their arrays must be on that device. Results are the same, bit for bit, in every run.
 """
 
+from .blas import matmul
 from .conv import (
     conv2d,
     conv2d_backward,
@@ -25,7 +26,15 @@ from .device import (
 )
 from .elementwise import relu, relu_backward
 from .norm import batch_norm, batch_norm_apply, batch_norm_backward
-from .optimizer import adamw_step, sgd_step
+from .optimizer import (
+    adadelta_step,
+    adagrad_step,
+    adamax_step,
+    adamw_step,
+    nadam_step,
+    rmsprop_step,
+    sgd_step,
+)
 from .pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -44,6 +53,9 @@ from .softmax import (
 )
 
 __all__ = [
+    "adadelta_step",
+    "adagrad_step",
+    "adamax_step",
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
@@ -61,11 +73,13 @@ __all__ = [
     "from_host",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
     "max_memory_allocated",
     "max_pool2d",
     "max_pool2d_backward",
     "max_pool2d_gather",
     "memory_allocated",
+    "nadam_step",
     "relu",
     "relu_backward",
     "require",

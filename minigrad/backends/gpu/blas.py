@@ -1,4 +1,4 @@
-"""Matrix products. Every product of the GPU kernels goes through gemm."""
+"""Matrix products. Every product of the GPU kernels goes through gemm, every product of the ops through matmul."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def gemm(
         out += xp.matmul(a, b)
         return out
     return xp.matmul(a, b, out=out)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """x @ y for x (..., M, K) and y (..., K, N), as numpy.matmul."""
+    return xp.matmul(x, y)

@@ -37,16 +37,74 @@ def sgd_step(
 
 def adamw_step(
     p: Any, g: Any, m: Any, v: Any, vmax: Any, step: int, lr: float, beta1: float, beta2: float, eps: float,
-    weight_decay: float, maximize: bool,
+    weight_decay: float, maximize: bool, decoupled: bool = True,
 ) -> None:  # fmt: skip
-    """torch's AdamW on p, m, v and vmax, in place (vmax is None without AMSGrad); `step` counts from 1.
+    """torch's AdamW, or its Adam if not `decoupled`, on p, m, v and vmax (None without AMSGrad), in place.
 
     p *= 1 - lr weight_decay;  m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g^2;
     p -= lr/(1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + eps)   (Loshchilov and Hutter 2019)
+
+    Not decoupled: g += weight_decay p in the place of the first. `step` counts from 1.
     """
     lr, beta1, beta2, weight_decay = float(lr), float(beta1), float(beta2), float(weight_decay)
     step_size, root_correction2 = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    shrink, l2 = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     _in_place(
-        "adamw", p, g, (m, v, vmax), 1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, step_size,
-        root_correction2, float(eps), maximize,
+        "adamw", p, g, (m, v, vmax), shrink, l2, 1 - beta1, beta2, 1 - beta2, step_size, root_correction2, float(eps),
+        maximize,
     )  # fmt: skip
+
+
+def nadam_step(
+    p: Any, g: Any, m: Any, v: Any, size_g: float, size_m: float, shrink: float, correction: float, beta1: float,
+    beta2: float, eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
+    """torch's NAdam on p, m and v, in place; the sizes of its two steps are given (Dozat 2016).
+
+    g += weight_decay p;  p *= shrink;  m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g^2;
+    p -= (size_g g + size_m m) / (sqrt(v / correction) + eps)
+    """
+    numbers = (size_g, size_m, shrink, correction, 1 - beta1, beta2, 1 - beta2, eps, weight_decay)
+    _in_place("nadam", p, g, (m, v), *map(float, numbers), maximize)
+
+
+def adamax_step(
+    p: Any, g: Any, m: Any, u: Any, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+    maximize: bool,
+) -> None:  # fmt: skip
+    """torch's Adamax on p, m and u, in place; `step` counts from 1 (Kingma and Ba 2015, algorithm 2).
+
+    g += weight_decay p;  m += (1 - beta1)(g - m);  u = max(beta2 u, |g| + eps);  p -= lr/(1 - beta1^step) m / u
+    """
+    numbers = (lr / (1 - beta1**step), 1 - beta1, beta2, eps, weight_decay)
+    _in_place("adamax", p, g, (m, u), *map(float, numbers), maximize)
+
+
+def rmsprop_step(
+    p: Any, g: Any, v: Any, mean: Any, buf: Any, lr: float, alpha: float, eps: float, weight_decay: float,
+    momentum: float, maximize: bool,
+) -> None:  # fmt: skip
+    """torch's RMSprop on p, v, mean (None if not centered) and buf (None without momentum), in place.
+
+    g += weight_decay p;  v = alpha v + (1 - alpha) g^2;  mean += (1 - alpha)(g - mean);
+    d = g / (sqrt(v - mean^2) + eps);  buf = momentum buf + d;  p -= lr buf   (Hinton's lecture 6e; Graves 2013)
+    """
+    numbers = (lr, alpha, 1 - alpha, eps, weight_decay, momentum)
+    _in_place("rmsprop", p, g, (v, mean, buf), *map(float, numbers), maximize)
+
+
+def adagrad_step(p: Any, g: Any, total: Any, lr: float, eps: float, weight_decay: float, maximize: bool) -> None:
+    """torch's Adagrad on p and total, in place: g += weight_decay p;  total += g^2;  p -= lr g / (sqrt(total) + eps)
+    (Duchi, Hazan and Singer 2011)."""
+    _in_place("adagrad", p, g, (total,), float(lr), float(eps), float(weight_decay), maximize)
+
+
+def adadelta_step(
+    p: Any, g: Any, v: Any, delta: Any, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
+) -> None:
+    """torch's Adadelta on p, v and delta, in place (Zeiler 2012).
+
+    g += weight_decay p;  v = rho v + (1 - rho) g^2;  d = sqrt(delta + eps) / sqrt(v + eps) g;
+    delta = rho delta + (1 - rho) d^2;  p -= lr d
+    """
+    _in_place("adadelta", p, g, (v, delta), *map(float, (lr, rho, 1 - rho, eps, weight_decay)), maximize)
