@@ -225,8 +225,13 @@ def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
 
 
 def adaptive_avg_pool2d_backward(gy: np.ndarray, x_shape: Sequence[int]) -> np.ndarray:
-    """gx (N, C, H, W) for gy (N, C, OH, OW): each bin's gradient over its size, added to each of its pixels."""
+    """gx (N, C, H, W) for gy (N, C, OH, OW): each bin's gradient over its size, added to each of its pixels.
+
+    The gradient of one bin for all pixels is one number an image and channel, seen at each pixel: it takes no memory.
+    """
     n, _, height, width = x_shape
+    if gy.shape[2:] == (1, 1) and height and width:
+        return np.broadcast_to(gy / (height * width), tuple(x_shape))
     gx = channels_last(tuple(x_shape), gy.dtype)
     g, pixels, rows, columns = nhwc(gy), nhwc(gx), _bins(height, gy.shape[2]), _bins(width, gy.shape[3])
 
