@@ -10,7 +10,14 @@ from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import one_hot
 from minigrad.ops.loss import cross_entropy, l1_loss, mse_loss, nll_loss
 from minigrad.ops.matmul import linear
-from minigrad.ops.normalization import batch_norm
+from minigrad.ops.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)  # fmt: skip
 from minigrad.ops.pooling import adaptive_avg_pool2d, max_pool2d
 from minigrad.ops.shape import pad
 from minigrad.tensor import Tensor
@@ -28,6 +35,7 @@ def relu_(input: Tensor) -> Tensor:  # noqa: A002
 
 __all__ = [
     "_conv2d_relu", "_conv2d_relu_max_pool2d", "adaptive_avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "dropout",
-    "fold", "l1_loss", "linear", "log_softmax", "max_pool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_",
+    "fold", "group_norm", "instance_norm", "l1_loss", "layer_norm", "linear", "local_response_norm", "log_softmax", "max_pool2d",
+    "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_", "rms_norm",
     "sigmoid", "softmax", "tanh", "unfold",
 ]  # fmt: skip

@@ -29,7 +29,13 @@ from minigrad.backends.cpu.memory import (
     synchronize,
     to_host,
 )
-from minigrad.backends.cpu.normalization import batch_norm, batch_norm_apply, batch_norm_backward
+from minigrad.backends.cpu.normalization import (
+    batch_norm,
+    batch_norm_apply,
+    batch_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 from minigrad.backends.cpu.optimizer import adamw_step, sgd_step
 from minigrad.backends.cpu.pooling import (
     adaptive_avg_pool2d,
@@ -58,6 +64,8 @@ __all__ = [
     "fold",
     "from_host",
     "get_num_threads",
+    "layer_norm",
+    "layer_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

@@ -1,7 +1,8 @@
-"""Batch normalisation, fused: statistics, values and gradients in single sweeps over blocks of rows in the cache.
+"""Batch and layer normalisation, fused: statistics, values and gradients in sweeps over blocks of rows in the cache.
 
-Inside this file arrays are rows (M, C): the pixels of the images, channels-last. A sum over rows is made block by
-block, as a product with ones, and the sums of the blocks are added in float64.
+Inside this file arrays are rows: for batch norm (M, C), the pixels of the images, channels-last; for layer norm (M, D),
+what is normalised together. A sum over rows is made block by block, as a product with ones, and the sums of the blocks
+are added in float64.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
 
-__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
 
 BLOCK = 1 << 15  # numbers worked on at a time
 SAMPLE = 256  # rows that a first guess at the mean is made from
@@ -150,3 +151,79 @@ def batch_norm_backward(
 
         _sweep(g, body)
     return gx, gw, gb
+
+
+def layer_norm(
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(y, mean, invstd): y = (x - mean) invstd w + b with the mean and (biased) variance of each row of x (M, D).
+
+    w, b (D,) or None for 1 and 0; mean, invstd = 1 / sqrt(var + eps): (M,). Ba, Kiros and Hinton 2016.
+    """
+    x = np.ascontiguousarray(x)
+    y, mean, invstd = np.empty_like(x), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+
+    def body(block: slice) -> None:
+        out = y[block]
+        with np.errstate(all="ignore"):
+            np.mean(x[block], axis=1, out=mean[block])
+            np.subtract(x[block], mean[block, None], out=out)
+            var = np.einsum("md,md->m", out, out) / x.dtype.type(x.shape[1])
+            np.divide(1, np.sqrt(var + x.dtype.type(eps)), out=invstd[block])
+            out *= invstd[block, None]
+            if w is not None:
+                out *= w
+            if b is not None:
+                out += b
+
+    if x.size:
+        _sweep(x, body)
+    return y, mean, invstd
+
+
+def layer_norm_backward(
+    gy: np.ndarray,
+    x: np.ndarray,
+    w: np.ndarray | None,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    needs: Sequence[bool],
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd, g = gy w and means over each row,
+
+    gb = sum gy,    gw = sum gy z,    gx = invstd (g - mean(g) - z mean(g z)).
+    """
+    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
+    rows, length = x.shape
+    step = max(1, BLOCK // max(1, length))
+    gx = np.empty_like(x) if needs[0] else None
+
+    def run(start: int, stop: int) -> np.ndarray:
+        sums, ones = np.zeros((2, length)), np.ones(step, x.dtype)
+        for i in range(start, stop, step):
+            block = slice(i, min(i + step, stop))
+            g, z = gy[block], scratch("shifted", gy[block].shape, x.dtype)
+            np.subtract(x[block], mean[block, None], out=z)
+            z *= invstd[block, None]
+            if needs[2]:
+                sums[1] += ones[: len(g)] @ g
+            if needs[1]:
+                product = np.multiply(g, z, out=scratch("squared", g.shape, x.dtype))
+                sums[0] += ones[: len(g)] @ product
+            if gx is not None:
+                out = gx[block]
+                g = g if w is None else np.multiply(g, w, out=out)
+                along = np.einsum("md,md->m", g, z) / x.dtype.type(length)
+                z *= along[:, None]
+                np.subtract(g, np.mean(g, axis=1)[:, None], out=out)
+                out -= z
+                out *= invstd[block, None]
+        return sums
+
+    if not x.size:
+        sums = np.zeros((2, length))
+    else:
+        with np.errstate(all="ignore"):
+            sums = np.sum(parallel_for(rows, run, grain=step), axis=0)
+    gw, gb = sums.astype(x.dtype)
+    return gx, gw if needs[1] else None, gb if needs[2] else None

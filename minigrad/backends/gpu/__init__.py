@@ -25,6 +25,7 @@ from .device import (
     xp,
 )
 from .elementwise import relu, relu_backward
+from .layer_norm import layer_norm, layer_norm_backward
 from .norm import batch_norm, batch_norm_apply, batch_norm_backward
 from .optimizer import (
     adadelta_step,
@@ -71,6 +72,8 @@ __all__ = [
     "device_count",
     "fold",
     "from_host",
+    "layer_norm",
+    "layer_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

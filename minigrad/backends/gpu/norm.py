@@ -17,7 +17,7 @@ from .device import xp
 from .launch import kernel
 from .layout import from_rows, to_rows
 
-COLUMNS, ROW_THREADS = 32, 8  # as in norm.cu
+COLUMNS, ROW_THREADS = 32, 8  # as in common.cuh
 MIN_CHUNK_ROWS, MAX_CHUNKS = 256, 1024
 
 Needs = tuple[bool, bool, bool]
@@ -27,13 +27,13 @@ def _chunk_rows(rows: int) -> int:
     return max(MIN_CHUNK_ROWS, -(-rows // MAX_CHUNKS))
 
 
-def _reduce(name: str, x: Any, out_arrays: int, *args: Any) -> tuple[list[Any], int]:
+def chunked_sums(file: str, name: str, x: Any, out_arrays: int, *args: Any) -> tuple[list[Any], int]:
     """Run a kernel that leaves one row of sums a chunk: `out_arrays` times (chunks, C) doubles; and a chunk's rows."""
     rows, channels = x.shape
     chunk_rows = _chunk_rows(rows)
     chunks, tiles = -(-rows // chunk_rows), -(-channels // COLUMNS)
     sums = [xp.empty((chunks, channels), xp.float64) for _ in range(out_arrays)]
-    kernel("norm", name, x.dtype).launch(
+    kernel(file, name, x.dtype).launch(
         (chunks, tiles), (COLUMNS, ROW_THREADS), x, *args, *sums, np.int64(rows), channels, chunk_rows
     )
     return sums, chunk_rows
@@ -43,7 +43,8 @@ def _merge(name: str, dtype: np.dtype, channels: int, *args: Any) -> None:
     kernel("norm", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
 
 
-def _merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
+def merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
+    """Put the sums over the chunks (chunks, C) into total (C,), or add them to it if `accumulate`."""
     chunks, channels = sums.shape
     _merge("merge_sums", total.dtype, channels, sums, total, chunks, channels, accumulate)
 
@@ -51,11 +52,12 @@ def _merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
 def column_sums(x: Any, total: Any) -> None:
     """Add the sums over the columns of x (R, C), contiguous, to total (C,)."""
     if x.size:
-        (sums, _), _ = _reduce("gradient_sums", x, 2, None, None, None)
-        _merge_sums(sums, total, True)
+        (sums, _), _ = chunked_sums("norm", "gradient_sums", x, 2, None, None, None)
+        merge_sums(sums, total, True)
 
 
-def _contiguous(*arrays: Any) -> list[Any]:
+def contiguous(*arrays: Any) -> list[Any]:
+    """Each array, copied if it is not contiguous; None stays None."""
     return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
 
 
@@ -69,7 +71,7 @@ def batch_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
     if x.size:
         matrix = rows.reshape(-1, channels)
-        (means, m2s), chunk_rows = _reduce("moments", matrix, 2)
+        (means, m2s), chunk_rows = chunked_sums("norm", "moments", matrix, 2)
         _merge(
             "merge_moments", x.dtype, channels, means, m2s, mean, invstd, var, len(means), np.int64(len(matrix)),
             channels, chunk_rows, np.float64(eps),
@@ -82,7 +84,7 @@ def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
     rows = to_rows(x, xp)
     y = xp.empty_like(rows)
     apply = kernel("norm", "normalize", x.dtype)
-    apply.over(y.size, rows, *_contiguous(w, b, mean, invstd), y, np.int64(y.size), x.shape[1])
+    apply.over(y.size, rows, *contiguous(w, b, mean, invstd), y, np.int64(y.size), x.shape[1])
     return from_rows(y, xp)
 
 
@@ -96,15 +98,15 @@ def batch_norm_backward(
     channels = gy.shape[1]
     gy = to_rows(gy, xp)
     x = to_rows(x, xp) if training or needs[1] else None
-    w, mean, invstd = _contiguous(w, mean, invstd)
+    w, mean, invstd = contiguous(w, mean, invstd)
     gx = gw = gb = None
     if needs[1] or needs[2] or training:
         gw, gb = xp.zeros(channels, gy.dtype), xp.zeros(channels, gy.dtype)
         if gy.size:
-            (sums, sums_xhat), _ = _reduce("gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd)
-            _merge_sums(sums, gb, False)
+            (sums, sums_xhat), _ = chunked_sums("norm", "gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd)
+            merge_sums(sums, gb, False)
             if x is not None:
-                _merge_sums(sums_xhat, gw, False)
+                merge_sums(sums_xhat, gw, False)
     if needs[0]:
         gx = xp.empty_like(gy)
         backward = kernel("norm", "normalize_backward", gy.dtype)

@@ -32,3 +32,19 @@ __device__ __forceinline__ scalar_t positive_part(scalar_t x) { return x <= 0 ? 
 
 // Whether a gradient passes back through y = positive_part(x): where y > 0, and where it is NaN, as in torch.
 __device__ __forceinline__ bool passes(scalar_t y) { return !(y <= 0); }
+
+// Sums over the rows of a matrix: blocks of COLUMNS x ROW_THREADS threads, threadIdx.x a column, threadIdx.y one of the
+// threads that share that column's rows.
+#define COLUMNS 32
+#define ROW_THREADS 8
+
+// The sum of `value` over threadIdx.y, for every column, known to all threads.
+__device__ double column_sum(double value) {
+    __shared__ double sums[ROW_THREADS][COLUMNS];
+    __syncthreads();                                        // the last sum has been read by all
+    sums[threadIdx.y][threadIdx.x] = value;
+    __syncthreads();
+    double total = 0;
+    for (int i = 0; i < ROW_THREADS; i++) total += sums[i][threadIdx.x];
+    return total;
+}

@@ -4,20 +4,6 @@
 // merge_* adds up the chunks. The order is fixed, so the result is the same in every run, and no atomics are needed.
 // Blocks: threadIdx.x is a column, threadIdx.y one of ROW_THREADS threads that share that column's rows.
 
-#define COLUMNS 32
-#define ROW_THREADS 8
-
-// The sum of `value` over threadIdx.y, for every column, known to all threads.
-__device__ double column_sum(double value) {
-    __shared__ double sums[ROW_THREADS][COLUMNS];
-    __syncthreads();                                        // the last sum has been read by all
-    sums[threadIdx.y][threadIdx.x] = value;
-    __syncthreads();
-    double total = 0;
-    for (int i = 0; i < ROW_THREADS; i++) total += sums[i][threadIdx.x];
-    return total;
-}
-
 // chunk_mean[chunk][c] and chunk_m2[chunk][c] = sum of (x - chunk_mean)^2. Two passes over a chunk that lies in cache: no
 // cancellation, whatever the mean.
 extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double* chunk_m2, long long R, int C,

@@ -1,0 +1,83 @@
+// Layer norm over the rows of an (M, D) matrix: one block a row, whose threads (a multiple of 32) run along it; and the
+// gradients of weight and bias, sums over the rows, chunk by chunk as in norm.cu. Sums are taken in double.
+
+#define ALL_LANES 0xffffffffu
+#define MAX_WARPS 32
+
+// The sum of `value` over the block, known to all its threads. The order is fixed.
+__device__ double block_sum(double value) {
+    __shared__ double warps[MAX_WARPS];
+    for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(ALL_LANES, value, bit);
+    __syncthreads();                                        // the last sum has been read by all
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    value = warps[0];
+    for (int i = 1; i < int(blockDim.x / 32); i++) value += warps[i];
+    return value;
+}
+
+// y = (x - mean) invstd w + b with the mean and variance of the row; w and b may be null.
+extern "C" __global__ void layer_norm(const scalar_t* x, const scalar_t* w, const scalar_t* b, scalar_t* y,
+                                      scalar_t* mean, scalar_t* invstd, long long M, int D, double eps) {
+    for (long long row = blockIdx.x; row < M; row += gridDim.x) {
+        const scalar_t* from = x + row * D;
+        double sum = 0, m2 = 0;
+        for (int d = threadIdx.x; d < D; d += blockDim.x) sum += from[d];
+        double center = block_sum(sum) / D;
+        for (int d = threadIdx.x; d < D; d += blockDim.x) m2 += (from[d] - center) * (from[d] - center);
+        double scale = 1 / sqrt(block_sum(m2) / D + eps);
+        for (int d = threadIdx.x; d < D; d += blockDim.x) {
+            scalar_t value = scalar_t((from[d] - center) * scale);
+            if (w) value *= w[d];
+            if (b) value += b[d];
+            y[row * D + d] = value;
+        }
+        if (threadIdx.x == 0) {
+            mean[row] = scalar_t(center);
+            invstd[row] = scalar_t(scale);
+        }
+    }
+}
+
+// gx = invstd (g - mean(g) - z mean(g z)) with g = gy w and z = (x - mean) invstd; w may be null.
+extern "C" __global__ void layer_norm_backward(const scalar_t* gy, const scalar_t* x, const scalar_t* w,
+                                               const scalar_t* mean, const scalar_t* invstd, scalar_t* gx, long long M,
+                                               int D) {
+    for (long long row = blockIdx.x; row < M; row += gridDim.x) {
+        const scalar_t *g = gy + row * D, *from = x + row * D;
+        double sum = 0, sum_z = 0, center = mean[row], scale = invstd[row];
+        for (int d = threadIdx.x; d < D; d += blockDim.x) {
+            double value = w ? double(g[d]) * w[d] : double(g[d]);
+            sum += value;
+            sum_z += value * (from[d] - center) * scale;
+        }
+        sum = block_sum(sum) / D;
+        sum_z = block_sum(sum_z) / D;
+        for (int d = threadIdx.x; d < D; d += blockDim.x) {
+            double value = w ? double(g[d]) * w[d] : double(g[d]);
+            gx[row * D + d] = scalar_t(scale * (value - sum - (from[d] - center) * scale * sum_z));
+        }
+    }
+}
+
+// For each chunk of rows and column: the sums of gy z and of gy.
+extern "C" __global__ void layer_norm_sums(const scalar_t* gy, const scalar_t* x, const scalar_t* mean,
+                                           const scalar_t* invstd, double* chunk_gw, double* chunk_gb, long long M,
+                                           int D, int chunk_rows) {
+    int d = blockIdx.y * COLUMNS + threadIdx.x;
+    long long first = blockIdx.x * (long long)chunk_rows;
+    long long last = min(first + chunk_rows, M);
+    double gw = 0, gb = 0;
+    if (d < D)
+        for (long long row = first + threadIdx.y; row < last; row += ROW_THREADS) {
+            double g = gy[row * D + d];
+            gb += g;
+            gw += g * (double(x[row * D + d]) - mean[row]) * invstd[row];
+        }
+    gw = column_sum(gw);
+    gb = column_sum(gb);
+    if (d < D && threadIdx.y == 0) {
+        chunk_gw[(long long)blockIdx.x * D + d] = gw;
+        chunk_gb[(long long)blockIdx.x * D + d] = gb;
+    }
+}

@@ -1,0 +1,52 @@
+"""Layer norm: each row of an (M, D) matrix normalised by its own mean and variance.
+
+    y = (x - mean) invstd w + b,   invstd = (var + eps)^(-1/2)
+    gb = sum gy,   gw = sum gy z,   gx = invstd (g - mean(g) - z mean(g z))   with z = (x - mean) invstd, g = gy w
+
+(Ba, Kiros and Hinton 2016). One block a row; the sums over rows as in batch norm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device import xp
+from .launch import kernel, max_blocks
+from .norm import Needs, chunked_sums, contiguous, merge_sums
+
+MAX_THREADS = 256
+
+
+def _over_rows(name: str, x: Any, *args: Any) -> None:
+    rows, length = x.shape
+    if x.size:
+        threads = min(MAX_THREADS, -(-length // 32) * 32)
+        kernel("layer_norm", name, x.dtype).launch((min(rows, max_blocks()),), (threads,), *args)
+
+
+def layer_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any]:
+    """(y, mean, invstd) of x (M, D) for w, b (D,) or None; y (M, D), mean and invstd (M,)."""
+    x, w, b = contiguous(x, w, b)
+    rows, length = x.shape
+    y, mean, invstd = xp.empty_like(x), xp.empty(rows, x.dtype), xp.empty(rows, x.dtype)
+    _over_rows("layer_norm", x, x, w, b, y, mean, invstd, np.int64(rows), length, np.float64(eps))
+    return y, mean, invstd
+
+
+def layer_norm_backward(gy: Any, x: Any, w: Any, mean: Any, invstd: Any, needs: Needs) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb), None where not needed."""
+    gy, x, w = contiguous(gy, x, w)
+    rows, length = x.shape
+    gx = gw = gb = None
+    if needs[0]:
+        gx = xp.empty_like(x)
+        _over_rows("layer_norm_backward", x, gy, x, w, mean, invstd, gx, np.int64(rows), length)
+    if needs[1] or needs[2]:
+        gw, gb = xp.zeros(length, x.dtype), xp.zeros(length, x.dtype)
+        if x.size:
+            sums, _ = chunked_sums("layer_norm", "layer_norm_sums", gy, 2, x, mean, invstd)
+            for chunks, total in zip(sums, (gw, gb), strict=True):
+                merge_sums(chunks, total, False)
+    return gx, gw if needs[1] else None, gb if needs[2] else None
