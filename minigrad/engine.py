@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.function import Function
+from minigrad.function import AFTER, BEFORE, Function
 from minigrad.grad_mode import set_grad_enabled, state
 from minigrad.tensor import Tensor, describe
 
@@ -73,6 +73,8 @@ def run(
             gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
             if not retain_graph:
                 node.free()
+            elif node.packed is not None:
+                node.packed.put_away(node)
             while results:
                 edge, result = results.pop()
                 send(edge, result)
@@ -84,19 +86,32 @@ def _step(node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...
     """Runs one node's backward; returns where each result goes."""
     if None in gradients:
         gradients = [node.zero_gradient(i) if g is None else g for i, g in enumerate(gradients)]
-    before, anomaly = node.needs, state.anomaly
+    if node.packed is not None:
+        node.packed.restore(node)
+    if node.seals is not None:
+        node.seals.check(node)
+    before, observers = node.needs, state.observers
+    for observer in observers:
+        observer.before_backward(node, gradients)
     try:
         if needs is not None:
             node.needs = needs
-        state.anomaly = False  # the node's results are checked, under its own name, rather than the ops inside
+        if observers:  # most look at the node, under its own name, rather than at the ops inside
+            state.observers = tuple([observer for observer in observers if observer.looks_inside])
         results = node.backward(*gradients)  # type: ignore[arg-type]
         needs = node.needs
+    except Exception as error:
+        for observer in observers:
+            observer.failed_backward(node, error)
+        raise
     finally:
-        node.needs, state.anomaly = before, anomaly
+        node.needs, state.observers = before, observers
     if type(results) is not tuple:
         results = (results,)  # type: ignore[assignment]
-    if anomaly:
-        _check(node, results)
+    if node.hooks and AFTER in node.hooks:
+        results = _run_after(node, results, gradients)  # type: ignore[arg-type]
+    for observer in observers:
+        observer.after_backward(node, gradients, results)  # type: ignore[arg-type]
     return [
         (edge, result)
         for edge, result, need in zip(node.edges, results, needs, strict=True)  # type: ignore[arg-type]
@@ -191,25 +206,29 @@ def _own(gradient: Tensor, leaf: Tensor) -> Tensor:
 
 
 def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
-    for i, hooks in (node.hooks or {}).items():
-        for hook in list(hooks.values()):
+    """Lets the hooks of the node's outputs, then the node's own, replace the gradients that came in."""
+    hooks: dict[int, dict[int, Any]] = node.hooks or {}
+    for i in sorted(i for i in hooks if i >= 0):
+        for hook in list(hooks[i].values()):
             gradient = gradients[i]
             if gradient is not None:
                 replaced = hook(gradient)
                 if replaced is not None:
                     gradients[i] = replaced
+    for hook in list(hooks.get(BEFORE, {}).values()):
+        replaced = hook(tuple(gradients))
+        if replaced is not None:
+            gradients[:] = replaced if isinstance(replaced, (tuple, list)) else (replaced,)
 
 
-def _check(node: Function, results: Any) -> None:
-    from minigrad import backends
-
-    for i, result in enumerate(results):
-        if result is not None and result.dtype.kind == "f":
-            if not bool(backends.of(result.array).xp.isfinite(result.array).all()):
-                raise RuntimeError(
-                    f"anomaly: the backward of {node.name} returned NaN or Inf as the gradient of input {i}, "
-                    f"{describe(result)}; the op was called at {getattr(node, 'made_at', 'a line not recorded')}"
-                )
+def _run_after(node: Function, results: tuple[Any, ...], gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    """Lets the node's hooks replace the gradients that go out."""
+    assert node.hooks is not None
+    for hook in list(node.hooks[AFTER].values()):
+        replaced = hook(results, tuple(gradients))
+        if replaced is not None:
+            results = tuple(replaced) if isinstance(replaced, (tuple, list)) else (replaced,)
+    return results
 
 
 # -- what users call ----------------------------------------------------------------------------------------------------

@@ -25,13 +25,17 @@ saved is freed as soon as its backward has run.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from minigrad import backends
 from minigrad.grad_mode import enable_grad, state
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import RemovableHandle, Tensor, describe
+
+BEFORE, AFTER = -1, -2
+"""Where a node keeps its own hooks, among those of its outputs 0, 1, ..."""
 
 _order = itertools.count()  # nodes are numbered as they are made: a node's consumers have higher numbers
 
@@ -42,6 +46,9 @@ class Function:
     __slots__ = (
         "_output", "_output_forms", "_saved", "edges", "freed", "hooks", "made_at", "needs", "order", "outputs"
     )  # fmt: skip
+    # Written into the instance by whoever watches the op (minigrad.autograd); seldom, so that they cost nothing otherwise.
+    packed: Any = None  # what restores the saved arrays before the backward pass comes by (saved_tensors_hooks)
+    seals: Any = None  # fingerprints of the saved arrays (guard)
 
     saves: ClassVar[dict[int, int | None]] = {}
     """Inputs that the gradient needs: {input: the input whose gradient needs it, or None for any}."""
@@ -55,8 +62,9 @@ class Function:
     """How many of several outputs have gradients; None for all."""
 
     needs: tuple[bool, ...]
-    hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None
+    hooks: dict[int, dict[int, Callable[..., Any]]] | None
     edges: tuple[tuple[Function, int] | Tensor | None, ...]
+    made_at: str
     _saved: list[Any]
     _output: tuple[Any, list[int], int] | None
 
@@ -76,6 +84,9 @@ class Function:
             self.needs = needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
         else:
             self.needs = needs = (False,) * len(inputs)
+        observers = state.observers
+        for observer in observers:
+            observer.before_forward(self, inputs)
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         try:
             result = self.forward(*arrays)
@@ -85,10 +96,10 @@ class Function:
         outputs = [Tensor._wrap(array) for array in result] if several else [Tensor._wrap(result)]
         if self.is_view:
             outputs[0]._share(inputs[0])
-        if state.anomaly:
-            _check_finite(self, inputs, outputs)
         if True in needs:
             self._record(inputs, outputs)
+        for observer in observers:
+            observer.after_forward(self, inputs, outputs)
         return tuple(outputs) if several else outputs[0]
 
     def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
@@ -115,8 +126,10 @@ class Function:
             self._output = (output.array, output._version, output._version[0])
         else:
             self._output = None
-        if state.anomaly:
-            self.made_at = _user_line()
+
+    def again(self, *inputs: Any) -> Any:
+        """The same op with the same parameters, run anew: another node."""
+        return copy.copy(self)(*inputs)
 
     # -- what was saved -----------------------------------------------------------------------------------------------
 
@@ -142,7 +155,7 @@ class Function:
     def _kept(self) -> list[Any]:
         if self.freed:
             raise RuntimeError(
-                f"Trying to go backward through {self.name} a second time, but what it had saved was freed by the first "
+                f"Trying to go backward through {self.name()} a second time, but what it had saved was freed by the first "
                 "backward pass. Pass retain_graph=True to the first call of backward() or grad() to go through twice."
             )
         return self._saved
@@ -164,13 +177,52 @@ class Function:
         """Stands in for the gradient of an output that nothing was computed from."""
         return _zeros(*self._output_forms[i])
 
-    @property
+    # -- as a node that people look at --------------------------------------------------------------------------------
+
     def name(self) -> str:
         """The op's name in messages."""
         return type(self).__name__
 
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """Where the gradients go, one pair an input: (node, which of its outputs), an AccumulateGrad for a leaf, None."""
+        return tuple([
+            edge if isinstance(edge, tuple) else (None if edge is None else AccumulateGrad(edge), 0) for edge in self.edges
+        ])  # fmt: skip
+
+    def register_prehook(self, hook: Callable[[tuple[Tensor | None, ...]], Any]) -> RemovableHandle:
+        """Calls hook(gradients of the outputs) before this node's backward; what it returns, if anything, replaces them."""
+        return self._register(BEFORE, hook)
+
+    def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Calls hook(gradients of the inputs, gradients of the outputs) after this node's backward.
+
+        What it returns, if anything, replaces the gradients of the inputs.
+        """
+        return self._register(AFTER, hook)
+
+    def _register(self, key: int, hook: Any) -> RemovableHandle:
+        if self.hooks is None:
+            self.hooks = {}
+        return RemovableHandle(self.hooks.setdefault(key, {}), hook)
+
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return f"<{self.name()}>"
+
+
+class AccumulateGrad:
+    """Where a gradient ends: it is added to the .grad of `variable`, a leaf."""
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+        self.next_functions: tuple[tuple[Any, int], ...] = ()
+
+    def name(self) -> str:
+        """As of a node."""
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
 
 
 class FusedFunction(Function):
@@ -259,10 +311,17 @@ def _zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
 # -- errors -------------------------------------------------------------------------------------------------------------
 
 
+def called_at(node: Function) -> str:
+    """The words ", called at file:line" where that was noted (under a guard, a profile or detect_anomaly), else none."""
+    made_at = getattr(node, "made_at", None)
+    return f", called at {made_at}" if made_at else ""
+
+
 def _changed(node: Function, what: str, array: Any, saved: int, now: int) -> RuntimeError:
     return RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: {what} of "
-        f"{node.name}, {array.dtype} of shape {tuple(array.shape)}, is at version {now}, but version {saved} was saved. "
+        f"{node.name()}, {array.dtype} of shape {tuple(array.shape)}, is at version {now}, but version {saved} was saved"
+        f"{called_at(node) or ' (minigrad.autograd.guard() around the forward pass names the line)'}. "
         "Change a clone() of it instead, or change it before it is used."
     )
 
@@ -273,38 +332,10 @@ def _explain(node: Function, error: Exception, inputs: tuple[Any, ...]) -> Excep
     listed = ", ".join(describe(x) for x in inputs)
     if len({x.device for x in tensors}) > 1:
         return RuntimeError(
-            f"Expected all tensors to be on the same device, but {node.name} was given {listed}. "
+            f"Expected all tensors to be on the same device, but {node.name()} was given {listed}. "
             "Move them with .to(device) first."
         )
     if isinstance(error, MemoryError):
         return error
     kind = RuntimeError if isinstance(error, ValueError) else type(error)
-    return kind(f"{node.name}: {error} (given {listed})")
-
-
-def _check_finite(node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
-    """Raises if a floating-point result holds NaN or Inf and every input was finite."""
-
-    def finite(x: Any) -> bool:
-        if not isinstance(x, Tensor) or x.dtype.kind != "f":
-            return True
-        return bool(backends.of(x.array).xp.isfinite(x.array).all())
-
-    if all(map(finite, outputs)) or not all(map(finite, inputs)):
-        return
-    raise RuntimeError(
-        f"anomaly: {node.name} returned NaN or Inf from finite inputs, called at {_user_line()} "
-        f"(given {', '.join(describe(x) for x in inputs)})"
-    )
-
-
-def _user_line() -> str:
-    """File and line of the innermost caller outside this package."""
-    import sys
-    from pathlib import Path
-
-    package = str(Path(__file__).parent)
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return kind(f"{node.name()}: {error} (given {listed})")

@@ -1,4 +1,4 @@
-"""What a thread is doing: recording gradients or not, running fast roads or definitions, looking for anomalies.
+"""What a thread is doing: recording gradients or not, running fast roads or definitions, being watched.
 
 Each switch is a context manager and a decorator, nests, and holds for the thread that entered it alone.
 """
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     grad = True  # ops record themselves for the backward pass
     definitions = False  # fused ops run their definition in primitives
-    anomaly = False  # every op checks what it returns for NaN and Inf
+    observers: tuple[Any, ...] = ()  # who is told of every op (minigrad.autograd.observer)
 
 
 state = _State()
@@ -53,13 +53,24 @@ class _Switch:
         return other
 
 
-class no_grad(_Switch):
+class _BareSwitch(_Switch):
+    """A switch that needs no argument: as a decorator it needs no parentheses either, as in torch."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        switch = super().__new__(cls)
+        if not callable(function):
+            return switch
+        switch.__init__()  # type: ignore[misc]  # used as a decorator without parentheses, as torch allows
+        return switch(function)
+
+
+class no_grad(_BareSwitch):
     """Within it nothing is recorded: results do not require gradients."""
 
     name, value = "grad", False
 
 
-class enable_grad(_Switch):
+class enable_grad(_BareSwitch):
     """Within it ops are recorded, also inside a no_grad."""
 
     name, value = "grad", True
@@ -84,23 +95,23 @@ class set_grad_enabled(_Switch):
         return super().__call__(function)
 
 
-class definitions(_Switch):
+class definitions(_BareSwitch):
     """Within it every fused op runs its definition in primitives: the textbook road, slower, for reading and checking."""
 
     name, value = "definitions", True
 
 
-class detect_anomaly(_Switch):
-    """Within it the first op whose result holds NaN or Inf, made from finite inputs, raises an error that names it.
+class inference_mode(_BareSwitch):
+    """Nothing is recorded within it: no_grad under torch's name for evaluation; mode=False records, as enable_grad.
 
-    Checks the forward pass and every gradient of the backward pass. Slow: for debugging.
+    torch's tensors made in it can never enter a graph later; ours can, as those made under no_grad.
     """
 
-    name, value = "anomaly", True
+    name = "grad"
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
-        self.value = bool(mode)
+        self.value = not mode
 
 
 def is_grad_enabled() -> bool:
@@ -111,8 +122,3 @@ def is_grad_enabled() -> bool:
 def is_definitions() -> bool:
     """Whether fused ops of this thread run their definitions."""
     return state.definitions
-
-
-def is_anomaly_enabled() -> bool:
-    """Whether ops of this thread are checked for NaN and Inf."""
-    return state.anomaly

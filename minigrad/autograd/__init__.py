@@ -1,9 +1,17 @@
 """Differentiation for people: backward, grad, and the switches of the graph."""
 
+from minigrad.autograd.anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
+from minigrad.autograd.observer import Observer
 from minigrad.engine import backward, grad
 from minigrad.function import Function, FusedFunction
-from minigrad.grad_mode import detect_anomaly, enable_grad, no_grad, set_grad_enabled
+from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
-    "Function", "FusedFunction", "backward", "detect_anomaly", "enable_grad", "grad", "no_grad", "set_grad_enabled",
+    "Function", "FusedFunction", "Observer", "backward", "detect_anomaly", "enable_grad", "grad", "inference_mode",
+    "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
