@@ -500,6 +500,16 @@ def zero_grad_(parameter: Tensor, set_to_none: bool) -> None:
         parameter.grad.zero_()
 
 
+def register_hook(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
+    """Add a hook after those that are there, or before them (Module and Optimizer)."""
+    before = dict(hooks) if prepend else {}
+    for key in before:
+        del hooks[key]
+    handle = RemovableHandle(hooks, hook)
+    hooks.update(before)
+    return handle
+
+
 def indent(text: str) -> str:
     """Every line but the first two spaces further in."""
     return text.replace("\n", "\n  ")

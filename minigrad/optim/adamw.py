@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.adam import Adam
+from minigrad.optim.optimizer import Parameters
 
 
-class AdamW(Optimizer):
+class AdamW(Adam):
     """For the gradient g (-g if maximize) of step t = 1, 2, ... (Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2):
 
         p <- p - lr weight_decay p
@@ -20,11 +17,7 @@ class AdamW(Optimizer):
         v <- beta2 v + (1 - beta2) g^2
         p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    with the largest v so far in place of v under the root if amsgrad (Reddi et al. 2018, arXiv:1904.09237).
-
-    State of a parameter: "step" (t, a float32 number on the host), "exp_avg" (m), "exp_avg_sq" (v) and, with amsgrad,
-    "max_exp_avg_sq". `foreach` and `fused` choose among torch's implementations: they are kept for the state_dict and
-    mean nothing here. Raises ValueError for a negative option or a beta outside [0, 1).
+    Everything else is as Adam has it.
     """
 
     def __init__(
@@ -42,56 +35,23 @@ class AdamW(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("epsilon value", eps)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-        check_non_negative("weight_decay value", weight_decay)
-        if capturable:
-            raise NotImplementedError("capturable=True is not built: the number of steps is kept on the host")
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": True,  # torch's AdamW is its Adam with this option
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """As every optimizer's; torch's Adam's is taken too, and goes on with decoupled weight decay, as in torch."""
+        """As every optimizer's; Adam's is taken too, and goes on with decoupled weight decay, as in torch."""
         super().load_state_dict(state_dict)
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True
-
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["exp_avg"] = zeros_beside(parameter)
-            state["exp_avg_sq"] = zeros_beside(parameter)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_beside(parameter)
-        state["step"].array += 1
-        beta1, beta2 = group["betas"]
-        backends.of(parameter.array).adamw_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["exp_avg"].array,
-            state["exp_avg_sq"].array,
-            state["max_exp_avg_sq"].array if group["amsgrad"] else None,
-            int(state["step"]),
-            group["lr"],
-            beta1,
-            beta2,
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
-        )

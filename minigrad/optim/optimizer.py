@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad import backends
 from minigrad.grad_mode import enable_grad, no_grad
-from minigrad.nn.module import zero_grad_
-from minigrad.tensor import Tensor
+from minigrad.nn.module import register_hook, zero_grad_
+from minigrad.tensor import RemovableHandle, Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step`, with the optimizer's hooks before and after it, and a note for the schedules that it was called."""
+
+    @functools.wraps(step)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args = (self, *args)  # the hooks see the optimizer among the arguments, as in torch
+        for hook in list(self._step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"a hook before {type(self).__name__}.step must return None or a tuple of "
+                        f"(new_args, new_kwargs), but got {changed}."
+                    )
+                args, kwargs = changed
+        result = step(*args, **kwargs)
+        if self._stepped is False:
+            self._stepped = True
+        for hook in list(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    return run
+
+
+_HOOKS = (
+    "_step_pre_hooks", "_step_post_hooks", "_state_dict_pre_hooks", "_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+)  # fmt: skip
 
 
 class Optimizer:
@@ -29,14 +61,40 @@ class Optimizer:
     ValueError if there are none, one is no leaf, or one is in two groups.
     """
 
+    kept_on_host: ClassVar[tuple[str, ...]] = ("step",)
+    """The names of the states that are single numbers: they stay on the host, of the type that they have."""
+
+    _step_pre_hooks: dict[int, Any]
+    _step_post_hooks: dict[int, Any]
+    _state_dict_pre_hooks: dict[int, Any]
+    _state_dict_post_hooks: dict[int, Any]
+    _load_state_dict_pre_hooks: dict[int, Any]
+    _load_state_dict_post_hooks: dict[int, Any]
+    _stepped: bool | None = None  # whether step() was called since the first schedule was made; None without one
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:  # an optimizer that has a step of its own gets the hooks too
+            cls.step = _hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+
     def __init__(self, params: Parameters, defaults: dict[str, Any]) -> None:
         if isinstance(params, (Tensor, dict)):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
                 f"but got {type(params).__name__}"
             )
+        if isinstance(params, (set, frozenset)):
+            warnings.warn(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead.",
+                FutureWarning,
+                stacklevel=3,
+            )
         if defaults.get("differentiable"):
             raise NotImplementedError("differentiable=True is not built: a step is not recorded for the backward pass")
+        if defaults.get("capturable"):
+            raise NotImplementedError("capturable=True is not built: the number of steps is kept on the host")
+        self._without_hooks()
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -83,6 +141,7 @@ class Optimizer:
             raise NotImplementedError("lr as a Tensor is not built: give a Python float")
         self.param_groups.append({**group, **{k: v for k, v in self.defaults.items() if k not in group}})
 
+    @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient. `closure`, if given, computes the loss and its gradients first.
 
@@ -110,6 +169,48 @@ class Optimizer:
         for parameter in chain.from_iterable(group["params"] for group in self.param_groups):
             zero_grad_(parameter, set_to_none)
 
+    # ---- hooks -------------------------------------------------------------------------------------------------
+
+    def _without_hooks(self) -> None:
+        for name in _HOOKS:
+            setattr(self, name, {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: everything but the hooks, as in torch."""
+        return {name: value for name, value in self.__dict__.items() if name not in _HOOKS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._without_hooks()
+        self.__dict__.update(state)
+
+    def register_step_pre_hook(self, hook: Callable[[Any, tuple, dict], Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before every step; what it returns, unless None, replaces both."""
+        return RemovableHandle(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[[Any, tuple, dict], None]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after every step."""
+        return RemovableHandle(self._step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[[Any], None], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` before state_dict() is made; `prepend`: before the hooks that are there."""
+        return register_hook(self._state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[[Any, dict], dict | None], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` on what state_dict() made; what it returns, unless None, replaces it."""
+        return register_hook(self._state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[[Any, dict], dict | None], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before it is loaded; what it returns, unless None, is loaded instead."""
+        return register_hook(self._load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[[Any], None], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` after a state_dict was loaded."""
+        return register_hook(self._load_state_dict_post_hooks, hook, prepend)
+
     # ---- state -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -117,6 +218,8 @@ class Optimizer:
 
         Parameters are numbered through all groups; the values are the optimizer's own, not copies.
         """
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self)
         numbers: dict[Tensor, int] = {}
         groups = []
         start = 0
@@ -126,7 +229,11 @@ class Optimizer:
             start += len(group["params"])
             options = {name: value for name, value in group.items() if name != "params"}
             groups.append({**options, "params": [numbers[parameter] for parameter in group["params"]]})
-        return {"state": {numbers[p]: state for p, state in self.state.items()}, "param_groups": groups}
+        state_dict = {"state": {numbers[p]: state for p, state in self.state.items()}, "param_groups": groups}
+        for hook in list(self._state_dict_post_hooks.values()):
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        return state_dict
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state_dict, of this class or of torch's optimizer of the same name; values are copied.
@@ -135,6 +242,10 @@ class Optimizer:
         their parameter (`step` stays as it is, on the host). Raises ValueError if the groups are not of the same
         number and sizes, or a value has not its parameter's shape; nothing is changed then.
         """
+        state_dict = dict(state_dict)
+        for hook in list(self._load_state_dict_pre_hooks.values()):
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         groups = copy.deepcopy(list(state_dict["param_groups"]))
         if len(groups) != len(self.param_groups):
             raise ValueError(
@@ -164,14 +275,17 @@ class Optimizer:
             names = {"param_names": own["param_names"]} if "param_names" in own else {}
             new_groups.append({**self.defaults, **names, **loaded, "params": own["params"]})
         self.state, self.param_groups = state, new_groups
+        for hook in list(self._load_state_dict_post_hooks.values()):
+            hook(self)
 
-    @staticmethod
-    def _adopt(parameter: Tensor, name: str, value: Any) -> Any:
+    def _adopt(self, parameter: Tensor, name: str, value: Any) -> Any:
         """A copy of a state's value as the parameter needs it; what is no array is copied as it is."""
+        if name == "step" and isinstance(value, (int, float)):  # as older checkpoints have it
+            return Tensor(np.array(value, np.float32))
         if not isinstance(value, Tensor) and not hasattr(value, "__array__"):
             return copy.deepcopy(value)
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
-        if name == "step":
+        if name in self.kept_on_host:
             return Tensor(array.copy()).to("cpu")
         if tuple(array.shape) != tuple(parameter.shape):
             raise ValueError(
@@ -191,6 +305,13 @@ class Optimizer:
 def zeros_beside(parameter: Tensor) -> Tensor:
     """Zeros of a parameter's shape, dtype, device and layout in memory: where its momentum and the like are kept."""
     return Tensor(backends.of(parameter.array).xp.zeros_like(parameter.array))
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """ValueError, as torch's, for a number outside [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
 def check_non_negative(name: str, value: float) -> None:

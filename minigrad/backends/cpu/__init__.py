@@ -36,7 +36,15 @@ from minigrad.backends.cpu.normalization import (
     layer_norm,
     layer_norm_backward,
 )
-from minigrad.backends.cpu.optimizer import adamw_step, sgd_step
+from minigrad.backends.cpu.optimizer import (
+    adadelta_step,
+    adagrad_step,
+    adamax_step,
+    adamw_step,
+    nadam_step,
+    rmsprop_step,
+    sgd_step,
+)
 from minigrad.backends.cpu.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -48,6 +56,9 @@ from minigrad.backends.cpu.products import matmul
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
 
 __all__ = [
+    "adadelta_step",
+    "adagrad_step",
+    "adamax_step",
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
@@ -74,10 +85,12 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_gather",
     "memory_allocated",
+    "nadam_step",
     "relu",
     "relu_backward",
     "reset_peak_memory_stats",
     "reuse_memory",
+    "rmsprop_step",
     "scatter_add",
     "set_num_threads",
     "sgd_step",

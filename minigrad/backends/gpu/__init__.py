@@ -87,6 +87,7 @@ __all__ = [
     "relu_backward",
     "require",
     "reset_peak_memory_stats",
+    "rmsprop_step",
     "scatter_add",
     "sgd_step",
     "softmax",

@@ -1,0 +1,89 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.optim.optimizer import Optimizer, Parameters, check_betas, check_non_negative, zeros_beside
+from minigrad.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """For the gradient g (-g if maximize) of step t = 1, 2, ... (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1):
+
+        g <- g + weight_decay p
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    with the largest v so far in place of v under the root if amsgrad (Reddi et al. 2018, arXiv:1904.09237), and
+    p <- p - lr weight_decay p instead of the first line if decoupled_weight_decay (AdamW).
+
+    State of a parameter: "step" (t, a float32 number on the host), "exp_avg" (m), "exp_avg_sq" (v) and, with amsgrad,
+    "max_exp_avg_sq". `foreach` and `fused` choose among torch's implementations: they are kept for the state_dict and
+    mean nothing here. Raises ValueError for a negative option or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_non_negative("learning rate", lr)
+        check_non_negative("epsilon value", eps)
+        check_betas(betas)
+        check_non_negative("weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = Tensor(np.zeros((), np.float32))
+            state["exp_avg"] = zeros_beside(parameter)
+            state["exp_avg_sq"] = zeros_beside(parameter)
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = zeros_beside(parameter)
+        state["step"].array += 1
+        beta1, beta2 = group["betas"]
+        backends.of(parameter.array).adamw_step(
+            parameter.array,
+            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
+            state["exp_avg"].array,
+            state["exp_avg_sq"].array,
+            state["max_exp_avg_sq"].array if group["amsgrad"] else None,
+            int(state["step"]),
+            group["lr"],
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+            group["decoupled_weight_decay"],
+        )

@@ -1,0 +1,90 @@
+"""Adam with Nesterov's momentum."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.optim.optimizer import Optimizer, Parameters, check_betas, check_non_negative, zeros_beside
+from minigrad.tensor import Tensor
+
+
+class NAdam(Optimizer):
+    """For the gradient g (-g if maximize) of step t = 1, 2, ... (Dozat 2016, openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ):
+
+        g   <- g + weight_decay p            (p <- p - lr weight_decay p if decoupled_weight_decay)
+        mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2),  M_t = mu_1 mu_2 ... mu_t
+        m   <- beta1 m + (1 - beta1) g
+        v   <- beta2 v + (1 - beta2) g^2
+        p   <- p - lr (mu_(t+1) m / (1 - M_(t+1)) + (1 - mu_t) g / (1 - M_t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    State of a parameter: "step" (t) and "mu_product" (M_t), float32 numbers on the host, "exp_avg" (m), "exp_avg_sq"
+    (v). Raises ValueError for a negative option or a beta outside [0, 1).
+    """
+
+    kept_on_host: ClassVar[tuple[str, ...]] = ("step", "mu_product")
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_non_negative("learning rate", lr)
+        check_non_negative("epsilon value", eps)
+        check_betas(betas)
+        check_non_negative("weight_decay value", weight_decay)
+        check_non_negative("momentum_decay value", momentum_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = Tensor(np.zeros((), np.float32))
+            state["mu_product"] = Tensor(np.ones((), np.float32))
+            state["exp_avg"] = zeros_beside(parameter)
+            state["exp_avg_sq"] = zeros_beside(parameter)
+        state["step"].array += 1
+        t, lr, (beta1, beta2) = int(state["step"]), group["lr"], group["betas"]
+        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (i * group["momentum_decay"])) for i in (t, t + 1))
+        state["mu_product"].array *= mu
+        product = float(state["mu_product"])
+        decoupled, weight_decay = group["decoupled_weight_decay"], group["weight_decay"]
+        backends.of(parameter.array).nadam_step(
+            parameter.array,
+            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
+            state["exp_avg"].array,
+            state["exp_avg_sq"].array,
+            lr * (1 - mu) / (1 - product),
+            lr * mu_next / (1 - product * mu_next),
+            1 - lr * weight_decay if decoupled else 1.0,
+            1 - beta2**t,
+            beta1,
+            beta2,
+            group["eps"],
+            0.0 if decoupled else weight_decay,
+            group["maximize"],
+        )
