@@ -1,0 +1,242 @@
+"""Choices: the larger, the one in bounds, the one where a condition holds.
+
+Notation: z = f(x, y), gz = dL/dz comes in, gx = dL/dx and gy = dL/dy go out. Where two are equal, torch's gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends, dtypes
+from minigrad.function import Function
+from minigrad.ops.common import cast, number, operands, shape_of, sum_to
+from minigrad.ops.pointwise import Binary, tensors
+from minigrad.tensor import Tensor, describe
+
+
+class Maximum(Binary):
+    """z = max(x, y), NaN if either is;  the gradient goes to the larger, half to each where they are equal."""
+
+    saves = {0: None, 1: None}
+
+    def compute(self, x: Any, y: Any) -> Any:
+        return backends.of(x).xp.maximum(x, y)
+
+    def gx(self, gz: Tensor) -> Tensor:
+        x, y = self.inputs
+        return where(x == y, gz / 2, gz).masked_fill(self._loses(x, y), 0.0)
+
+    def gy(self, gz: Tensor) -> Tensor:
+        x, y = self.inputs
+        return where(x == y, gz / 2, gz).masked_fill(self._loses(y, x), 0.0)
+
+    def _loses(self, a: Tensor, b: Tensor) -> Tensor:
+        return a < b
+
+
+class Minimum(Maximum):
+    """z = min(x, y), NaN if either is;  the gradient goes to the smaller, half to each where they are equal."""
+
+    def compute(self, x: Any, y: Any) -> Any:
+        return backends.of(x).xp.minimum(x, y)
+
+    def _loses(self, a: Tensor, b: Tensor) -> Tensor:
+        return a > b
+
+
+class Relu(Function):
+    """z = max(x, 0), NaN stays NaN;  gx = gz, but 0 where z <= 0 (so relu'(0) = 0)."""
+
+    saves_output = True
+
+    def forward(self, x: Any) -> Any:
+        return backends.of(x).relu(x)
+
+    def backward(self, gz: Tensor) -> Tensor:
+        z = self.output.detach()
+        return ReluGradient()(gz, z)
+
+
+class ReluGradient(Function):
+    """y = g, but 0 where z <= 0: linear in g, and its own adjoint."""
+
+    saves = {1: None}
+
+    def forward(self, g: Any, z: Any) -> Any:
+        return backends.of(g).relu_backward(g, z)
+
+    def backward(self, gy: Tensor) -> tuple[Tensor, None]:
+        return ReluGradient()(gy, self.inputs[1]), None
+
+
+class Where(Function):
+    """z = x where condition, else y;  gx = gz there, gy = gz elsewhere."""
+
+    saves = {0: None}
+
+    def forward(self, condition: Any, x: Any, y: Any) -> Any:
+        self.shapes = shape_of(x), shape_of(y)
+        return backends.of(condition).xp.where(condition, x, y)
+
+    def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
+        condition = self.inputs[0]
+        _, needs_x, needs_y = self.needs
+        return (
+            None,
+            sum_to(where(condition, gz, 0.0), self.shapes[0]) if needs_x else None,
+            sum_to(where(condition, 0.0, gz), self.shapes[1]) if needs_y else None,
+        )
+
+
+class Clamp(Function):
+    """z = min(max(x, low), high);  gx = gz where low < x < high, 0 at the bounds (as in torch since 2.12) and for NaN."""
+
+    saves = {0: None}
+
+    def __init__(self, low: float | None, high: float | None) -> None:
+        self.low, self.high = low, high
+
+    def forward(self, x: Any) -> Any:
+        xp = backends.of(x).xp
+        z = x if self.low is None else xp.maximum(x, self.low)
+        return z if self.high is None else xp.minimum(z, self.high)
+
+    def backward(self, gz: Tensor) -> Tensor:
+        x = self.inputs[0].detach()
+        inside = x == x  # not NaN
+        if self.low is not None:
+            inside = inside & (x > self.low)
+        if self.high is not None:
+            inside = inside & (x < self.high)
+        return where(inside, gz, 0.0)
+
+
+class Hardtanh(Clamp):
+    """z = min(max(x, low), high);  gx = gz, but 0 where x <= low or x >= high: at the bounds, not for NaN, as in torch."""
+
+    def backward(self, gz: Tensor) -> Tensor:
+        x = self.inputs[0].detach()
+        return gz.masked_fill((x <= self.low) | (x >= self.high), 0.0)
+
+
+class NanToNum(Function):
+    """z = x, with numbers in place of NaN and infinities;  gx = gz where x is finite, else 0."""
+
+    saves = {0: None}
+
+    def __init__(self, nan: float, posinf: float, neginf: float) -> None:
+        self.numbers = nan, posinf, neginf
+
+    def forward(self, x: Any) -> Any:
+        xp, (nan, posinf, neginf) = backends.of(x).xp, self.numbers
+        return xp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+    def backward(self, gz: Tensor) -> Tensor:
+        return where(self.inputs[0].isfinite(), gz, 0.0)
+
+
+# -- the functions, as torch names them ------------------------------------------------------------------------------
+
+
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two, element by element; NaN if either is."""
+    tensors("maximum", input, other)
+    return Maximum()(*operands(input, other))
+
+
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two, element by element; NaN if either is."""
+    tensors("minimum", input, other)
+    return Minimum()(*operands(input, other))
+
+
+def relu(input: Tensor) -> Tensor:
+    """max(input, 0)."""
+    if input.dtype == dtypes.bool_:
+        raise NotImplementedError(f"Boolean inputs not supported for relu: {describe(input)}")
+    return Relu()(input)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, other elsewhere; the condition alone: the indices where it holds, a tensor an axis."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype != dtypes.bool_:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        dtype = dtypes.result_type(number(input), number(other))
+        xp = backends.of(condition.array).xp
+        input = Tensor._wrap(xp.asarray(input, dtype=dtype))
+    return Where()(condition, *operands(input, other))
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """input, but at least min and at most max (max wins if they cross). Both bounds are numbers, or both Tensors."""
+    min, max = number(min), number(max)
+    bounds = [b for b in (min, max) if b is not None]
+    if not bounds:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if len({isinstance(b, Tensor) for b in bounds}) > 1:
+        raise TypeError(f"clamp(): min and max must both be numbers or both Tensors, not {min!r} and {max!r}")
+    if isinstance(bounds[0], Tensor):
+        x = input if min is None else Maximum()(*operands(input, min))
+        return x if max is None else Minimum()(*operands(x, max))
+    return Clamp(min, max)(cast(input, dtypes.result_type(input, *bounds)))
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """input, but at least min."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """input, but at most max."""
+    return clamp(input, max=max)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """input, but at least min_val and at most max_val, in input's type."""
+    if input.dtype == dtypes.bool_:
+        raise NotImplementedError(f"Bool inputs not supported for hardtanh: {describe(input)}")
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    if not input.is_floating_point():
+        return Clamp(int(min_val), int(max_val))(input)
+    return Hardtanh(float(min_val), float(max_val))(input)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """input, with value, converted to input's type, where the mask holds."""
+    value = number(value)
+    if mask.dtype != dtypes.bool_:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}")
+    if not isinstance(value, Tensor):
+        value = input.dtype.type(value)
+    elif value.ndim:
+        raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got {describe(value)}")
+    else:
+        value = value.to(input.dtype)
+    return Where()(mask, value, input)
+
+
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """input with nan (0) for NaN, posinf for inf and neginf for -inf (by default the type's largest and smallest)."""
+    tensors("nan_to_num", input)
+    if not input.is_floating_point():
+        return input.clone()
+    limits = np.finfo(input.dtype)
+    return NanToNum(
+        0.0 if nan is None else nan,
+        float(limits.max) if posinf is None else posinf,
+        float(limits.min) if neginf is None else neginf,
+    )(input)
+
+
+# torch's second name
+clip = clamp

@@ -1,0 +1,143 @@
+"""What element-wise ops are made of: one operand, two that broadcast, a constant one; and copies.
+
+Notation: z = f(x, y), gz = dL/dz comes in, gx = dL/dx and gy = dL/dy go out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.function import Function
+from minigrad.ops.common import quiet, shape_of, sum_to
+from minigrad.tensor import Tensor, describe
+
+
+class Unary(Function):
+    """z = f(x), where the array libraries call f `ufunc`."""
+
+    ufunc: ClassVar[str]
+
+    def forward(self, x: Any) -> Any:
+        with quiet():
+            return getattr(backends.of(x).xp, self.ufunc)(x)
+
+
+class Binary(Function):
+    """Two operands that broadcast: remembers their shapes, so that gradients can be summed back to them."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.shapes = shape_of(x), shape_of(y)
+        with quiet():
+            return self.compute(x, y)
+
+    def compute(self, x: Any, y: Any) -> Any:
+        """z from arrays (one of them may be a number)."""
+        raise NotImplementedError
+
+    def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
+        needs_x, needs_y = self.needs
+        return (
+            sum_to(self.gx(gz), self.shapes[0]) if needs_x else None,
+            sum_to(self.gy(gz), self.shapes[1]) if needs_y else None,
+        )
+
+    def gx(self, gz: Tensor) -> Tensor:
+        """The gradient of x before it is summed to x's shape."""
+        raise NotImplementedError
+
+    def gy(self, gz: Tensor) -> Tensor:
+        """The gradient of y before it is summed to y's shape."""
+        raise NotImplementedError
+
+
+class ZeroGradient(Function):
+    """z, a piecewise constant function of x;  gx = 0."""
+
+    def __init__(self, shape: tuple[int, ...], z: Tensor) -> None:
+        self.shape, self.z = shape, z.array
+
+    def forward(self, x: Any) -> Any:
+        z, self.z = self.z, None
+        return z
+
+    def backward(self, gz: Tensor) -> Tensor:
+        return sum_to(zeros_like(gz), self.shape)
+
+
+def with_zero_gradient(z: Tensor, *inputs: Any) -> Tensor:
+    """z as part of the graph of those inputs that it is a piecewise constant function of."""
+    for x in inputs:
+        if isinstance(x, Tensor) and x._requires_grad and z.is_floating_point():
+            z = ZeroGradient(x.shape, z)(x)
+    return z
+
+
+class Cast(Function):
+    """The same numbers in another type; the gradient in the type that they had."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+
+    def forward(self, x: Any) -> Any:
+        self.before = x.dtype
+        with quiet():
+            return x.astype(self.dtype)
+
+    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+        if self.dtype.kind == "f":  # integers and bools have no gradient
+            super()._record(inputs, outputs)
+
+    def backward(self, gz: Tensor) -> Tensor:
+        return gz.to(self.before)
+
+
+class Clone(Function):
+    """z = a copy of x, laid out as x is;  gx = gz."""
+
+    def forward(self, x: Any) -> Any:
+        return x.copy(order="K")
+
+    def backward(self, gz: Tensor) -> Tensor:
+        return gz
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy that is part of the graph."""
+    return Clone()(input)
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    """Zeros of x's shape, type, device and layout."""
+    return Tensor._wrap(backends.of(x.array).xp.zeros_like(x.array))
+
+
+def ones_like(x: Tensor) -> Tensor:
+    """Ones of x's shape, type, device and layout."""
+    return Tensor._wrap(backends.of(x.array).xp.ones_like(x.array))
+
+
+# -- what may come in ------------------------------------------------------------------------------------------------
+
+
+def tensors(name: str, *inputs: Any) -> None:
+    """Raises TypeError unless all are Tensors, as torch's ops that take no numbers do."""
+    for position, x in enumerate(inputs, 1):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument {position} must be Tensor, not {type(x).__name__}")
+
+
+def no_bools(name: str, *inputs: Any) -> None:
+    """Raises NotImplementedError for a bool tensor."""
+    for x in inputs:
+        if isinstance(x, Tensor) and x.array.dtype.kind == "b":
+            raise NotImplementedError(f"{name} is not implemented for bools, as {describe(x)}")
+
+
+def floats_only(name: str, *inputs: Any) -> None:
+    """Raises NotImplementedError unless every Tensor among the inputs is one of floats."""
+    for x in inputs:
+        if isinstance(x, Tensor) and x.array.dtype.kind != "f":
+            raise NotImplementedError(f"{name} is implemented for floating point only, not for {describe(x)}")
