@@ -280,10 +280,14 @@ def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | No
 def _check_floating(x: Tensor, **parameters: Tensor | None) -> None:
     """Raises where the input is of no floating-point type, or a parameter of another type."""
     if x.dtype.kind != "f":
-        raise NotImplementedError(f"normalisation is not implemented for {describe(x)}: it takes floating point numbers")
+        raise NotImplementedError(
+            f"normalisation is not implemented for {describe(x)}: it takes floating point numbers"
+        )
     for name, v in parameters.items():
         if v is not None and v.dtype != x.dtype:
-            raise RuntimeError(f"expected {name} to have the input's type, but got {describe(v)} and input {describe(x)}")
+            raise RuntimeError(
+                f"expected {name} to have the input's type, but got {describe(v)} and input {describe(x)}"
+            )
 
 
 def layer_norm(
