@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import autograd, backends, dtypes, methods
-from minigrad.autograd import Function, FusedFunction, detect_anomaly, enable_grad, no_grad, set_grad_enabled
+from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
     double,
@@ -32,6 +32,7 @@ from minigrad.dtypes import (
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
+from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.ops.activation import log_softmax, softmax
 from minigrad.ops.comparison import (
@@ -196,8 +197,8 @@ def synchronize(device: Any = None) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """nn, optim and data are imported when first asked for."""
-    if name in ("nn", "optim", "data", "training"):
+    """nn, optim, data, training and utils are imported when first asked for."""
+    if name in ("nn", "optim", "data", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
