@@ -80,6 +80,8 @@ from minigrad.ops.creation import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from minigrad.ops.cumulative import cumprod, cumsum, prod
+from minigrad.ops.diagonals import diag, diag_embed, diagonal, trace, tril, tril_indices, triu, triu_indices
 from minigrad.ops.elementwise import (
     abs,
     add,
@@ -112,46 +114,72 @@ from minigrad.ops.elementwise import (
     trunc,
     where,
 )  # fmt: skip
-from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
+from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add
+from minigrad.ops.joining import (
+    column_stack,
+    concat,
+    concatenate,
+    dsplit,
+    dstack,
+    hsplit,
+    hstack,
+    tensor_split,
+    vsplit,
+    vstack,
+)  # fmt: skip
 from minigrad.ops.matmul import bmm, dot, matmul, mm, mv
+from minigrad.ops.norm import norm
 from minigrad.ops.reduction import (
     all,
     amax,
     amin,
+    aminmax,
     any,
     argmax,
     argmin,
-    argsort,
     count_nonzero,
     logsumexp,
     max,
     mean,
     min,
-    sort,
+    nanmean,
+    nansum,
     std,
+    std_mean,
     sum,
-    topk,
     var,
+    var_mean,
 )  # fmt: skip
+from minigrad.ops.repeating import flip, fliplr, flipud, meshgrid, repeat_interleave, roll, rot90, tile
 from minigrad.ops.shape import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_shapes,
+    broadcast_tensors,
     broadcast_to,
     cat,
     chunk,
     flatten,
-    flip,
+    moveaxis,
     movedim,
     narrow,
     permute,
+    ravel,
     reshape,
+    select,
     split,
     squeeze,
     stack,
+    swapaxes,
+    swapdims,
     t,
     transpose,
     unbind,
     unflatten,
     unsqueeze,
 )  # fmt: skip
+from minigrad.ops.sorting import argsort, bincount, bucketize, kthvalue, median, msort, searchsorted, sort, topk, unique
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.tensor import Tensor
 
@@ -198,7 +226,7 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """nn, optim, data, training and utils are imported when first asked for."""
-    if name in ("nn", "optim", "data", "training", "utils"):
+    if name in ("linalg", "nn", "optim", "data", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")

@@ -13,7 +13,23 @@ import numpy as np
 
 from minigrad.device import Device, get_device
 from minigrad.grad_mode import state
-from minigrad.ops import activation, comparison, creation, elementwise, indexing, matmul, reduction, shape
+from minigrad.ops import (
+    activation,
+    comparison,
+    creation,
+    cumulative,
+    diagonals,
+    elementwise,
+    indexing,
+    joining,
+    matmul,
+    norm,
+    padding,
+    reduction,
+    repeating,
+    shape,
+    sorting,
+)
 from minigrad.tensor import Tensor
 
 METHODS: dict[Any, str] = {
@@ -21,10 +37,17 @@ METHODS: dict[Any, str] = {
     "neg ones_like pow relu remainder round rsqrt sigmoid sign sqrt square sub tanh trunc zeros_like",
     comparison: "allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge gt isfinite isinf isnan le logical_and "
     "logical_not logical_or lt ne",
-    reduction: "all amax amin any argmax argmin argsort count_nonzero logsumexp max mean min sort std sum topk var",
-    shape: "broadcast_to chunk contiguous expand expand_as flatten flip movedim narrow pad permute reshape split squeeze t "
-    "transpose unbind unflatten unsqueeze view",
-    indexing: "gather index_select masked_select nonzero scatter_add tril triu",
+    reduction: "all amax amin aminmax any argmax argmin count_nonzero logsumexp max mean min nanmean nansum std sum var",
+    cumulative: "cumprod cumsum prod",
+    norm: "norm",
+    sorting: "argsort bincount kthvalue median msort sort topk unique",
+    shape: "broadcast_to chunk contiguous expand expand_as flatten movedim moveaxis narrow permute ravel reshape reshape_as "
+    "select split squeeze swapaxes swapdims t transpose unbind unflatten unsqueeze view view_as",
+    joining: "dsplit hsplit tensor_split vsplit",
+    repeating: "flip fliplr flipud repeat repeat_interleave roll rot90 tile",
+    padding: "pad",
+    diagonals: "diag diag_embed diagonal trace tril triu",
+    indexing: "gather index_select masked_select nonzero scatter_add",
     matmul: "bmm dot matmul mm mv",
     activation: "log_softmax softmax",
 }

@@ -1,6 +1,7 @@
 """The functions of neural networks, under torch.nn.functional's names."""
 
 from minigrad.ops.activation import log_softmax, softmax
+from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.convolution import conv2d, fold, unfold
 from minigrad.ops.convolution import conv2d_relu as _conv2d_relu
 from minigrad.ops.convolution import conv2d_relu_max_pool2d as _conv2d_relu_max_pool2d
@@ -18,8 +19,8 @@ from minigrad.ops.normalization import (
     local_response_norm,
     rms_norm,
 )  # fmt: skip
+from minigrad.ops.padding import pad
 from minigrad.ops.pooling import adaptive_avg_pool2d, max_pool2d
-from minigrad.ops.shape import pad
 from minigrad.tensor import Tensor
 
 
@@ -36,6 +37,6 @@ def relu_(input: Tensor) -> Tensor:  # noqa: A002
 __all__ = [
     "_conv2d_relu", "_conv2d_relu_max_pool2d", "adaptive_avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "dropout",
     "fold", "group_norm", "instance_norm", "l1_loss", "layer_norm", "linear", "local_response_norm", "log_softmax", "max_pool2d",
-    "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_", "rms_norm",
+    "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_", "rms_norm", "scaled_dot_product_attention",
     "sigmoid", "softmax", "tanh", "unfold",
 ]  # fmt: skip

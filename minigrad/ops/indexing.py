@@ -147,32 +147,32 @@ def _sum_to_value(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return sum_to(gradient, shape)
 
 
-def getitem(x: Tensor, index: Any) -> Tensor:
+def getitem(input: Tensor, index: Any) -> Tensor:
     """x[index]: numbers, slices, None, ..., lists, integer and bool Tensors, as NumPy and torch take them."""
-    if x.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
+    if input.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a Python number")
-    return GetItem(_plain(index, x))(x)
+    return GetItem(_plain(index, input))(input)
 
 
-def setitem(x: Tensor, index: Any, value: Any) -> None:
+def setitem(input: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; gradients reach both x's other elements and value."""
-    plain = _plain(index, x)
+    plain = _plain(index, input)
     if isinstance(value, Tensor):
-        value = value.to(x.dtype)
+        value = value.to(input.dtype)
     elif isinstance(value, (np.ndarray, list, tuple)):
-        value = Tensor(backends.of(x.array).xp.asarray(value)).to(x.dtype)
-    x._check_in_place()
-    recording = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+        value = Tensor(backends.of(input.array).xp.asarray(value)).to(input.dtype)
+    input._check_in_place()
+    recording = input._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
     from minigrad.grad_mode import state
 
     if recording and state.grad:
-        x._in_place(SetItem(plain), value)
+        input._in_place(SetItem(plain), value)
         return
     try:
-        x.array[plain] = value.array if isinstance(value, Tensor) else value
+        input.array[plain] = value.array if isinstance(value, Tensor) else value
     except ValueError as error:
-        raise RuntimeError(f"{error}: {describe(value)} assigned to x[{index}] of {describe(x)}") from error
-    x._bump_version()
+        raise RuntimeError(f"{error}: {describe(value)} assigned to input[{index}] of {describe(input)}") from error
+    input._bump_version()
 
 
 def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:
@@ -186,91 +186,72 @@ def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:
     return tuple(parts)
 
 
-def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and so on. index: int64, of x's number of axes."""
-    d = axis(dim, x.ndim)
+    d = axis(dim, input.ndim)
     if index.dtype.kind != "i":
         raise RuntimeError("gather(): Expected dtype int64 for index")
-    if x.ndim == 0:
-        return x.reshape(1)[index.reshape(1)].reshape(index.shape)
-    if index.ndim != x.ndim:
+    if input.ndim == 0:
+        return input.reshape(1)[index.reshape(1)].reshape(index.shape)
+    if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    for i in range(x.ndim):
-        if i != d and index.shape[i] > x.shape[i]:
+    for i in range(input.ndim):
+        if i != d and index.shape[i] > input.shape[i]:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(x.shape)} apart from dimension {d}"
+                f"{list(input.shape)} apart from dimension {d}"
             )
-    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= x.shape[d]):
-        raise RuntimeError(f"index out of bounds for dimension {d} with size {x.shape[d]}")
-    return GetItem(_open_index(x, d, index))(x)
+    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= input.shape[d]):
+        raise RuntimeError(f"index out of bounds for dimension {d} with size {input.shape[d]}")
+    return GetItem(_open_index(input, d, index))(input)
 
 
-def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """x, with src[i, j, ...] added at [index[i, j, ...], j, ...] for dim = 0, and so on."""
-    d = axis(dim, x.ndim)
-    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= x.shape[d]):
-        raise RuntimeError(f"index out of bounds for dimension {d} with size {x.shape[d]}")
+    d = axis(dim, input.ndim)
+    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= input.shape[d]):
+        raise RuntimeError(f"index out of bounds for dimension {d} with size {input.shape[d]}")
     if any(a != b for a, b in zip(index.shape, src.shape, strict=True)):
         src = src[tuple([slice(0, n) for n in index.shape])]
-    return x + PutAdd(x.shape, _open_index(x, d, index))(src)
+    return input + PutAdd(input.shape, _open_index(input, d, index))(src)
 
 
-def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along an axis that a 1-D index names."""
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    d = axis(dim, x.ndim)
-    return getitem(x, (slice(None),) * d + (index,))
+    d = axis(dim, input.ndim)
+    return getitem(input, (slice(None),) * d + (index,))
 
 
-def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, as a 1-D tensor."""
-    shape = np.broadcast_shapes(x.shape, mask.shape)
-    return x.expand(*shape)[mask.expand(*shape)]
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return input.expand(*shape)[mask.expand(*shape)]
 
 
-def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero: (count, ndim), or one tensor an axis."""
-    xp = backends.of(x.array).xp
-    found = xp.nonzero(x.array)
+    xp = backends.of(input.array).xp
+    found = xp.nonzero(input.array)
     if as_tuple:
         return tuple([Tensor._wrap(i.astype(np.int64)) for i in found])
     return Tensor._wrap(
-        xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(x.array != 0), 0), np.int64)
+        xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(input.array != 0), 0), np.int64)
     )
 
 
-def tril(x: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle of the last two axes, zeros above it."""
-    return _triangle("tril", x, diagonal)
-
-
-def triu(x: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of the last two axes, zeros below it."""
-    return _triangle("triu", x, diagonal)
-
-
-def _triangle(name: str, x: Tensor, diagonal: int) -> Tensor:
-    xp = backends.of(x.array).xp
-    keep = Tensor._wrap(getattr(xp, name)(xp.ones(x.shape[-2:], dtype=bool), diagonal))
-    zero = Tensor._wrap(xp.zeros((), x.dtype))
-    from minigrad.ops.elementwise import where
-
-    return where(keep, x, zero)
-
-
-def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 zeros (..., num_classes) with a 1 at each index."""
-    if x.dtype.kind != "i":
+    if input.dtype.kind != "i":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if x.numel() == 0 and num_classes <= 0:
+    if input.numel() == 0 and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    highest = int(x.array.max()) if x.numel() else -1
-    if x.numel() and int(x.array.min()) < 0:
+    highest = int(input.array.max()) if input.numel() else -1
+    if input.numel() and int(input.array.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")
     count = highest + 1 if num_classes == -1 else num_classes
     if highest >= count:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    xp = backends.of(x.array).xp
-    return Tensor._wrap((x.array[..., None] == xp.arange(count)).astype(dtypes.int64))
+    xp = backends.of(input.array).xp
+    return Tensor._wrap((input.array[..., None] == xp.arange(count)).astype(dtypes.int64))

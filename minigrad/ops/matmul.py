@@ -60,50 +60,54 @@ class Linear(FusedFunction):
         )
 
 
-def matmul(x: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product. Vectors count as a row on the left and a column on the right; leading axes broadcast."""
     if not isinstance(other, Tensor):
         raise TypeError(f"matmul(): argument 'other' must be Tensor, not {type(other).__name__}")
-    if x.ndim == 0 or other.ndim == 0:
-        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {other.ndim}D")
-    if x.dtype != other.dtype:
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {x.dtype} != {other.dtype}")
-    a = x.unsqueeze(0) if x.ndim == 1 else x
+    if input.ndim == 0 or other.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+        )
+    if input.dtype != other.dtype:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}")
+    a = input.unsqueeze(0) if input.ndim == 1 else input
     b = other.unsqueeze(1) if other.ndim == 1 else other
     if a.shape[-1] != b.shape[-2]:
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({describe(x)} and {describe(other)})")
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({describe(input)} and {describe(other)})")
     z = Matmul()(a, b)
     if other.ndim == 1:
         z = z.squeeze(-1)
-    return z.squeeze(z.ndim - (1 if other.ndim == 1 else 2)) if x.ndim == 1 else z
+    return z.squeeze(z.ndim - (1 if other.ndim == 1 else 2)) if input.ndim == 1 else z
 
 
-def mm(x: Tensor, mat2: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
-    if x.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError(f"mm expects two matrices, got {describe(x)} and {describe(mat2)}")
-    return matmul(x, mat2)
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"mm expects two matrices, got {describe(input)} and {describe(mat2)}")
+    return matmul(input, mat2)
 
 
-def bmm(x: Tensor, mat2: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices."""
-    if x.ndim != 3 or mat2.ndim != 3 or x.shape[0] != mat2.shape[0]:
-        raise RuntimeError(f"bmm expects two batches (b, n, m) and (b, m, p), got {describe(x)} and {describe(mat2)}")
-    return matmul(x, mat2)
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(
+            f"bmm expects two batches (b, n, m) and (b, m, p), got {describe(input)} and {describe(mat2)}"
+        )
+    return matmul(input, mat2)
 
 
-def mv(x: Tensor, vec: Tensor) -> Tensor:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
-    if x.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(f"mv expects a matrix and a vector, got {describe(x)} and {describe(vec)}")
-    return matmul(x, vec)
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"mv expects a matrix and a vector, got {describe(input)} and {describe(vec)}")
+    return matmul(input, vec)
 
 
-def dot(x: Tensor, other: Tensor) -> Tensor:
+def dot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors."""
-    if x.ndim != 1 or other.ndim != 1 or x.shape != other.shape:
-        raise RuntimeError(f"dot expects two 1D tensors of one length, got {describe(x)} and {describe(other)}")
-    return matmul(x, other)
+    if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
+        raise RuntimeError(f"dot expects two 1D tensors of one length, got {describe(input)} and {describe(other)}")
+    return matmul(input, other)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002 - torch's name

@@ -1,4 +1,4 @@
-"""Along axes: sums, means, variances, extremes, orderings.
+"""Along axes: sums, means, variances, extremes.
 
 An axis that is reduced disappears, or stays with length 1 under keepdim=True. Gradients are spread back along it.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import axes, axis, floating, sum_to
+from minigrad.ops.common import axes, axis, floating, quiet, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -90,53 +90,68 @@ class Extreme(Function):
         return spread(gy, self.shape, self.over, self.keepdim) * share
 
 
-def sum(x: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
-    """The sum over `dim` (an axis, several, or None for all). Integers and bools are summed as int64."""
+def _typed(x: Tensor, dtype: Any) -> Tensor:
+    """What a sum or a product is taken of: x in the type asked for; integers and bools as int64."""
     if dtype is not None:
-        x = x.to(np.dtype(dtype))
-    elif x.dtype.kind != "f":
-        x = x.to(dtypes.int64)
-    return Sum(axes(dim, x.ndim), keepdim)(x)
+        return x.to(np.dtype(dtype))
+    return x if x.dtype.kind == "f" else x.to(dtypes.int64)
 
 
-def mean(x: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean over `dim`: sum / count."""
-    if dtype is not None:
-        x = x.to(np.dtype(dtype))
+def _only_floats(x: Tensor, name: str) -> None:
     if x.dtype.kind != "f":
-        raise RuntimeError(
-            f"mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: {x.dtype}"
+        raise NotImplementedError(
+            f"{name}: Input dtype must be a floating point dtype, but the input is {describe(x)}. "
+            "Convert it with .to(minigrad.float32) first."
         )
+
+
+def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
+    """The sum over `dim` (an axis, several, or None for all). Integers and bools are summed as int64."""
+    return Sum(axes(dim, input.ndim), keepdim)(_typed(input, dtype))
+
+
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim`: sum / count. Integers need a floating-point `dtype`."""
+    x = input if dtype is None else input.to(np.dtype(dtype))
+    _only_floats(x, "mean()")
     return Mean(axes(dim, x.ndim), keepdim)(x)
 
 
-def var(
-    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
-) -> Tensor:
-    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """As sum, with NaN counted as 0."""
+    x = _typed(input, dtype)
+    return sum(x if x.dtype.kind != "f" else where(x.isnan(), 0.0, x), dim, keepdim)
+
+
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim` of what is not NaN; NaN where all are."""
+    x = input if dtype is None else input.to(np.dtype(dtype))
+    _only_floats(x, "nanmean()")
+    return nansum(x, dim, keepdim) / sum(x.isnan().logical_not(), dim, keepdim)
+
+
+def _variance(
+    x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> tuple[Tensor, Tensor]:
+    """var and mean, both with the reduced axes kept or not."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"std and var only support floating point dtypes, not {x.dtype}")
+    _only_floats(x, "var and std")
+    if unbiased is not None and correction is not None:
+        raise TypeError("var and std take either unbiased or correction, not both")
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     over = axes(dim, x.ndim)
-    centred = x - mean(x, over if x.ndim else None, keepdim=True)
-    squares = sum(centred * centred, over if x.ndim else None, keepdim)
-    freedom = max_number(0.0, _count(x, over) - correction)
-    return squares / freedom
+    centre = Mean(over, True)(x)
+    centred = x - centre
+    squares = Sum(over, keepdim)(centred * centred)
+    freedom = _count(x, over) - correction
+    centre = centre if keepdim else centre.reshape(squares.shape)
+    return squares / (freedom if freedom > 0 else 0.0), centre
 
 
-def max_number(a: float, b: float) -> float:
-    """The larger of two Python numbers (`max` is torch's here)."""
-    return a if a >= b else b
-
-
-def std(
-    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
-) -> Tensor:
-    """The square root of var; its gradient is 0 where all values are equal."""
-    variance = var(x, dim, unbiased, keepdim, correction=correction)
+def _root(variance: Tensor) -> Tensor:
+    """The square root, with gradient 0 at 0."""
     root = variance.sqrt()
     if not variance.requires_grad:
         return root
@@ -144,17 +159,73 @@ def std(
     return where(variance == 0, root.detach() + 0.0 * variance, safe)
 
 
-def amax(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+    return _variance(input, dim, unbiased, keepdim, correction)[0]
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The square root of var; its gradient is 0 where all values are equal."""
+    return _root(_variance(input, dim, unbiased, keepdim, correction)[0])
+
+
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(var, mean) over `dim`."""
+    return _variance(input, dim, unbiased, keepdim, correction)
+
+
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(std, mean) over `dim`."""
+    variance, centre = _variance(input, dim, unbiased, keepdim, correction)
+    return _root(variance), centre
+
+
+def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The largest over `dim`; the gradient is shared evenly among equals."""
-    return Extreme("max", _nonempty(x, axes(dim, x.ndim), "amax"), keepdim)(x)
+    return Extreme("max", _nonempty(input, dim, "amax"), keepdim)(input)
 
 
-def amin(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
+def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
     """The smallest over `dim`; the gradient is shared evenly among equals."""
-    return Extreme("min", _nonempty(x, axes(dim, x.ndim), "amin"), keepdim)(x)
+    return Extreme("min", _nonempty(input, dim, "amin"), keepdim)(input)
 
 
-def _nonempty(x: Tensor, over: tuple[int, ...], name: str) -> tuple[int, ...]:
+def _nonempty(x: Tensor, dim: Dim, name: str) -> tuple[int, ...]:
+    """The axes that `dim` names. Of no elements there is no extreme."""
+    over = axes(dim, x.ndim)
+    if x.numel() == 0 and (dim is None or dim == ()):
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            f"'dim' argument. The input is {describe(x)}"
+        )
     for i in over:
         if x.shape[i] == 0:
             raise IndexError(
@@ -165,40 +236,35 @@ def _nonempty(x: Tensor, over: tuple[int, ...], name: str) -> tuple[int, ...]:
 
 _max = namedtuple("max", ["values", "indices"])  # type: ignore[name-match]
 _min = namedtuple("min", ["values", "indices"])  # type: ignore[name-match]
-_topk = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]
-_sort = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]
+_aminmax = namedtuple("aminmax", ["min", "max"])  # type: ignore[name-match]
 
 
-def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """(min, max) over an axis or over all; gradients are shared evenly among equals."""
+    over = () if dim is None else dim
+    return _aminmax(amin(input, over, keepdim), amax(input, over, keepdim))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
     """max(x): the largest element. max(x, dim): (values, indices) along an axis. max(x, other): as maximum."""
-    if isinstance(dim, Tensor):
+    if isinstance(dim, Tensor) or other is not None:
         from minigrad.ops.elementwise import maximum
 
-        return maximum(x, dim)
+        return maximum(input, dim if other is None else other)
     if dim is None:
-        _nonempty_all(x, "max")
-        return amax(x)
-    return _max(*_along(x, argmax(x, dim, keepdim=True), dim, keepdim))
+        return Extreme("max", _nonempty(input, None, "max"), False)(input)
+    return _max(*_along(input, _arg("argmax", input, dim, True, "max"), dim, keepdim))
 
 
-def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
     """min(x): the smallest element. min(x, dim): (values, indices) along an axis. min(x, other): as minimum."""
-    if isinstance(dim, Tensor):
+    if isinstance(dim, Tensor) or other is not None:
         from minigrad.ops.elementwise import minimum
 
-        return minimum(x, dim)
+        return minimum(input, dim if other is None else other)
     if dim is None:
-        _nonempty_all(x, "min")
-        return amin(x)
-    return _min(*_along(x, argmin(x, dim, keepdim=True), dim, keepdim))
-
-
-def _nonempty_all(x: Tensor, name: str) -> None:
-    if x.numel() == 0:
-        raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-            "'dim' argument."
-        )
+        return Extreme("min", _nonempty(input, None, "min"), False)(input)
+    return _min(*_along(input, _arg("argmin", input, dim, True, "min"), dim, keepdim))
 
 
 def _along(x: Tensor, indices: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:
@@ -208,79 +274,42 @@ def _along(x: Tensor, indices: Tensor, dim: int, keepdim: bool) -> tuple[Tensor,
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-def _arg(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    if x.dtype == dtypes.bool_:
-        raise NotImplementedError(f"{name} is not implemented for bool, as in torch: convert with .to(minigrad.uint8)")
-    if dim is None:
-        if x.numel() == 0:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        flat = getattr(x.array.reshape(-1), name)()
-        return Tensor._wrap(
-            backends.of(x.array).xp.asarray(flat).astype(np.int64).reshape((1,) * x.ndim if keepdim else ())
-        )
-    dim = axis(dim, x.ndim)
-    if x.ndim == 0:
-        return Tensor._wrap(backends.of(x.array).xp.zeros((), np.int64))
-    _nonempty(x, (dim,), name)
-    return Tensor._wrap(getattr(x.array, name)(axis=dim, keepdims=keepdim).astype(np.int64))
-
-
-def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index (int64) of the largest element, the first among equals; over the flattened tensor if dim is None."""
-    return _arg("argmax", x, dim, keepdim)
-
-
-def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index (int64) of the smallest element, the first among equals; over the flattened tensor if dim is None."""
-    return _arg("argmin", x, dim, keepdim)
-
-
-def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The indices (int64) that sort along an axis; equal elements stay in order. NaN counts as the largest."""
+def _arg(name: str, x: Tensor, dim: int | None, keepdim: bool, caller: str) -> Tensor:
     xp = backends.of(x.array).xp
+    over = _nonempty(x, dim, caller)
+    if dim is None:
+        flat = xp.asarray(getattr(x.array.reshape(-1), name)())
+        return Tensor._wrap(flat.astype(np.int64).reshape((1,) * x.ndim if keepdim else ()))
     if x.ndim == 0:
         return Tensor._wrap(xp.zeros((), np.int64))
-    dim = axis(dim, x.ndim)
-    array = x.array
-    if descending:
-        # Sorting the reversed axis and reversing the result keeps equal elements in order.
-        order = array.shape[dim] - 1 - xp.flip(_stable_argsort(xp, xp.flip(array, dim), dim), dim)
-    else:
-        order = _stable_argsort(xp, array, dim)
-    return Tensor._wrap(order.astype(np.int64))
+    return Tensor._wrap(getattr(x.array, name)(axis=over[0], keepdims=keepdim).astype(np.int64))
 
 
-def _stable_argsort(xp: Any, array: Any, dim: int) -> Any:
-    return xp.argsort(array, axis=dim, kind="stable")
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the largest element, the first among equals; over the flattened tensor if dim is None."""
+    _no_bool(input, "argmax")
+    return _arg("argmax", input, dim, keepdim, "argmax")
 
 
-def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-    """(values, indices) sorted along an axis."""
-    indices = argsort(x, dim, descending, stable)
-    return _sort(x.clone() if x.ndim == 0 else gather(x, axis(dim, x.ndim), indices), indices)
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the smallest element, the first among equals; over the flattened tensor if dim is None."""
+    _no_bool(input, "argmin")
+    return _arg("argmin", input, dim, keepdim, "argmin")
 
 
-def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
-    """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
-    size = x.shape[axis(dim, x.ndim)] if x.ndim else 1
-    if not 0 <= k <= size:
-        raise RuntimeError(
-            f"selected index k out of range: k = {k}, but dim {dim} of {describe(x)} has {size} elements"
-        )
-    if x.ndim == 0:
-        return _topk(x.clone(), argsort(x))
-    indices = argsort(x, dim, descending=largest).narrow(dim, 0, k)
-    return _topk(gather(x, axis(dim, x.ndim), indices), indices)
+def _no_bool(x: Tensor, name: str) -> None:
+    if x.dtype == dtypes.bool_:
+        raise NotImplementedError(f"{name} is not implemented for bool, as in torch: convert with .to(minigrad.uint8)")
 
 
-def all(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
-    """Whether every element (along `dim`) is not zero."""
-    return _truth("all", x, dim, keepdim)
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether every element (along `dim`) is not zero. uint8 gives uint8, all else bool."""
+    return _truth("all", input, dim, keepdim)
 
 
-def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
-    """Whether any element (along `dim`) is not zero."""
-    return _truth("any", x, dim, keepdim)
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether any element (along `dim`) is not zero. uint8 gives uint8, all else bool."""
+    return _truth("any", input, dim, keepdim)
 
 
 def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
@@ -289,22 +318,26 @@ def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
     return Tensor._wrap(result.astype(np.uint8) if x.dtype == dtypes.uint8 else result)
 
 
-def count_nonzero(x: Tensor, dim: Dim = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements (along `dim`) are not zero."""
-    return Tensor._wrap((x.array != 0).sum(axis=axes(dim, x.ndim), dtype=np.int64))
+    return Tensor._wrap((input.array != 0).sum(axis=axes(dim, input.ndim), dtype=np.int64))
 
 
-def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log sum e^x over `dim`, without overflow."""
-    x = floating(x)
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """log sum e^x over `dim`, without overflow. The sum of nothing is 0, its logarithm -inf."""
+    x = floating(input)
     over = axes(dim, x.ndim)
-    largest = amax(x.detach(), over if x.ndim else (), keepdim=True)
-    largest = where(largest.isfinite(), largest, 0.0)
-    total = sum((x - largest).exp(), over if x.ndim else None, keepdim=True).log() + largest
+    if _count(x, over):
+        largest = Extreme("max", over, True)(x.detach())
+        largest = where(largest.isfinite(), largest, 0.0)
+        total = Sum(over, True)((x - largest).exp()).log() + largest
+    else:
+        with quiet():
+            total = Sum(over, True)(x).log()
     return total if keepdim else total.reshape(tuple([n for i, n in enumerate(x.shape) if i not in over]))
 
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "count_nonzero", "logsumexp", "max", "mean", "min", "sort",
-    "std", "sum", "sum_to", "topk", "var",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min",
+    "nanmean", "nansum", "std", "std_mean", "sum", "sum_to", "var", "var_mean",
 ]  # fmt: skip

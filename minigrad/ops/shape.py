@@ -1,4 +1,4 @@
-"""The same numbers in another arrangement: reshaping, permuting, repeating, joining, padding.
+"""The same numbers in another arrangement: reshaping, permuting, expanding, joining, cutting.
 
 What can share memory with its input does (reshape where possible, permute, expand, slices), as in torch.
 """
@@ -16,7 +16,7 @@ from minigrad.ops.common import axis, sum_to
 from minigrad.tensor import Tensor, describe
 
 
-def _ints(values: tuple[Any, ...]) -> tuple[int, ...]:
+def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = tuple(values[0])
@@ -91,38 +91,6 @@ class Cat(Function):
         return tuple(gradients)
 
 
-class Pad(Function):
-    """A border of a constant around x (negative widths crop);  gx = gy without the border."""
-
-    def __init__(self, widths: tuple[tuple[int, int], ...], value: float) -> None:
-        self.widths, self.value = widths, value
-
-    def forward(self, x: Any) -> Any:
-        xp = backends.of(x).xp
-        x = x[tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, self.widths, strict=True)])]
-        widths = [(max(a, 0), max(b, 0)) for a, b in self.widths]
-        y = xp.empty_like(x, shape=tuple([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)]))
-        y.fill(self.value)
-        y[tuple([slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True)])] = x
-        return y
-
-    def backward(self, gy: Tensor) -> Tensor:
-        return Pad(tuple([(-a, -b) for a, b in self.widths]), 0)(gy)
-
-
-class Flip(Function):
-    """The elements in reverse along axes;  gx = gy reversed."""
-
-    def __init__(self, dims: tuple[int, ...]) -> None:
-        self.dims = dims
-
-    def forward(self, x: Any) -> Any:
-        return backends.of(x).xp.flip(x, self.dims).copy()
-
-    def backward(self, gy: Tensor) -> Tensor:
-        return Flip(self.dims)(gy)
-
-
 class ToDevice(Function):
     """The same numbers on another device;  the gradient goes back to where they came from."""
 
@@ -167,113 +135,132 @@ def _resolve(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def reshape(x: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements, in order, in another shape; -1 stands for what is left. Shares memory where it can."""
-    return Reshape(_resolve(x, _ints(shape)))(x)
+    return Reshape(_resolve(input, ints(shape)))(input)
 
 
-def view(x: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any) -> Tensor:
     """As reshape, but never copies: raises where the memory's order does not allow it. view(dtype) reinterprets the bytes."""
     if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer)):
-        return Tensor._wrap(x.array.view(shape[0]))
-    op = Reshape(_resolve(x, _ints(shape)))
-    y = op(x)
-    if not op.is_view and x.numel() > 1:
+        return Tensor._wrap(input.array.view(shape[0]))
+    op = Reshape(_resolve(input, ints(shape)))
+    y = op(input)
+    if not op.is_view and input.numel() > 1:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
-            f"contiguous subspaces). Use .reshape(...) instead. ({describe(x)}, strides {x.stride()})"
+            f"contiguous subspaces). Use .reshape(...) instead. ({describe(input)}, strides {input.stride()})"
         )
     return y
 
 
-def permute(x: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *dims: Any) -> Tensor:
     """Axis i of the result is axis dims[i] of x."""
-    order = tuple([axis(d, x.ndim) for d in _ints(dims)])
-    if len(order) != x.ndim:
-        raise RuntimeError(f"permute(dims): {len(order)} dims were given for {describe(x)}")
+    order = tuple([axis(d, input.ndim) for d in ints(dims)])
+    if len(order) != input.ndim:
+        raise RuntimeError(f"permute(dims): {len(order)} dims were given for {describe(input)}")
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return Permute(order)(x)
+    return Permute(order)(input)
 
 
-def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes exchanged."""
-    if x.ndim == 0:
+    if input.ndim == 0:
         axis(dim0, 0), axis(dim1, 0)
-        return permute(x, ())
-    order = list(range(x.ndim))
-    a, b = axis(dim0, x.ndim), axis(dim1, x.ndim)
+        return permute(input, ())
+    order = list(range(input.ndim))
+    a, b = axis(dim0, input.ndim), axis(dim1, input.ndim)
     order[a], order[b] = order[b], order[a]
-    return Permute(tuple(order))(x)
+    return Permute(tuple(order))(input)
 
 
-def t(x: Tensor) -> Tensor:
+def t(input: Tensor) -> Tensor:
     """A matrix transposed."""
-    if x.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D")
-    return x if x.ndim < 2 else transpose(x, 0, 1)
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return input if input.ndim < 2 else transpose(input, 0, 1)
 
 
-def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places, the rest kept in order."""
-    sources = [axis(d, x.ndim) for d in _ints((source,))]
-    places = [axis(d, x.ndim) for d in _ints((destination,))]
-    rest = iter([d for d in range(x.ndim) if d not in sources])
-    order = [sources[places.index(i)] if i in places else next(rest) for i in range(x.ndim)]
-    return permute(x, order)
+    sources = [axis(d, input.ndim) for d in ints((source,))]
+    places = [axis(d, input.ndim) for d in ints((destination,))]
+    if len(sources) != len(places):
+        raise RuntimeError(f"movedim: Invalid source or destination dims: {source} and {destination}")
+    for name, given in (("source", sources), ("destination", places)):
+        if len(set(given)) != len(given):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({given})")
+    rest = iter([d for d in range(input.ndim) if d not in sources])
+    order = [sources[places.index(i)] if i in places else next(rest) for i in range(input.ndim)]
+    return permute(input, order)
 
 
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+moveaxis = movedim
+swapaxes = swapdims = transpose
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from start_dim to end_dim as one."""
-    if x.ndim == 0:
-        return reshape(x, 1)
-    a, b = axis(start_dim, x.ndim), axis(end_dim, x.ndim)
+    if input.ndim == 0:
+        return reshape(input, 1)
+    a, b = axis(start_dim, input.ndim), axis(end_dim, input.ndim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if a == b:
-        return x
-    size = int(np.prod(x.shape[a : b + 1]))
-    return reshape(x, (*x.shape[:a], size, *x.shape[b + 1 :]))
+        return input
+    size = int(np.prod(input.shape[a : b + 1]))
+    return reshape(input, (*input.shape[:a], size, *input.shape[b + 1 :]))
 
 
-def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One axis as several."""
-    d = axis(dim, x.ndim)
-    sizes = list(sizes)
-    if -1 in sizes:
-        known = int(np.prod([n for n in sizes if n != -1]))
-        sizes[sizes.index(-1)] = x.shape[d] // known
-    if int(np.prod(sizes)) != x.shape[d]:
+def ravel(input: Tensor) -> Tensor:
+    """The elements, in order, as a vector."""
+    return reshape(input, -1 if input.numel() else 0)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One axis as several; -1 stands for what is left."""
+    d, sizes = axis(dim, input.ndim), ints((sizes,))
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    if input.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    known = int(np.prod([n for n in sizes if n != -1]))
+    if sizes.count(-1) == 1 and known and input.shape[d] % known == 0:
+        sizes = tuple([input.shape[d] // known if n == -1 else n for n in sizes])
+    if -1 in sizes or int(np.prod(sizes)) != input.shape[d]:
         raise RuntimeError(
-            f"unflatten: Provided sizes {sizes} don't multiply up to the size of dim {dim} ({x.shape[d]})"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({input.shape[d]})"
         )
-    return reshape(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
+    return reshape(input, (*input.shape[:d], *sizes, *input.shape[d + 1 :]))
 
 
-def squeeze(x: Tensor, dim: Any = None) -> Tensor:
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without axes of length 1: all of them, or those named."""
-    dims = range(x.ndim) if dim is None else [axis(d, x.ndim) for d in _ints((dim,))]
-    return reshape(x, tuple([n for i, n in enumerate(x.shape) if not (n == 1 and i in dims)]))
+    dims = range(input.ndim) if dim is None else [axis(d, input.ndim) for d in ints((dim,))]
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"dim appears multiple times in the list of dims: {dim}")
+    return reshape(input, tuple([n for i, n in enumerate(input.shape) if not (n == 1 and i in dims)]))
 
 
-def unsqueeze(x: Tensor, dim: int) -> Tensor:
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new axis of length 1 at dim."""
-    d = axis(dim, x.ndim + 1)
-    return reshape(x, (*x.shape[:d], 1, *x.shape[d:]))
+    d = axis(dim, input.ndim + 1)
+    return reshape(input, (*input.shape[:d], 1, *input.shape[d:]))
 
 
-def expand(x: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any) -> Tensor:
     """x repeated along axes of length 1 (and new leading axes) to the given sizes, without copying; -1 keeps a length."""
-    wanted = _ints(sizes)
-    extra = len(wanted) - x.ndim
+    wanted = ints(sizes)
+    extra = len(wanted) - input.ndim
     if extra < 0:
         raise RuntimeError(
-            f"expand({describe(x)}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) must be greater or "
-            f"equal to the number of dimensions in the tensor ({x.ndim})"
+            f"expand({describe(input)}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) must be greater or "
+            f"equal to the number of dimensions in the tensor ({input.ndim})"
         )
     shape = []
     for i, n in enumerate(wanted):
-        have = x.shape[i - extra] if i >= extra else None
+        have = input.shape[i - extra] if i >= extra else None
         if n == -1 and have is None:
             raise RuntimeError(
                 "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension"
@@ -281,20 +268,74 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
         if have is not None and n != -1 and have not in (1, n):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. "
-                f"Target sizes: {list(wanted)}. Tensor sizes: {list(x.shape)}"
+                f"Target sizes: {list(wanted)}. Tensor sizes: {list(input.shape)}"
             )
         shape.append(have if n == -1 else n)
-    return Expand(tuple(shape))(x)  # type: ignore[arg-type]
+    return Expand(tuple(shape))(input)  # type: ignore[arg-type]
 
 
-def expand_as(x: Tensor, other: Tensor) -> Tensor:
-    """x expanded to other's shape."""
-    return expand(x, other.shape)
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """Expanded to other's shape."""
+    return expand(input, other.shape)
 
 
-def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x expanded to that shape."""
-    return expand(x, *shape)
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """Expanded to that shape."""
+    return expand(input, *size)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that arrays of these shapes broadcast to."""
+    try:
+        return tuple(np.broadcast_shapes(*[ints((s,)) for s in shapes]))
+    except ValueError as error:
+        raise RuntimeError(
+            f"shapes {', '.join(str(list(ints((s,)))) for s in shapes)} cannot be broadcast together"
+        ) from error
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """All of them expanded to the shape that they broadcast to."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    shape = broadcast_shapes(*[x.shape for x in given])
+    return tuple([expand(x, shape) for x in given])
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """In other's shape."""
+    return reshape(input, other.shape)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """A view in other's shape."""
+    return view(input, other.shape)
+
+
+def _each(tensors: tuple[Any, ...], change: Any) -> Any:
+    """change(x) for one tensor; for several, or a sequence of them, a tuple."""
+    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+        return change(tensors[0])
+    given = tensors[0] if len(tensors) == 1 else tensors
+    return tuple([change(x) for x in given])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """With at least one axis."""
+    return _each(tensors, lambda x: reshape(x, 1) if x.ndim == 0 else x)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """With at least two axes: vectors are rows."""
+    return _each(tensors, lambda x: reshape(x, 1, x.numel()) if x.ndim < 2 else x)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """With at least three axes: vectors are (1, n, 1), matrices (n, m, 1)."""
+
+    def change(x: Tensor) -> Tensor:
+        return reshape(x, 1, x.numel(), 1) if x.ndim < 2 else unsqueeze(x, 2) if x.ndim == 2 else x
+
+    return _each(tensors, change)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -303,9 +344,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not tensors:
         raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
     dtype = dtypes.result_type(*tensors)
-    tensors = [x.to(dtype) for x in tensors if x.shape != (0,)] or [
-        tensors[0].to(dtype)
-    ]  # torch skips empty 1-D tensors
+    kept = [x for x in tensors if x.shape != (0,)] or tensors[:1]  # torch skips empty 1-D tensors
+    tensors = [x.to(dtype) for x in kept]
     if any(x.ndim == 0 for x in tensors):
         raise RuntimeError("zero-dimensional tensor cannot be concatenated")
     d = axis(dim, tensors[0].ndim)
@@ -335,53 +375,69 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(x, d) for x in tensors], d)
 
 
-def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements along an axis, from `start` on."""
-    d = axis(dim, x.ndim)
-    start = start + x.shape[d] if start < 0 else start
-    if length < 0 or start + length > x.shape[d]:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({x.shape[d]}).")
-    return x[(slice(None),) * d + (slice(start, start + length),)]
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    d, start = axis(dim, input.ndim), int(start)
+    n = input.shape[d]
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start = start + n if start < 0 else start
+    if length < 0 or start + length > n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return input[(slice(None),) * d + (slice(start, start + length),)]
 
 
-def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Stretches of `split_size` along an axis (the last may be shorter), or of the sizes listed."""
-    d = axis(dim, x.ndim)
-    n = x.shape[d]
-    if isinstance(split_size, int):
-        if split_size <= 0 and n:
-            raise RuntimeError(f"split expects split_size be positive, but got split_size={split_size}")
-        sizes = [split_size] * (n // split_size) + ([n % split_size] if n % split_size else []) if n else [0]
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at one index of an axis."""
+    if input.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    d = axis(dim, input.ndim)
+    if not -input.shape[d] <= index < input.shape[d]:
+        raise IndexError(f"select(): index {index} out of range for {describe(input)} at dimension {dim}")
+    return input[(slice(None),) * d + (int(index),)]
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Stretches of one size along an axis (the last may be shorter), or of the sizes listed."""
+    if tensor.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    d, size = axis(dim, tensor.ndim), split_size_or_sections
+    n = tensor.shape[d]
+    if isinstance(size, int):
+        if size < 0 or (size == 0 and n):
+            raise RuntimeError(f"split expects split_size be positive, but got split_size={size}")
+        sizes = [size] * (n // size) + ([n % size] if n % size else []) if n else [0]
     else:
-        sizes = list(split_size)
-        if int(np.sum(sizes)) != n:
+        sizes = list(size)
+        if int(np.sum(sizes)) != n or any([s < 0 for s in sizes]):
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}")
     starts = np.cumsum([0, *sizes])
-    return tuple([narrow(x, d, int(a), size) for a, size in zip(starts, sizes, strict=False)])
+    return tuple([narrow(tensor, d, int(a), s) for a, s in zip(starts, sizes, strict=False)])
 
 
-def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` stretches of equal length along an axis (the last may be shorter)."""
+    if input.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    size = -(-x.shape[axis(dim, x.ndim)] // chunks)
-    return split(x, max(size, 1), dim)
+    n = input.shape[axis(dim, input.ndim)]
+    return split(input, -(-n // chunks) if n else [0] * chunks, dim)
 
 
-def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis."""
-    d = axis(dim, x.ndim)
-    return tuple([x[(slice(None),) * d + (i,)] for i in range(x.shape[d])])
+    d = axis(dim, input.ndim)
+    if input.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
 
 
-def flip(x: Tensor, *dims: Any) -> Tensor:
-    """The elements in reverse along the given axes."""
-    return Flip(tuple([axis(d, x.ndim) for d in _ints(dims)]))(x)
-
-
-def contiguous(x: Tensor) -> Tensor:
+def contiguous(input: Tensor) -> Tensor:
     """x, copied if its elements do not lie in memory in the order of their indices."""
-    return x if x.is_contiguous() else Contiguous()(x)
+    return input if input.is_contiguous() else Contiguous()(input)
 
 
 class Contiguous(Function):
@@ -392,48 +448,3 @@ class Contiguous(Function):
 
     def backward(self, gy: Tensor) -> Tensor:
         return gy
-
-
-def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """A border around the last axes: pad = (left, right, top, bottom, ...), the last axis first.
-
-    mode: "constant" (value, 0 by default; negative widths crop), "reflect", "replicate" or "circular".
-    """
-    pad = _ints((tuple(pad),))
-    if len(pad) % 2 or len(pad) // 2 > x.ndim:
-        raise RuntimeError(
-            f"Padding length must be divisible by 2 and at most twice the number of dimensions, got {pad}"
-        )
-    widths = [(0, 0)] * x.ndim
-    for i in range(len(pad) // 2):
-        widths[x.ndim - 1 - i] = (pad[2 * i], pad[2 * i + 1])
-    for n, (a, b) in zip(x.shape, widths, strict=True):
-        if n + a + b < 0:
-            raise RuntimeError(f"padding {pad} resulted in a negative output size for {describe(x)}")
-    if mode == "constant":
-        return Pad(tuple(widths), 0.0 if value is None else value)(x)
-    if mode not in ("reflect", "replicate", "circular"):
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    for d, (a, b) in enumerate(widths):
-        if a or b:
-            x = x[(slice(None),) * d + (_border(x.shape[d], a, b, mode),)]
-    return x
-
-
-def _border(n: int, before: int, after: int, mode: str) -> np.ndarray:
-    """Where each element of a padded axis comes from."""
-    i = np.arange(-before, n + after)
-    if mode == "replicate":
-        return np.clip(i, 0, n - 1)
-    if mode == "circular":
-        if before > n or after > n:
-            raise RuntimeError("Padding value causes wrapping around more than once.")
-        return i % n
-    if before >= n or after >= n:
-        raise RuntimeError(
-            f"Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
-            f"({before}, {after}) at an axis of {n}"
-        )
-    return np.abs((i + n - 1) % max(2 * (n - 1), 1) - (n - 1)) if n > 1 else np.zeros_like(i)

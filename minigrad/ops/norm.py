@@ -1,0 +1,122 @@
+"""Norms of vectors: the size of what lies along some axes."""
+
+from __future__ import annotations
+
+from math import inf, isinf
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.function import Function
+from minigrad.ops.common import axes, quiet
+from minigrad.ops.elementwise import where
+from minigrad.ops.reduction import Dim, exact_sum, spread
+from minigrad.tensor import Tensor, describe
+
+
+class Norm(Function):
+    """y = (sum |x|^p)^(1/p) over axes; max |x| for p = inf, min |x| for -inf, how many are not 0 for p = 0.
+
+    gx = gy sign(x) (|x| / y)^(p-1), with torch's choice at 0: no gradient where y = 0. For +-inf, gy sign(x) goes to the
+    extremes in equal shares.
+    """
+
+    saves = {0: None}
+    saves_output = True
+
+    def __init__(self, p: float, over: tuple[int, ...], keepdim: bool) -> None:
+        self.p, self.over, self.keepdim = p, over, keepdim
+
+    def forward(self, x: Any) -> Any:
+        xp, p, over, keepdim = backends.of(x).xp, self.p, self.over, self.keepdim
+        self.shape = x.shape
+        size = xp.abs(x)
+        with quiet():
+            if isinf(p):
+                return (size.max if p > 0 else size.min)(axis=over, keepdims=keepdim)
+            if p == 0:
+                return (x != 0).sum(axis=over, keepdims=keepdim).astype(x.dtype)
+            if p == 1:
+                return exact_sum(size, over, keepdim)
+            wide = size.astype(np.float64) if x.dtype == np.float32 else size
+            total = (wide * wide if p == 2 else wide**p).sum(axis=over, keepdims=keepdim)
+            return (xp.sqrt(total) if p == 2 else total ** (1 / p)).astype(x.dtype, copy=False)
+
+    def backward(self, gy: Tensor) -> Tensor:
+        (x,), y, p = self.inputs, self.output, self.p
+        gy, y = (spread(v, self.shape, self.over, self.keepdim) for v in (gy, y))
+        if p == 0:
+            return gy * 0.0
+        if p == 1:
+            return gy * x.sign()
+        if isinf(p):
+            extreme = ((x.abs() == y) | x.isnan()).to(gy.dtype)
+            return x.sign() * (gy / extreme.sum(self.over, keepdim=True) * extreme)
+        if p == 2:
+            return where(y == 0, 0.0, gy * (x / where(y == 0, 1.0, y)))
+        safe = where(y == 0, 1.0, y)
+        if p < 1:
+            return where(x == 0, 0.0, x.sign() * where(x == 0, 1.0, x).abs() ** (p - 1)) * gy * y ** (1 - p)
+        part = x.sign() * x.abs() ** (p - 1) if p < 2 else x * x.abs() ** (p - 2)
+        return part * where(y == 0, 0.0, gy / safe ** (p - 1))
+
+
+def vector_norm(x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """(sum |x|^ord)^(1/ord) over `dim` (None: over all elements); ord = 0, inf and -inf as in the class Norm."""
+    if not isinstance(ord, (int, float)):
+        raise TypeError(f"linalg.vector_norm: ord must be a number, not {ord!r}")
+    if dtype is not None:
+        x = x.to(np.dtype(dtype))
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"linalg.vector_norm: Expected a floating point tensor as input, got {describe(x)}")
+    over = axes(dim, x.ndim)
+    if (ord < 0 or ord == inf) and any([x.shape[i] == 0 for i in over]):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
+            f"identity ({describe(x)})"
+        )
+    return Norm(float(ord), over, keepdim)(x)
+
+
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |A| along columns or rows."""
+    if A.ndim < 2 or len(dim) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: A must have two axes, and dim name them: {describe(A)}, dim={dim}")
+    if ord == "fro":
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    if ord not in (1, -1, inf, -inf):
+        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} needs singular values, which are not built")
+    summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
+    sums = vector_norm(A, 1, summed, True, dtype=dtype)
+    result = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
+    return result if keepdim else result.squeeze(tuple(dim))
+
+
+def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """vector_norm of all elements (ord and dim None), of a vector or along one axis; matrix_norm of two axes."""
+    if ord is None or isinstance(dim, int) or (dim is None and A.ndim == 1):
+        return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    if dim is None:
+        if A.ndim != 2:
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+            )
+        dim = (-2, -1)
+    if len(dim) == 1:
+        return vector_norm(A, ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(A, ord, dim, keepdim, dtype=dtype)
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2."""
+    if p == "nuc":
+        raise NotImplementedError("norm: p='nuc' needs singular values, which are not built")
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"norm: p must be a number, 'fro' or 'nuc', not {p!r}")
+    return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
+
+
+__all__ = ["linalg_norm", "matrix_norm", "norm", "vector_norm"]
