@@ -145,9 +145,13 @@ class Node(engine.Function):
                 f"function {self.name()} returned an incorrect number of gradients (expected {count}, got {len(found)}): "
                 f"one for each argument of {self.op.__name__}.apply, None for those that have none"
             )
-        return tuple(
-            [self._fitted(i, g) if need else None for i, (g, need) in enumerate(zip(found, self.needs, strict=False))]
-        )
+        for i, (g, form) in enumerate(zip(found, self.forms, strict=False)):
+            if g is not None and form is None:
+                raise RuntimeError(
+                    f"function {self.name()} returned a gradient different from None at position {i + 1}, but the "
+                    "corresponding forward input was not a Tensor"
+                )
+        return tuple([self._fitted(i, found[i]) if need else None for i, need in enumerate(self.needs)])
 
     def _fitted(self, i: int, gradient: Any) -> Tensor | None:
         """The gradient in its input's shape and type, if it can be brought to them."""
@@ -155,7 +159,7 @@ class Node(engine.Function):
             return None
         if not isinstance(gradient, Tensor):
             raise TypeError(
-                f"expected a Tensor or None as the gradient at index {i} (got {type(gradient).__name__}) from {self.name()}"
+                f"expected Tensor or None (got {type(gradient).__name__}) as the gradient at index {i} from {self.name()}"
             )
         shape, dtype, device = self.forms[i]  # type: ignore[misc]
         invalid = f"Function {self.name()} returned an invalid gradient at index {i} - "
