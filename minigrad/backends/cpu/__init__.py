@@ -2,6 +2,7 @@
 
 import numpy as xp
 
+from minigrad.backends.cpu.attention import attention, attention_backward
 from minigrad.backends.cpu.convolution import (
     conv2d,
     conv2d_backward,
@@ -62,6 +63,8 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "attention",
+    "attention_backward",
     "batch_norm",
     "batch_norm_apply",
     "batch_norm_backward",

@@ -4,6 +4,7 @@ Importing this package imports CuPy, and raises DeviceError where CuPy or a GPU 
 device and on the current stream; their arrays must be on that device. Results are the same, bit for bit, in every run.
 """
 
+from .attention import attention, attention_backward
 from .blas import matmul
 from .conv import (
     conv2d,
@@ -60,6 +61,8 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "attention",
+    "attention_backward",
     "batch_norm",
     "batch_norm_apply",
     "batch_norm_backward",

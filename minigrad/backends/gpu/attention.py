@@ -1,0 +1,105 @@
+"""Scaled dot-product attention on a GPU: products by cuBLAS, softmax by its kernel, some batches at a time.
+
+The scores of as many batches as fit into CHUNK_BYTES exist at once; for the gradient they are made again from log sum exp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .blas import matmul
+from .device import xp
+
+CHUNK_BYTES = 64 * 2**20
+
+
+def _chunks(q: Any, k: Any) -> Iterator[slice]:
+    """The batches whose scores are there at once."""
+    batches, heads, queries, _ = q.shape
+    step = max(1, CHUNK_BYTES // max(1, heads * queries * k.shape[2] * q.itemsize))
+    for i in range(0, batches, step):
+        yield slice(i, min(i + step, batches))
+
+
+def _scores(q: Any, k: Any, mask: Any, causal: bool, scale: float) -> Any:
+    scores = matmul(q * q.dtype.type(scale), k.swapaxes(2, 3))
+    if mask is not None:
+        scores = xp.where(mask, scores, -xp.inf) if mask.dtype == bool else scores + mask
+    if causal:
+        allowed = xp.arange(k.shape[2]) <= xp.arange(q.shape[2])[:, None]
+        scores = xp.where(allowed, scores, -xp.inf)
+    return scores.astype(q.dtype, copy=False)
+
+
+def _some(array: Any, shape: tuple[int, ...], some: slice) -> Any:
+    return None if array is None else xp.broadcast_to(array, shape)[some]
+
+
+def attention(
+    q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, dropped: Any, keep_probabilities: bool
+) -> tuple[Any, Any, Any]:
+    """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v; p is None unless kept.
+
+    q (B, H, L, E), k (B, H, S, E), v (B, H, S, F), y (B, H, L, F), lse (B, H, L); mask and dropped broadcast to (B, H, L, S).
+    """
+    batches, heads, queries, _ = q.shape
+    shape = (batches, heads, queries, k.shape[2])
+    y = xp.empty((batches, queries, heads, v.shape[3]), q.dtype).swapaxes(1, 2)  # as the next layer wants it: by token
+    lse = xp.empty(shape[:3], q.dtype)
+    p = xp.empty(shape, q.dtype) if keep_probabilities else None
+    for some in _chunks(q, k):
+        scores = _scores(q[some], k[some], _some(mask, shape, some), causal, scale)
+        if shape[3]:
+            largest = scores.max(axis=3, keepdims=True)
+        else:
+            largest = xp.full((*scores.shape[:3], 1), -xp.inf, q.dtype)
+        largest = xp.where(largest == -xp.inf, xp.zeros_like(largest), largest)
+        scores = xp.exp(scores - largest)
+        total = scores.sum(axis=3, keepdims=True)
+        nowhere = total == 0
+        total = xp.where(nowhere, xp.ones_like(total), total)
+        lse[some] = xp.where(nowhere, xp.full_like(total, xp.inf), largest + xp.log(total))[..., 0]
+        scores /= total
+        if p is not None:
+            p[some] = scores
+        if dropped is not None:
+            scores *= dropped[some]
+        y[some] = matmul(scores, v[some])
+    return y, p, lse
+
+
+def attention_backward(
+    gy: Any, q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, dropped: Any, y: Any, p: Any, lse: Any,
+    needs: tuple[bool, bool, bool, bool],
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    """(gq, gk, gv, gscores), None where not needed; gscores (B, H, L, S) is the gradient of a float mask.
+
+    p is None where it was not kept: it is made again from lse then, and y is needed.
+    """
+    shape = (*q.shape[:3], k.shape[2])
+    gq, gk, gv = (xp.empty(a.shape, a.dtype) if need else None for a, need in zip((q, k, v), needs, strict=False))
+    gs_all = xp.empty(shape, q.dtype) if needs[3] else None
+    for some in _chunks(q, k):
+        g = gy[some]
+        if p is None:
+            here = xp.exp(_scores(q[some], k[some], _some(mask, shape, some), causal, scale) - lse[some][..., None])
+        else:
+            here = p[some]
+        if gv is not None:
+            gv[some] = matmul((here if dropped is None else here * dropped[some]).swapaxes(2, 3), g)
+        if not (needs[0] or needs[1] or needs[3]):
+            continue
+        gs = matmul(g, v[some].swapaxes(2, 3))
+        if dropped is not None:
+            gs *= dropped[some]
+        along = (gs * here if p is not None else g * y[some]).sum(axis=3, keepdims=True)
+        gs = here * (gs - along)
+        if gs_all is not None:
+            gs_all[some] = gs
+        gs *= q.dtype.type(scale)
+        if gq is not None:
+            gq[some] = matmul(gs, k[some])
+        if gk is not None:
+            gk[some] = matmul(gs.swapaxes(2, 3), q[some])
+    return gq, gk, gv, gs_all

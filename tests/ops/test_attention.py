@@ -1,0 +1,204 @@
+"""Attention against torch's, and against its definition where torch's random numbers are its own."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad
+from minigrad import backends
+from minigrad.autograd import grad
+from minigrad.nn import functional as F
+from tests.checking import Given, check
+
+NAME = "nn.functional.scaled_dot_product_attention"
+MASK = np.array([[True, False, True, True, False], [False] * 5, [True] * 5])
+ADDED = np.where(MASK, np.linspace(-1, 1, 15).reshape(3, 5), -np.inf)
+
+CASES: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 6)), {}),  # the probabilities are the smaller thing to keep
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2)), {}),  # the output and the log sum exp are
+    (((1, 3, 4, 2), (1, 3, 4, 2), (1, 3, 4, 2)), {"is_causal": True}),
+    (((1, 3, 4, 8), (1, 3, 6, 8), (1, 3, 6, 8)), {"is_causal": True}),
+    (((1, 1, 5, 2), (1, 1, 3, 2), (1, 1, 3, 2)), {"is_causal": True, "scale": 0.3}),
+    (((3, 4), (5, 4), (5, 2)), {}),
+    (((2, 3, 4), (2, 5, 4), (2, 5, 7)), {"scale": 1.5}),
+    (((2, 2, 2, 3, 4), (2, 2, 2, 5, 4), (2, 2, 2, 5, 2)), {}),
+    (((2, 3, 3, 4), (1, 3, 5, 4), (2, 1, 5, 2)), {}),
+    (((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 2), Given(MASK)), {}),
+    (((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 7), Given(MASK)), {}),
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2), Given(MASK[None, None].repeat(2, 0))), {}),
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 7), (3, 5)), {}),
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2), (2, 1, 3, 5)), {}),
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2), (2, 2, 1, 5)), {}),
+    (((2, 3, 4), (2, 5, 4), (2, 5, 2), (3, 5)), {}),
+    (((3, 4), (5, 4), (5, 2), (3, 5)), {}),
+    (((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 2), Given(ADDED)), {"differences": False}),
+    (((0, 2, 3, 4), (0, 2, 5, 4), (0, 2, 5, 2)), {}),
+    (((1, 2, 3, 4), (1, 2, 0, 4), (1, 2, 0, 2)), {}),
+    (((1, 1, 400, 4), (1, 1, 300, 4), (1, 1, 300, 4)), {"order": 1, "layouts": False, "differences": False}),
+    (((1, 3, 70, 4), (1, 3, 400, 4), (1, 3, 400, 4)), {"order": 1, "is_causal": True, "layouts": False}),
+]
+
+
+def _math(*args: Any, **kwargs: Any) -> Any:
+    """torch's own definition: its fast roads have no second gradient, and give NaN for some of these cases."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        return torch.nn.functional.scaled_dot_product_attention(*args, **kwargs)
+
+
+@pytest.mark.parametrize("i", range(len(CASES)))
+def test_attention(i: int, device: str) -> None:
+    inputs, kwargs = CASES[i]
+    check(NAME, *inputs, device=device, torch_call=_math, **kwargs)
+
+
+@pytest.mark.parametrize("values", [2, 8])
+def test_every_need_alone(values: int, device: str) -> None:
+    """Each gradient by itself is what it is with the others."""
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=s) for s in ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, values), (3, 5))]
+    tensors = [minigrad.from_numpy(a).to(device) for a in arrays]
+    weight = minigrad.from_numpy(random.normal(size=(2, 2, 3, values))).to(device)
+
+    def gradients(*which: int) -> list[np.ndarray]:
+        inputs = [t.detach().requires_grad_(i in which) for i, t in enumerate(tensors)]
+        y = F.scaled_dot_product_attention(*inputs)
+        return [g.numpy(force=True) for g in grad((y * weight).sum(), [inputs[i] for i in which])]
+
+    together = gradients(0, 1, 2, 3)
+    for i in range(4):
+        np.testing.assert_allclose(gradients(i)[0], together[i], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("keys, values, kept", [(5, 8, "p"), (9, 8, "p"), (10, 8, "lse")])
+def test_the_least_is_kept(keys: int, values: int, kept: str) -> None:
+    """The probabilities where they are no more than the output and a number a row, else those."""
+    q, k = minigrad.randn(2, 1, 3, 4, requires_grad=True), minigrad.randn(2, 1, keys, 4)
+    node = F.scaled_dot_product_attention(q, k, minigrad.randn(2, 1, keys, values)).grad_fn
+    assert (node.p is None, node.lse is None) == (kept == "lse", kept == "p")
+    assert (node._output is None) == (kept == "p")
+    if kept == "p":
+        assert node.p.size <= 2 * 3 * (values + 1)
+
+
+def test_nothing_is_kept_without_gradients() -> None:
+    with minigrad.no_grad():
+        q = minigrad.randn(1, 1, 3, 4, requires_grad=True)
+        assert F.scaled_dot_product_attention(q, q, q).grad_fn is None
+
+
+@pytest.mark.parametrize("values", [2, 8])
+def test_dropout(values: int, device: str) -> None:
+    """The seed decides; the fast road, its gradients and second gradients are the definition's; the mean is kept."""
+    shapes = ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, values))
+    random = np.random.default_rng(1)
+    arrays = [random.normal(size=s) for s in shapes]
+    weight = minigrad.from_numpy(random.normal(size=(2, 2, 3, values))).to(device)
+
+    def run() -> list[np.ndarray]:
+        inputs = [minigrad.from_numpy(a).to(device).detach().requires_grad_() for a in arrays]
+        y = F.scaled_dot_product_attention(*inputs, dropout_p=0.4, generator=minigrad.Generator(3))
+        first = grad((y * weight).sum(), inputs, create_graph=True)
+        second = grad(sum((g * g).sum() for g in first), inputs)
+        plain = grad(
+            (F.scaled_dot_product_attention(*inputs, dropout_p=0.4, generator=minigrad.Generator(3)) * weight).sum(),
+            inputs,
+        )
+        return [t.numpy(force=True) for t in (y, *first, *second, *plain)]
+
+    fast = run()
+    with minigrad.definitions():
+        slow = run()
+    for a, b in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    for a, b in zip(fast[1:4], fast[7:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_keeps_the_mean() -> None:
+    q, v = minigrad.zeros(1, 1, 4000, 2), minigrad.ones(1, 1, 8, 1)
+    y = F.scaled_dot_product_attention(
+        q, minigrad.zeros(1, 1, 8, 2), v, dropout_p=0.25, generator=minigrad.Generator(0)
+    )
+    assert abs(float(y.mean()) - 1) < 0.02
+    assert float(y.std()) == pytest.approx(math.sqrt(0.25 / 0.75 / 8), rel=0.05)
+    none = F.scaled_dot_product_attention(q, minigrad.zeros(1, 1, 8, 2), v, dropout_p=1.0)
+    assert float(none.abs().max()) == 0
+
+
+def test_large_scores_do_not_overflow(device: str) -> None:
+    x = minigrad.tensor([[[[1e4, 0.0], [0.0, 1e4]]]], dtype=minigrad.float32, device=device)
+    y = F.scaled_dot_product_attention(x, x, minigrad.tensor([[[[1.0], [2.0]]]], device=device))
+    assert y.numpy(force=True).ravel().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(5, 2), (1, 6)])
+def test_blocks_and_threads(shape: tuple[int, int], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the work is cut, the results are those of one block."""
+    room = importlib.import_module("minigrad.backends.cpu.attention")
+    random = np.random.default_rng(2)
+    q, k, v, gy = (random.normal(size=(*shape, *s)) for s in ((7, 4), (9, 4), (9, 3), (7, 3)))
+    mask, dropped = random.normal(size=(7, 9)), (random.random((*shape, 7, 9)) > 0.3) / 0.7
+    cpu = backends.get("cpu")
+
+    def run() -> list[Any]:
+        y, p, lse = cpu.attention(q, k, v, mask, True, 0.5, dropped, True)
+        args = (gy, q, k, v, mask, True, 0.5, dropped)
+        needs = (True,) * 4
+        return [
+            y,
+            p,
+            lse,
+            *cpu.attention_backward(*args, None, p, None, needs),
+            *cpu.attention_backward(*args, y, None, lse, needs),
+        ]
+
+    whole, before = run(), cpu.get_num_threads()
+    monkeypatch.setattr(room, "BLOCK", 40)
+    cpu.set_num_threads(threads)
+    try:
+        for a, b in zip(whole, run(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    finally:
+        cpu.set_num_threads(before)
+
+
+def _arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    return [np.zeros(s) for s in shapes]
+
+
+Q, K, V = (1, 1, 3, 4), (1, 1, 5, 4), (1, 1, 5, 2)
+ERRORS: list[tuple[list[np.ndarray], dict[str, Any]]] = [
+    (_arrays(Q, K, (1, 1, 3, 2)), {}),
+    (_arrays(Q, (1, 1, 5, 3), V), {}),
+    (_arrays((4,), K, V), {}),
+    ([np.zeros(Q, np.float32), *_arrays(K, V)], {}),
+    ([np.zeros(s, np.int64) for s in (Q, K, V)], {}),
+    (_arrays(Q, K, V, (3, 4)), {}),
+    ([*_arrays(Q, K, V), np.zeros((3, 5), np.int64)], {}),
+    (_arrays(Q, K, V, (3, 5)), {"is_causal": True}),
+    (_arrays((2, 1, 3, 4), (3, 1, 5, 4), V), {}),
+]
+
+
+@pytest.mark.parametrize("i", range(len(ERRORS)))
+def test_errors(i: int, device: str) -> None:
+    """torch's kind of exception, with the shapes in it."""
+    arrays, kwargs = ERRORS[i]
+    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
+        torch.nn.functional.scaled_dot_product_attention(*(torch.from_numpy(a) for a in arrays), **kwargs)
+    with pytest.raises(theirs.type):
+        F.scaled_dot_product_attention(*(minigrad.from_numpy(a).to(device) for a in arrays), **kwargs)
+
+
+def test_grouped_queries_are_refused() -> None:
+    x = minigrad.zeros(1, 2, 3, 4)
+    with pytest.raises(NotImplementedError, match="enable_gqa"):
+        F.scaled_dot_product_attention(x, x, x, enable_gqa=True)
