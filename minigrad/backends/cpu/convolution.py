@@ -1,7 +1,7 @@
 """Convolution and its gradients, alone and fused with the ReLU and the max-pooling that follow it.
 
-The fused convolution and pool is made image by image: the map before the pool exists for one image a thread at a time,
-in the cache, in the forward pass and (as its gradient) in the backward pass.
+The fused convolution and pool is made a few images at a time: the map before the pool exists, in the forward pass and
+(as its gradient) in the backward pass, for as many images as fit into the cache, and at least one, in each thread.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.depthwise import Depthwise
-from minigrad.backends.cpu.pooling import Winners, pool_images, tap_dtype, unpool_images
+from minigrad.backends.cpu.pooling import Winners, images_at_once, pool_images, tap_dtype, unpool_images
 from minigrad.backends.cpu.threads import SHARES, parallel_for, scratch
 from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, nhwc, padded
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_relu_max_pool2d", "conv2d_relu_max_pool2d_backward"]
 
-SMALL = 1 << 20  # multiply-adds below which a second thread costs more than it brings
+SHARE = 1 << 23  # multiply-adds of the least share of work: smaller ones would wait for the interpreter's lock
 
 Gradients: TypeAlias = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None"]
 Sums: TypeAlias = tuple["np.ndarray | None", "np.ndarray | None"]  # gw as the steps hold it, gb
@@ -35,14 +35,19 @@ def _plan(
     dilation: Pair,
     groups: int,
     dtype: np.dtype,
-) -> tuple[Convolution, int]:
-    """The steps of this convolution, and the least share of images or rows that is worth a thread."""
+) -> tuple[Convolution, float]:
+    """The steps of this convolution, and the least part of it that is worth a thread."""
     windows = Windows((w_shape[2], w_shape[3]), stride, padding, dilation)
     size = (x_shape[2], x_shape[3])
     kind = Depthwise if groups == x_shape[1] > 1 else Convolution
     conv = kind(windows, groups, size, windows.output_size(size), (x_shape[1], w_shape[0]), dtype.itemsize)
     work = x_shape[0] * math.prod(conv.out) * w_shape[0] * math.prod(w_shape[1:])
-    return conv, 1 if work >= SMALL else x_shape[0] * max(size[0], conv.out[0])
+    return conv, SHARE / max(1, work)
+
+
+def _grain(units: int, least: float) -> int:
+    """The least number of images or rows in a share, where there are `units` of them."""
+    return max(1, min(units, math.ceil(units * least)))
 
 
 def _bias_relu(rows: np.ndarray, b: np.ndarray | None, relu: bool) -> None:
@@ -71,7 +76,7 @@ def conv2d(
     x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) or None, to y (N, O, OH, OW), channels-last; pixels outside the
     image are 0, c runs over the channels of o's group. relu: max(y, 0). RuntimeError if no window fits into the image.
     """
-    conv, grain = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
+    conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     y = channels_last((x.shape[0], w.shape[0], *conv.out), x.dtype)
     pixels, rows, matrix = nhwc(x), nhwc(y), conv.matrix(w)
 
@@ -81,7 +86,7 @@ def conv2d(
             conv.forward(pixels, matrix, block, rows[n0:n1, r0:r1])
             _bias_relu(rows[n0:n1, r0:r1].reshape(-1, w.shape[0]), b, relu)
 
-    parallel_for(x.shape[0] * conv.out[0], body, grain)
+    parallel_for(x.shape[0] * conv.out[0], body, _grain(x.shape[0] * conv.out[0], least))
     return y
 
 
@@ -167,7 +172,7 @@ def conv2d_backward(
 
     gx is channels-last; x may be None where gw is not needed, w where gx is not.
     """
-    conv, grain = _plan(x_shape, w_shape, stride, padding, dilation, groups, gy.dtype)
+    conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gy.dtype)
     images, height = x_shape[0], conv.out[0]
     rows, mask = nhwc(gy), None if y is None else nhwc(y)
     gx = gw = gb = None
@@ -179,7 +184,11 @@ def conv2d_backward(
             _add_weight_gradients(conv, rows, pixels, mask, (start, stop), *sums)
             return sums
 
-        gw, gb = _total(conv, parallel_for(images * height, of_weights, grain, _shares(conv, needs)), gy.dtype)
+        gw, gb = _total(
+            conv,
+            parallel_for(images * height, of_weights, _grain(images * height, least), _shares(conv, needs)),
+            gy.dtype,
+        )
     if needs[0]:
         gx = channels_last(tuple(x_shape), gy.dtype)
         matrix = _input_matrix(conv, w)
@@ -187,7 +196,8 @@ def conv2d_backward(
         def of_input(start: int, stop: int) -> None:
             _write_input_gradient(conv, matrix, rows, mask, nhwc(gx), (start, stop))
 
-        parallel_for(images * (conv.size[0] if conv.turns else 1), of_input, grain)
+        units = images * (conv.size[0] if conv.turns else 1)
+        parallel_for(units, of_input, _grain(units, least))
     return gx, gw, gb
 
 
@@ -201,27 +211,29 @@ def conv2d_relu_max_pool2d(
     groups: int,
     pool: Pool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(p, tap) = max_pool2d(relu(conv2d(x, w, b))), both (N, O, PH, PW); of the map, one image a thread exists.
+    """(p, tap) = max_pool2d(relu(conv2d(x, w, b))), both (N, O, PH, PW); of the map, the images
+    that fit into a core's cache exist.
 
     pool: (kernel, stride, padding, dilation, ceil_mode). Bias and ReLU come after the pool, on fewer numbers: they keep
     the order of any two.
     """
-    conv, grain = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
+    conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     pooling = Windows(*pool[:4])
     shape = (x.shape[0], w.shape[0], *pooling.output_size(conv.out, pool[4]))
     p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pooling))
-    pixels, matrix = nhwc(x), conv.matrix(w)
+    pixels, matrix, step = nhwc(x), conv.matrix(w), images_at_once((1, w.shape[0], *conv.out), x.itemsize)
 
     def body(start: int, stop: int) -> None:
-        image = scratch("map", (1, *conv.out, w.shape[0]), x.dtype)
-        for n in range(start, stop):
-            for block in blocks(n * conv.out[0], (n + 1) * conv.out[0], conv.out[0], conv.block_rows):
-                conv.forward(pixels, matrix, block, image[:, block[2] : block[3]])
-            pooled = nhwc(p)[n : n + 1]
-            pool_images(image, pooling, pooled, nhwc(tap)[n : n + 1])
+        for n in range(start, stop, step):
+            some = slice(n, min(stop, n + step))
+            maps = scratch("map", (some.stop - n, *conv.out, w.shape[0]), x.dtype)
+            for block in blocks(n * conv.out[0], some.stop * conv.out[0], conv.out[0], conv.block_rows):
+                conv.forward(pixels, matrix, block, maps[block[0] - n : block[1] - n, block[2] : block[3]])
+            pooled = nhwc(p)[some]
+            pool_images(maps, pooling, pooled, nhwc(tap)[some])
             _bias_relu(pooled.reshape(-1, w.shape[0]), b, True)
 
-    parallel_for(x.shape[0], body, grain)
+    parallel_for(x.shape[0], body, _grain(x.shape[0], least))
     return p, tap
 
 
@@ -241,9 +253,10 @@ def conv2d_relu_max_pool2d_backward(
     needs: Sequence[bool],
 ) -> Gradients:
     """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts where p > 0, at the winner."""
-    conv, grain = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
+    conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
     pooling = Windows(*pool[:4])
     winners = Winners(pooling, conv.out, gp.shape[2:], w_shape[0])
+    step = images_at_once((1, w_shape[0], *conv.out), gp.itemsize)
     pixels = None if x is None else nhwc(x)
     gx = channels_last(tuple(x_shape), gp.dtype) if needs[0] else None
     if needs[0]:
@@ -251,17 +264,19 @@ def conv2d_relu_max_pool2d_backward(
 
     def body(start: int, stop: int) -> Sums:
         sums = _zero_sums(conv, needs, gp.dtype)
-        image = scratch("map", (1, *conv.out, w_shape[0]), gp.dtype)
-        for n in range(start, stop):
-            one = slice(n, n + 1)
-            g = padded(nhwc(gp), (n, n + 1), (0, gp.shape[2]), 0, gp.shape[3], "gradient", nhwc(p))
-            unpool_images(g, nhwc(tap)[one], winners, image)
-            here = None if pixels is None else pixels[one]
-            _add_weight_gradients(conv, image, here, None, (0, conv.out[0]), *sums)
+        for n in range(start, stop, step):
+            some = slice(n, min(stop, n + step))
+            count = some.stop - n
+            maps = scratch("map", (count, *conv.out, w_shape[0]), gp.dtype)
+            g = padded(nhwc(gp), (n, some.stop), (0, gp.shape[2]), 0, gp.shape[3], "gradient", nhwc(p))
+            unpool_images(g, nhwc(tap)[some], winners, maps)
+            here = None if pixels is None else pixels[some]
+            _add_weight_gradients(conv, maps, here, None, (0, count * conv.out[0]), *sums)
             if gx is not None:
-                units = (0, conv.size[0] if conv.turns else 1)
-                _write_input_gradient(conv, matrix, image, None, nhwc(gx)[one], units)
+                units = (0, count * (conv.size[0] if conv.turns else 1))
+                _write_input_gradient(conv, matrix, maps, None, nhwc(gx)[some], units)
         return sums
 
-    gw, gb = _total(conv, parallel_for(x_shape[0], body, grain, _shares(conv, needs)), gp.dtype)
+    shares = parallel_for(x_shape[0], body, _grain(x_shape[0], least), _shares(conv, needs))
+    gw, gb = _total(conv, shares, gp.dtype)
     return gx, gw, gb

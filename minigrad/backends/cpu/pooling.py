@@ -13,6 +13,7 @@ __all__ = [
     "Winners",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "images_at_once",
     "max_pool2d",
     "max_pool2d_backward",
     "max_pool2d_gather",
@@ -125,7 +126,7 @@ def unpool_images(g: np.ndarray, tap: np.ndarray, winners: Winners, gx: np.ndarr
             np.add.at(image_gx.reshape(-1), index, image_g[rows].reshape(-1))
 
 
-def _images_at_once(shape: Sequence[int], itemsize: int) -> int:
+def images_at_once(shape: Sequence[int], itemsize: int) -> int:
     """How many images (C, H, W) fit into the cache."""
     return max(1, CACHE // max(1, shape[1] * shape[2] * shape[3] * itemsize))
 
@@ -150,7 +151,7 @@ def max_pool2d(
     windows = Windows(kernel, stride, padding, dilation)
     shape = (*x.shape[:2], *windows.output_size(x.shape[2:], ceil_mode))
     y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(windows))
-    step = _images_at_once(x.shape, x.itemsize)
+    step = images_at_once(x.shape, x.itemsize)
 
     def body(start: int, stop: int) -> None:
         for n in range(start, stop, step):
@@ -168,7 +169,7 @@ def max_pool2d_backward(
     windows = Windows(kernel, stride, padding, dilation)
     winners = Winners(windows, (x_shape[2], x_shape[3]), gy.shape[2:], gy.shape[1])
     gx = channels_last(tuple(x_shape), gy.dtype)
-    step = _images_at_once(x_shape, gy.itemsize)
+    step = images_at_once(x_shape, gy.itemsize)
 
     def body(start: int, stop: int) -> None:
         for n in range(start, stop, step):
