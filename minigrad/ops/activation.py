@@ -1,16 +1,25 @@
-"""Softmax and log-softmax, fused."""
+"""Activations: the softmax family along an axis, and the rest element by element.
+
+Notation: y = f(x), gy = dL/dy comes in, gx = dL/dx goes out; s(x) = 1 / (1 + e^-x). They take floating point only, as
+torch's do. Each fused op's `definition` is its formula, with the gradients that torch has at the kinks.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from minigrad import backends
 from minigrad.function import FusedFunction
-from minigrad.ops.common import axis, floating
+from minigrad.ops.choice import hardtanh, where
+from minigrad.ops.common import axis, floating, quiet
+from minigrad.ops.exponential import erf, exp, expm1, log1p, sigmoid
+from minigrad.ops.pointwise import floats_only, tensors
 from minigrad.ops.reduction import amax, logsumexp
-from minigrad.tensor import Tensor
+from minigrad.ops.trigonometric import tanh
+from minigrad.tensor import Tensor, describe
 
 
 class Softmax(FusedFunction):
@@ -60,13 +69,208 @@ class LogSoftmax(FusedFunction):
         return (gy - y.exp() * gy.sum(self.dim, keepdim=True),)
 
 
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:  # noqa: A002 - torch's name
+class Gelu(FusedFunction):
+    """y = x P(x) with P(x) = (1 + erf(x / sqrt 2)) / 2, or (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2;
+    gx = gy (P(x) + x P'(x)).
+
+    Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units (2016).
+    """
+
+    saves = {0: None}
+    keeps = ("kept",)
+
+    def __init__(self, approximate: bool) -> None:
+        self.approximate = approximate
+
+    def definition(self, x: Tensor) -> Tensor:
+        if self.approximate:
+            return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+    def forward(self, x: Any) -> Any:
+        y, self.kept = backends.of(x).gelu(x, self.approximate, self.needs[0])
+        return y
+
+    def backward_arrays(self, gy: Any) -> Any:
+        return backends.of(gy).gelu_backward(gy, self.arrays[0], self.kept, self.approximate)
+
+
+class Pointwise(FusedFunction):
+    """y = f(x) by `value`, gx = gy f'(x) by `gradient`: a few passes over plain arrays."""
+
+    saves = {0: None}
+
+    def forward(self, x: Any) -> Any:
+        with quiet():
+            return self.value(x, backends.of(x).xp)
+
+    def backward_arrays(self, gy: Any) -> Any:
+        with quiet():
+            return self.gradient(gy, self.arrays[0], backends.of(gy).xp)
+
+    def value(self, x: Any, xp: Any) -> Any:
+        """y."""
+        raise NotImplementedError
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        """gx."""
+        raise NotImplementedError
+
+
+def _sigmoid(x: Any, xp: Any) -> Any:
+    """s(x), where e^-x may overflow to inf: s is 0 there."""
+    s = xp.exp(-x)
+    s += 1
+    return 1 / s
+
+
+class Silu(Pointwise):
+    """y = x s(x);  gx = gy s(x) (1 + x (1 - s(x)))."""
+
+    def definition(self, x: Tensor) -> Tensor:
+        return x * sigmoid(x)
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return x * _sigmoid(x, xp)
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        s = _sigmoid(x, xp)
+        slope = 1 - s
+        slope *= x
+        slope += 1
+        slope *= s
+        slope *= gy
+        return slope
+
+
+class Softplus(Pointwise):
+    """y = ln(1 + e^(beta x)) / beta, or x where beta x > threshold;  gx = gy s(beta x), or gy there."""
+
+    def __init__(self, beta: float, threshold: float) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def definition(self, x: Tensor) -> Tensor:
+        b = x * self.beta
+        linear = b > self.threshold
+        return where(linear, x, log1p(exp(b.masked_fill(linear, 0.0))) / self.beta)
+
+    def value(self, x: Any, xp: Any) -> Any:
+        b = x * self.beta
+        return xp.where(b > self.threshold, x, xp.log1p(xp.exp(b)) / self.beta)
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        b = x * self.beta
+        return xp.where(b > self.threshold, gy, gy * _sigmoid(b, xp))
+
+
+class LogSigmoid(Pointwise):
+    """y = ln s(x) = min(x, 0) - ln(1 + e^-|x|);  gx = gy s(-x)."""
+
+    def definition(self, x: Tensor) -> Tensor:
+        return where(x < 0, x, 0.0) - log1p(exp(where(x < 0, x, -x)))
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.absolute(x)))
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        return gy * _sigmoid(-x, xp)
+
+
+class Mish(Pointwise):
+    """y = x t with t = tanh(ln(1 + e^x));  gx = gy (t + x s(x) (1 - t^2)). Source: D. Misra, Mish (2019)."""
+
+    def definition(self, x: Tensor) -> Tensor:
+        return x * tanh(softplus(x))
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return x * self._t(x, xp)
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        t = self._t(x, xp)
+        return gy * (t + x * _sigmoid(x, xp) * (1 - t * t))
+
+    def _t(self, x: Any, xp: Any) -> Any:
+        return xp.tanh(xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.absolute(x))))
+
+
+class Elu(Pointwise):
+    """y = scale x where x > 0, else scale alpha (e^(k x) - 1);  gx = gy scale, gy scale alpha k e^(k x).
+
+    elu: scale = k = 1; selu: k = 1, the other two chosen to keep mean and variance; celu: k = 1 / alpha.
+    """
+
+    def __init__(self, alpha: float, scale: float = 1.0, k: float = 1.0) -> None:
+        self.alpha, self.scale, self.k = alpha, scale, k
+
+    def definition(self, x: Tensor) -> Tensor:
+        positive = x > 0
+        return where(positive, x * self.scale, expm1(x.masked_fill(positive, 0.0) * self.k) * (self.alpha * self.scale))
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return xp.where(x > 0, x * self.scale, xp.expm1(x * self.k) * (self.alpha * self.scale))
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        negative = xp.exp(x * self.k) * (self.alpha * self.scale * self.k)
+        return gy * xp.where(x <= 0, negative, x.dtype.type(self.scale))  # NaN counts as positive here, as in torch
+
+
+class LeakyRelu(Pointwise):
+    """y = x where x > 0, else slope x;  gx = gy, slope gy."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def definition(self, x: Tensor) -> Tensor:
+        return where(x > 0, x, x * self.slope)
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return xp.where(x > 0, x, x * self.slope)
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        return xp.where(x > 0, gy, gy * self.slope)
+
+
+class Hardsigmoid(Pointwise):
+    """y = min(max(x + 3, 0), 6) / 6;  gx = gy / 6 where -3 < x < 3, else 0."""
+
+    def definition(self, x: Tensor) -> Tensor:
+        return where((x > -3) & (x < 3), (x + 3) / 6, ((x.detach() + 3) / 6).clamp(0, 1))
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        return xp.where((x > -3) & (x < 3), gy / 6, gy.dtype.type(0))
+
+
+class Hardswish(Pointwise):
+    """y = x min(max(x + 3, 0), 6) / 6;  gx = gy (x / 3 + 1/2) where -3 < x < 3, gy above, 0 below."""
+
+    def definition(self, x: Tensor) -> Tensor:
+        return where(x <= -3, x.detach() * 0, where(x < 3, x * (x + 3) / 6, x))
+
+    def value(self, x: Any, xp: Any) -> Any:
+        return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+        return xp.where(x <= -3, gy.dtype.type(0), xp.where(x < 3, gy * (x / 3 + 0.5), gy))
+
+
+# -- the softmax family, as torch names it ----------------------------------------------------------------------------
+
+
+def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim` (None: torch's old rule, axis 1 for 2-D and 4-D tensors and more, else 0)."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
     return Softmax(axis(_implicit(x) if dim is None else dim, x.ndim))(x) if x.ndim else x * 0 + 1
 
 
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:  # noqa: A002
+def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
+    """e^-x / sum e^-x along `dim`."""
+    return softmax(-input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """x - log sum e^x along `dim`."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
     return LogSoftmax(axis(_implicit(x) if dim is None else dim, x.ndim))(x) if x.ndim else x * 0
@@ -74,3 +278,139 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Ten
 
 def _implicit(x: Tensor) -> int:
     return 0 if x.ndim in (0, 1, 3) else 1
+
+
+# -- the others ---------------------------------------------------------------------------------------------------------
+
+
+def _float(name: str, input: Any) -> Tensor:
+    tensors(name, input)
+    floats_only(name, input)
+    return input
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input Phi(input), Phi(x) the probability that a normal variable is below x; approximate="tanh": see Gelu."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return Gelu(approximate == "tanh")(_float("gelu", input))
+
+
+def silu(input: Tensor) -> Tensor:
+    """input sigmoid(input), also called swish."""
+    return Silu()(_float("silu", input))
+
+
+def mish(input: Tensor) -> Tensor:
+    """input tanh(softplus(input))."""
+    return Mish()(_float("mish", input))
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """ln(1 + e^(beta input)) / beta, a smooth max(input, 0); input itself where beta input > threshold."""
+    return Softplus(beta, threshold)(_float("softplus", input))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """ln sigmoid(input), without overflow."""
+    return LogSigmoid()(_float("logsigmoid", input))
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """input where it is positive, else alpha (e^input - 1)."""
+    return Elu(alpha)(_float("elu", input))
+
+
+def selu(input: Tensor) -> Tensor:
+    """1.0507... elu(input, 1.6733...): keeps mean 0 and variance 1. Source: G. Klambauer et al. (2017)."""
+    return Elu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946)(_float("selu", input))
+
+
+def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """input where it is positive, else alpha (e^(input / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return Elu(alpha, 1.0, 1.0 / alpha)(_float("celu", input))
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """input where it is positive, else negative_slope input."""
+    return LeakyRelu(negative_slope)(_float("leaky_relu", input))
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """input where it is positive, else weight input. weight: one number, or one for each channel (axis 1)."""
+    tensors("prelu", input, weight)
+    if input.dtype != weight.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got {describe(weight)}")
+    if weight.numel() != 1:
+        if input.ndim == 0:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if weight.numel() != channels:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and "
+                f"channel size = {channels}."
+            )
+        weight = weight.reshape(-1, *[1] * (input.ndim - 2))
+    elif input.ndim == 0:
+        weight = weight.reshape(())
+    return where(input > 0, input, weight * input)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """min(max(input, 0), 6)."""
+    return hardtanh(input, 0, 6)
+
+
+def hardsigmoid(input: Tensor) -> Tensor:
+    """min(max(input + 3, 0), 6) / 6."""
+    return Hardsigmoid()(_float("hardsigmoid", input))
+
+
+def hardswish(input: Tensor) -> Tensor:
+    """input hardsigmoid(input)."""
+    return Hardswish()(_float("hardswish", input))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return input / (1 + input.abs())
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input)."""
+    return input - tanh(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """input, but 0 where -lambd <= input <= lambd."""
+    return _float("hardshrink", input).masked_fill((input >= -lambd) & (input <= lambd), 0.0)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """input drawn towards 0 by lambd: input - lambd above lambd, input + lambd below -lambd, 0 between."""
+    x = _float("softshrink", input)
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
+
+
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """input where it is above the threshold (or NaN), else value, in input's type."""
+    tensors("threshold", input)
+    return input.masked_fill(input <= threshold, value)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b), a and b the first and second half of input along dim. Source: Y. Dauphin et al. (2017)."""
+    x = _float("glu", input)
+    if x.ndim == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    d = axis(dim, x.ndim)
+    if x.shape[d] % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {x.shape[d]}")
+    a, b = x.split(x.shape[d] // 2, d)
+    return a * sigmoid(b)

@@ -29,8 +29,9 @@
 // Dynamic shared memory: `extern __shared__ float values[]` is rewritten to this by cuda_on_cpu.py.
 #define CUDA_ON_CPU_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(cuda_on_cpu::dynamic_shared)
 
-using std::abs; using std::ceil; using std::exp; using std::fabs; using std::floor; using std::fma; using std::fmax;
-using std::fmin; using std::isinf; using std::isnan; using std::log; using std::pow; using std::sqrt; using std::tanh;
+using std::abs; using std::ceil; using std::erf; using std::erfc; using std::exp; using std::fabs;
+using std::floor; using std::fma; using std::fmax; using std::fmin; using std::isinf; using std::isnan; using std::log;
+using std::pow; using std::sqrt; using std::tanh;
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
 static inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }

@@ -19,6 +19,7 @@ from minigrad.backends.cpu.elementwise import (
     softmax,
     softmax_backward,
 )
+from minigrad.backends.cpu.error_function import erf, erfc, gelu, gelu_backward
 from minigrad.backends.cpu.folding import fold, unfold
 from minigrad.backends.cpu.indexing import scatter_add
 from minigrad.backends.cpu.memory import (
@@ -75,8 +76,12 @@ __all__ = [
     "conv2d_relu_max_pool2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "erf",
+    "erfc",
     "fold",
     "from_host",
+    "gelu",
+    "gelu_backward",
     "get_num_threads",
     "layer_norm",
     "layer_norm_backward",

@@ -25,7 +25,7 @@ from .device import (
     to_host,
     xp,
 )
-from .elementwise import relu, relu_backward
+from .elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .norm import batch_norm, batch_norm_apply, batch_norm_backward
 from .optimizer import (
@@ -73,8 +73,12 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "device_count",
+    "erf",
+    "erfc",
     "fold",
     "from_host",
+    "gelu",
+    "gelu_backward",
     "layer_norm",
     "layer_norm_backward",
     "log_softmax",

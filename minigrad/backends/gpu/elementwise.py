@@ -1,4 +1,4 @@
-"""ReLU, and the end of a convolution: bias, ReLU, groups."""
+"""ReLU, the error function, GELU; and the end of a convolution: bias, ReLU, groups."""
 
 from __future__ import annotations
 
@@ -27,6 +27,41 @@ def relu_backward(gy: Any, y: Any) -> Any:
     gy = like(gy, y, xp)
     gx = xp.empty_like(y)
     kernel("elementwise", "relu_backward", y.dtype).over(y.size, gy, y, gx, np.int64(y.size))
+    return gx
+
+
+def _map(name: str, x: Any) -> Any:
+    """A kernel of one array in and one out, in x's layout."""
+    x = dense(x)
+    y = xp.empty_like(x)
+    kernel("elementwise", name, x.dtype).over(x.size, x, y, np.int64(x.size))
+    return y
+
+
+def erf(x: Any) -> Any:
+    """The error function, in x's layout."""
+    return _map("erf_of", x)
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), exact also where erf(x) is nearly 1, in x's layout."""
+    return _map("erfc_of", x)
+
+
+def gelu(x: Any, approximate: bool, keep: bool) -> tuple[Any, None]:
+    """(y, None): y = x Phi(x), or with Phi's approximation by tanh. Nothing is kept: computing it anew is no dearer."""
+    x = dense(x)
+    y = xp.empty_like(x)
+    kernel("elementwise", "gelu", x.dtype).over(x.size, x, y, np.int64(x.size), approximate)
+    return y, None
+
+
+def gelu_backward(gy: Any, x: Any, kept: None, approximate: bool) -> Any:
+    """gx = gy dy/dx, in x's layout."""
+    x = dense(x)
+    gy = like(gy, x, xp)
+    gx = xp.empty_like(x)
+    kernel("elementwise", "gelu_backward", x.dtype).over(x.size, gy, x, gx, np.int64(x.size), approximate)
     return gx
 
 
