@@ -35,7 +35,8 @@ def small_blocks(monkeypatch):
 
     for room in (columns, pooling):
         monkeypatch.setattr(room, "CACHE", 2000)
-    for room in (convolution, pooling, folding):
+    monkeypatch.setattr(convolution, "SHARE", 1)
+    for room in (pooling, folding):
         monkeypatch.setattr(room, "SMALL", 0)
     for room in (layout, elementwise, normalization):
         monkeypatch.setattr(room, "BLOCK", 40)
