@@ -1,7 +1,11 @@
-"""Batch normalisation as a layer (Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167)."""
+"""Normalisation by channel as layers: over the batch, or over each instance of it.
+
+Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167; Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022.
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,14 +19,10 @@ from minigrad.ops.creation import empty, ones, tensor, zeros
 from minigrad.tensor import Tensor
 
 
-class _BatchNorm(Module):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (axis 1).
+class _Norm(Module):
+    """The parameters and running statistics of both kinds of normalisation.
 
-    In training, mean and (biased) variance are the batch's, over all axes but 1, and the running ones follow:
-    running = (1 - momentum) * running + momentum * batch's, with the unbiased variance. In evaluation the running ones
-    are used. momentum None: running ones are the plain averages over all batches so far. Without
-    track_running_stats the batch's own are always used. weight starts at 1, bias at 0, running_mean at 0,
-    running_var at 1; num_batches_tracked is an int64 count.
+    weight starts at 1, bias at 0, running_mean at 0, running_var at 1; num_batches_tracked is an int64 count.
     """
 
     _version = 2  # 2: num_batches_tracked was added
@@ -78,6 +78,27 @@ class _BatchNorm(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
 
+    def _upgrade_state_dict(self, state_dict: dict[str, Any], prefix: str, version: int | None) -> None:
+        key = prefix + "num_batches_tracked"
+        if (version is None or version < 2) and self.num_batches_tracked is not None and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_Norm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (axis 1).
+
+    In training, mean and (biased) variance are the batch's, over all axes but 1, and the running ones follow:
+    running = (1 - momentum) * running + momentum * batch's, with the unbiased variance. In evaluation the running ones
+    are used. momentum None: running ones are the plain averages over all batches so far. Without
+    track_running_stats the batch's own are always used.
+    """
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
@@ -98,17 +119,6 @@ class _BatchNorm(Module):
             self.eps,
         )
 
-    def _upgrade_state_dict(self, state_dict: dict[str, Any], prefix: str, version: int | None) -> None:
-        key = prefix + "num_batches_tracked"
-        if (version is None or version < 2) and self.num_batches_tracked is not None and key not in state_dict:
-            state_dict[key] = self.num_batches_tracked
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
-
 
 class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, C, L): the formula is _BatchNorm's, for each channel over N and L."""
@@ -124,3 +134,74 @@ class BatchNorm2d(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim != 4:
             raise ValueError(f"expected 4D input (got {input.ndim}D input)")
+
+
+class _InstanceNorm(_Norm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per sample and channel (axis 1).
+
+    Mean and (biased) variance are over all axes after the channels. With track_running_stats the running ones follow
+    in training, as in batch normalisation, and are used in evaluation; momentum None leaves them as they are.
+    """
+
+    axes: int
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        few, many = self.axes + 1, self.axes + 2
+        if input.ndim not in (few, many):
+            raise ValueError(f"expected {few}D or {many}D input (got {input.ndim}D input)")
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        channel_axis = input.ndim - self.axes - 1
+        if input.shape[channel_axis] != self.num_features:
+            if self.affine:
+                raise ValueError(
+                    f"expected input's size at dim={channel_axis} to match num_features ({self.num_features}), "
+                    f"but got: {input.shape[channel_axis]}."
+                )
+            warnings.warn(
+                f"input's size at dim={channel_axis} does not match num_features. You can silence this warning by not "
+                "passing in num_features, which is not used because affine=False",
+                stacklevel=2,
+            )
+        if channel_axis == 0:
+            return self._normalise(input.unsqueeze(0)).squeeze(0)
+        return self._normalise(input)
+
+    def _normalise(self, input: Tensor) -> Tensor:
+        return F.instance_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L) or (C, L): the formula is _InstanceNorm's, over L."""
+
+    axes = 1
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of images (N, C, H, W) or (C, H, W): the formula is _InstanceNorm's, over H and W."""
+
+    axes = 2

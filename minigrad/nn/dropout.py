@@ -1,4 +1,4 @@
-"""Dropout as a layer (Hinton et al. 2012, https://arxiv.org/abs/1207.0580)."""
+"""Dropout as layers (Hinton et al. 2012, https://arxiv.org/abs/1207.0580)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
 
-class Dropout(Module):
-    """In training, each number becomes 0 with probability p and is divided by 1 - p otherwise; in evaluation y = x."""
-
+class _Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if p < 0 or p > 1:
@@ -17,8 +15,33 @@ class Dropout(Module):
         self.p = p
         self.inplace = inplace
 
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
+    """In training, each number becomes 0 with probability p and is divided by 1 - p otherwise; in evaluation y = x."""
+
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
+
+class Dropout1d(_Dropout):
+    """Dropout of whole channels of (N, C, L) or (C, L) (Tompson et al. 2015, arXiv:1411.4280)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(_Dropout):
+    """Dropout of whole channels of (N, C, H, W) or (C, H, W) (Tompson et al. 2015, arXiv:1411.4280)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout to SELU's negative limit that keeps mean and variance (Klambauer et al. 2017, arXiv:1706.02515)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.alpha_dropout(input, self.p, self.training)

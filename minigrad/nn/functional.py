@@ -2,7 +2,7 @@
 
 from minigrad.ops.activation import log_softmax, softmax
 from minigrad.ops.attention import scaled_dot_product_attention
-from minigrad.ops.convolution import conv2d, fold, unfold
+from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from minigrad.ops.convolution import conv2d_relu as _conv2d_relu
 from minigrad.ops.convolution import conv2d_relu_max_pool2d as _conv2d_relu_max_pool2d
 from minigrad.ops.creation import dropout
@@ -20,7 +20,19 @@ from minigrad.ops.normalization import (
     rms_norm,
 )  # fmt: skip
 from minigrad.ops.padding import pad
-from minigrad.ops.pooling import adaptive_avg_pool2d, max_pool2d
+from minigrad.ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    lp_pool2d,
+    max_pool1d,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_unpool2d,
+)  # fmt: skip
 from minigrad.tensor import Tensor
 
 
@@ -35,8 +47,10 @@ def relu_(input: Tensor) -> Tensor:  # noqa: A002
 
 
 __all__ = [
-    "_conv2d_relu", "_conv2d_relu_max_pool2d", "adaptive_avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "dropout",
-    "fold", "group_norm", "instance_norm", "l1_loss", "layer_norm", "linear", "local_response_norm", "log_softmax", "max_pool2d",
-    "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_", "rms_norm", "scaled_dot_product_attention",
-    "sigmoid", "softmax", "tanh", "unfold",
+    "_conv2d_relu", "_conv2d_relu_max_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "cross_entropy", "dropout", "fold", "group_norm", "instance_norm", "l1_loss", "layer_norm",
+    "linear", "local_response_norm", "log_softmax", "lp_pool2d", "max_pool1d", "max_pool2d",
+    "max_pool2d_with_indices", "max_unpool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_",
+    "rms_norm", "scaled_dot_product_attention", "sigmoid", "softmax", "tanh", "unfold",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Layers that move numbers about and compute nothing: Flatten, Unflatten, Unfold, Fold, ZeroPad2d."""
+"""Layers that move numbers about and compute nothing: Flatten, Unflatten, Unfold, Fold."""
 
 from __future__ import annotations
 
@@ -80,19 +80,3 @@ class Fold(Module):
             f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
             f"padding={self.padding}, stride={self.stride}"
         )
-
-
-class ZeroPad2d(Module):
-    """Zeros around the last two axes; padding is one number or (left, right, top, bottom), negative ones cut off."""
-
-    def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
-        super().__init__()
-        self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * 4
-        if len(self.padding) != 4:
-            raise ValueError(f"padding must be one number or four (left, right, top, bottom), got {padding}")
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "constant", 0)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
