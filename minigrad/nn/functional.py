@@ -1,12 +1,39 @@
 """The functions of neural networks, under torch.nn.functional's names."""
 
-from minigrad.ops.activation import log_softmax, softmax
+from collections.abc import Callable
+from typing import Any
+
+from minigrad.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from minigrad.ops.convolution import conv2d_relu as _conv2d_relu
 from minigrad.ops.convolution import conv2d_relu_max_pool2d as _conv2d_relu_max_pool2d
 from minigrad.ops.creation import dropout
-from minigrad.ops.elementwise import relu as _relu
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.indexing import one_hot
 from minigrad.ops.loss import cross_entropy, l1_loss, mse_loss, nll_loss
@@ -36,21 +63,25 @@ from minigrad.ops.pooling import (
 from minigrad.tensor import Tensor
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002 - torch's name
-    """max(input, 0); inplace writes into input's own memory."""
-    return input.relu_() if inplace else _relu(input)
+def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return op(input, *args, **kwargs, inplace=True)
+
+    function.__name__, function.__doc__ = op.__name__ + "_", f"{op.__name__} into input's own memory."
+    return function
 
 
-def relu_(input: Tensor) -> Tensor:  # noqa: A002
-    """max(input, 0), in place."""
-    return input.relu_()
-
+celu_, elu_, hardtanh_, leaky_relu_ = _in_place(celu), _in_place(elu), _in_place(hardtanh), _in_place(leaky_relu)
+relu_, selu_, threshold_ = _in_place(relu), _in_place(selu), _in_place(threshold)
 
 __all__ = [
     "_conv2d_relu", "_conv2d_relu_max_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d",
-    "adaptive_max_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "conv_transpose1d",
-    "conv_transpose2d", "cross_entropy", "dropout", "fold", "group_norm", "instance_norm", "l1_loss", "layer_norm",
-    "linear", "local_response_norm", "log_softmax", "lp_pool2d", "max_pool1d", "max_pool2d",
-    "max_pool2d_with_indices", "max_unpool2d", "mse_loss", "nll_loss", "one_hot", "pad", "relu", "relu_",
-    "rms_norm", "scaled_dot_product_attention", "sigmoid", "softmax", "tanh", "unfold",
+    "adaptive_max_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "celu", "celu_", "conv1d", "conv2d",
+    "conv_transpose1d", "conv_transpose2d", "cross_entropy", "dropout", "elu", "elu_", "fold", "gelu", "glu",
+    "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "instance_norm", "l1_loss",
+    "layer_norm", "leaky_relu", "leaky_relu_", "linear", "local_response_norm", "log_softmax", "logsigmoid",
+    "lp_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "mish", "mse_loss",
+    "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "relu_", "rms_norm", "scaled_dot_product_attention",
+    "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold", "threshold_", "unfold",
 ]  # fmt: skip

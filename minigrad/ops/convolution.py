@@ -20,6 +20,7 @@ from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import IntOrPair, Pair, pair
 from minigrad.ops.elementwise import ReluGradient
 from minigrad.ops.pooling import Pool, PoolScatter, check_pool, max_pool2d, output_size
+from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
 
@@ -87,6 +88,50 @@ class Conv2d(FusedFunction):
         return backends.of(gy).conv2d_backward(
             gy, x, w, y, *self.shapes, self.stride, self.padding, self.dilation, self.groups, needs
         )
+
+
+class ConvTranspose2d(FusedFunction):
+    """The adjoint of convolution in x: Y = fold(W^T X) + b;  gX = W unfold(gY),  gW = sum X unfold(gY)^T,  gb = sum gY.
+
+    X (N, C, H, W), W (C, O/G, KH, KW), b (O) or None, Y (N, O, *size): what conv2d with W would take from Y to X.
+    """
+
+    saves = {0: 1, 1: 0}
+
+    def __init__(self, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+        self.size, self.stride, self.padding, self.dilation, self.groups = size, stride, padding, dilation, groups
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        n, channels, height, width = x.shape
+        groups, (_, out, kh, kw) = self.groups, w.shape
+        columns = w.reshape(groups, channels // groups, out * kh * kw).mT @ x.reshape(
+            n, groups, channels // groups, height * width
+        )
+        columns = columns.reshape(n, groups * out * kh * kw, height * width)
+        y = Fold(self.size, (kh, kw), self.dilation, self.padding, self.stride)(columns)
+        return y if b is None else y + b.reshape(1, groups * out, 1, 1)
+
+    def _gradients(self, g: Any, x: Any, w: Any, shapes: tuple[Any, Any], needs: tuple[bool, bool, bool]) -> Any:
+        return backends.of(g).conv2d_backward(
+            g, x, w, None, *shapes, self.stride, self.padding, self.dilation, self.groups, needs
+        )
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.shapes = (x.shape[0], w.shape[1] * self.groups, *self.size), w.shape
+        y = self._gradients(x, None, w, self.shapes, (True, False, False))[0]
+        if b is not None:
+            y += b.reshape(1, -1, 1, 1)
+        return y
+
+    def backward_arrays(self, gy: Any) -> Any:
+        x, w, _ = self.arrays
+        needs_x, needs_w, needs_b = (*self.needs, False)[:3]
+        gx = gw = None
+        if needs_x:
+            gx = backends.of(gy).conv2d(gy, w, None, self.stride, self.padding, self.dilation, self.groups, False)
+        if needs_w:
+            gw = self._gradients(x, gy, None, self.shapes, (False, True, False))[1]
+        return gx, gw, exact_sum(gy, (0, 2, 3)) if needs_b else None
 
 
 class Conv2dRelu(Conv2d):
@@ -166,6 +211,8 @@ def unfold(
         return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
     if input.ndim != 4:
         raise RuntimeError(f"Expected 3D or 4D (batch mode) tensor for input, but got {describe(input)}")
+    if input.dtype.kind != "f":
+        raise NotImplementedError(f"unfold is not implemented for {describe(input)}: it takes floating point numbers")
     k, d, p, s = pair(kernel_size), pair(dilation), pair(padding), pair(stride)
     _positive(kernel_size=k, dilation=d, stride=s)
     for i in range(2):
@@ -226,6 +273,126 @@ def conv2d(
     return _convolve(Conv2d, input, weight, bias, stride, padding, dilation, groups)
 
 
+def _single(value: int | Sequence[int], name: str) -> int:
+    """One number, given alone or as a sequence of one."""
+    if isinstance(value, int):
+        return value
+    if len(value) != 1:
+        raise RuntimeError(f"{name} should be one integer, got {value}")
+    return int(value[0])
+
+
+def conv1d(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The cross-correlation of input (N, C, L), or (C, L), with weight (O, C/groups, K), plus bias (O).
+
+    y[n, o, i] = b[o] + sum over c, u of w[o, c, u] x[n, c, i s + u d - p]: conv2d with images of one row.
+    """
+    if input.ndim not in (2, 3) or weight.ndim != 3:
+        raise RuntimeError(
+            f"Expected 2D (unbatched) or 3D (batched) input to conv1d, but got {describe(input)}, weight {describe(weight)}"
+        )
+    s, d = (1, _single(stride, "stride")), (1, _single(dilation, "dilation"))
+    p = padding if isinstance(padding, str) else (0, _single(padding, "padding"))
+    return conv2d(input.unsqueeze(-2), weight.unsqueeze(2), bias, s, p, d, groups).squeeze(-2)
+
+
+def conv_transpose1d(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """The adjoint of conv1d: input (N, C, L) or (C, L), weight (C, O/groups, K); conv_transpose2d with one row."""
+    if input.ndim not in (2, 3) or weight.ndim != 3:
+        raise RuntimeError(
+            "Expected 2D (unbatched) or 3D (batched) input to conv_transpose1d, but got "
+            f"{describe(input)}, weight {describe(weight)}"
+        )
+    s, d = (1, _single(stride, "stride")), (1, _single(dilation, "dilation"))
+    p, extra = (0, _single(padding, "padding")), (0, _single(output_padding, "output_padding"))
+    return conv_transpose2d(input.unsqueeze(-2), weight.unsqueeze(2), bias, s, p, extra, groups, d).squeeze(-2)
+
+
+def conv_transpose2d(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """The adjoint of conv2d: input (N, C, H, W) or (C, H, W), weight (C, O/groups, KH, KW), bias (O).
+
+    y[n, o, i sh + u dh - ph, j sw + v dw - pw] sums w[c, o, u, v] x[n, c, i, j]; the result has
+    (H - 1) sh - 2 ph + dh (KH - 1) + 1 + output_padding rows, output_padding being less than stride or dilation.
+    """
+    if input.ndim == 3:
+        x = input.unsqueeze(0)
+        return conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+    if input.ndim != 4 or weight.ndim != 4:
+        raise RuntimeError(
+            "Expected 3D (unbatched) or 4D (batched) input to conv_transpose2d, but got "
+            f"{describe(input)}, weight {describe(weight)}"
+        )
+    s, p, d = pair(stride, "stride"), pair(padding, "padding"), pair(dilation, "dilation")
+    extra = pair(output_padding, "output_padding")
+    _positive(stride=s, dilation=d)
+    if min(p) < 0 or min(extra) < 0:
+        raise RuntimeError(f"negative padding is not supported, got padding {p} and output_padding {extra}")
+    if groups < 1 or input.shape[1] % groups or input.shape[1] != weight.shape[0]:
+        raise RuntimeError(
+            f"Given transposed=1, groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} "
+            f"to have {weight.shape[0]} channels, a multiple of groups, but got {input.shape[1]} channels instead"
+        )
+    out = weight.shape[1] * groups
+    if bias is not None and bias.shape != (out,):
+        raise RuntimeError(
+            f"Given transposed=1, weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {out} elements, "
+            f"but got bias {describe(bias)}"
+        )
+    _check_types("conv_transpose2d", input, weight, bias)
+    for i in range(2):
+        if extra[i] >= max(s[i], d[i]):
+            raise RuntimeError(
+                f"output padding must be smaller than either stride or dilation, but got output_padding {extra}, "
+                f"stride {s} and dilation {d}"
+            )
+    full = tuple([(input.shape[2 + i] - 1) * s[i] + d[i] * (weight.shape[2 + i] - 1) + 1 for i in range(2)])
+    size = tuple([full[i] - 2 * p[i] + extra[i] for i in range(2)])
+    if min(size) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: {tuple(input.shape[2:])}. Calculated output size per channel: {size}. "
+            "Output size is too small"
+        )
+    if all(extra[i] < s[i] for i in range(2)):
+        return ConvTranspose2d(size, s, p, d, groups)(input, weight, bias)  # type: ignore[arg-type]
+    # So much padding at the end is no size that conv2d would give x from: made without padding, then cut and filled up.
+    y = ConvTranspose2d(full, s, (0, 0), d, groups)(input, weight, None)  # type: ignore[arg-type]
+    y = y.pad((-p[1], extra[1] - p[1], -p[0], extra[0] - p[0]))
+    return y if bias is None else y + bias.reshape(1, out, 1, 1)
+
+
+def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
+    """Raises where the inputs are not of one floating-point type."""
+    if any(t is not None and t.dtype != x.dtype for t in (w, b)) or x.dtype.kind != "f":
+        kinds = ", ".join(describe(t) for t in (x, w, b) if t is not None)
+        raise RuntimeError(f"{name} expects input, weight and bias of one floating point type, but got {kinds}")
+
+
 def conv2d_relu(
     input: Tensor,  # noqa: A002
     weight: Tensor,
@@ -279,9 +446,7 @@ def _convolve(
             f"Given weight of size {list(w.shape)}, expected bias to be 1-dimensional with {w.shape[0]} elements, but got bias "
             f"of size {list(b.shape)} instead"
         )
-    if any(t is not None and t.dtype != x.dtype for t in (w, b)) or x.dtype.kind != "f":
-        kinds = ", ".join(describe(t) for t in (x, w, b) if t is not None)
-        raise RuntimeError(f"conv2d expects input, weight and bias of one floating point type, but got {kinds}")
+    _check_types("conv2d", x, w, b)
     kernel = w.shape[2:]
     if isinstance(padding, str):
         x, padding = _named_padding(x, kernel, padding, s, d)

@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean of each window.
+"""Pooling: the largest, the mean or a norm of each window.
 
 A max pool remembers, for each window, which of its KH KW places won (its `tap`, the first among equals): one byte. Its
 gradient is sent there; reading at the winners and adding at the winners are each other's adjoint.
@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
 
 Pool = tuple[Pair, Pair, Pair, Pair, bool]
@@ -96,6 +97,94 @@ class PoolGather(Function):
 
     def backward(self, gy: Tensor) -> Tensor:
         return PoolScatter(self.tap, self.shape, self.pool)(gy)
+
+
+class MaxUnpool(Function):
+    """y[..., i[..., l]] = x[..., l], zeros elsewhere;  gx = gy at i."""
+
+    saves = {1: 0}
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+
+    def forward(self, x: Any, index: Any) -> Any:
+        xp = backends.of(x).xp
+        y = xp.zeros((*x.shape[:-1], self.places), x.dtype)
+        xp.put_along_axis(y, index, x, -1)
+        return y
+
+    def backward(self, gy: Tensor) -> tuple[Tensor, None]:
+        return gather(gy, -1, self.inputs[1]), None
+
+
+class AvgPool2d(FusedFunction):
+    """y = the sum of each window / divisor;  gx = gy / divisor, added at every pixel of its window.
+
+    The sum is taken along the columns of each window first, then along the rows of that: KH + KW additions, not KH KW.
+    The divisor is a number, or (OH, OW) where windows that hang over an edge hold fewer pixels.
+    """
+
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, size: Pair, divisor: Any) -> None:
+        self.kernel, self.stride, self.padding, self.size, self.divisor = kernel, stride, padding, size, divisor
+
+    def definition(self, x: Tensor) -> Tensor:
+        (height, width), (before, after) = self.size, zip(*self._border(x.shape), strict=True)
+        x = x.pad((before[1], after[1], before[0], after[0]))
+        (kh, kw), (sh, sw) = self.kernel, self.stride
+        total = None
+        for i in range(kh):
+            for j in range(kw):
+                tap = x[:, :, i : i + (height - 1) * sh + 1 : sh, j : j + (width - 1) * sw + 1 : sw]
+                total = tap if total is None else total + tap
+        assert total is not None
+        return total / (Tensor._wrap(self.divisor) if self.divisor.__class__ is not float else self.divisor)
+
+    def _border(self, shape: Sequence[int]) -> list[Pair]:
+        """How many zeros the windows of each axis see before the image and after it."""
+        result = []
+        for n, out, k, s, p in zip(shape[2:], self.size, self.kernel, self.stride, self.padding, strict=True):
+            result.append((p, max((out - 1) * s + k - n - p, 0)))
+        return result
+
+    def _taps(self, i: int) -> list[tuple[slice, ...]]:
+        """For each of the window's taps along axis 2 + i, where all windows see it."""
+        k, s, out = self.kernel[i], self.stride[i], self.size[i]
+        return [(slice(None),) * (2 + i) + (slice(j, j + (out - 1) * s + 1, s),) for j in range(k)]
+
+    def forward(self, x: Any) -> Any:
+        xp = backends.of(x).xp
+        self.shape = x.shape
+        border = self._border(x.shape)
+        if any(max(sides) for sides in border):
+            padded = xp.zeros_like(
+                x, shape=(*x.shape[:2], *(n + sum(b) for n, b in zip(x.shape[2:], border, strict=True)))
+            )
+            padded[self._inside(border)] = x
+            x = padded
+        for i in (0, 1):
+            first, *others = self._taps(i)
+            y = x[first].copy(order="K")
+            for tap in others:
+                y += x[tap]
+            x = y
+        x /= self.divisor
+        return x
+
+    def _inside(self, border: list[Pair]) -> tuple[slice, ...]:
+        """Where the image lies within its border."""
+        return (slice(None), slice(None), *(slice(b[0], b[0] + n) for b, n in zip(border, self.shape[2:], strict=True)))
+
+    def backward_arrays(self, gy: Any) -> Any:
+        xp, border = backends.of(gy).xp, self._border(self.shape)
+        g = gy / self.divisor
+        for i in (1, 0):
+            shape = list(g.shape)
+            shape[2 + i] = self.shape[2 + i] + sum(border[i])
+            gx = xp.zeros_like(g, shape=tuple(shape))
+            for tap in self._taps(i):
+                gx[tap] += g
+            g = gx
+        return g[self._inside(border)]
 
 
 class AdaptiveAvgPool2d(FusedFunction):
@@ -191,12 +280,230 @@ def _flat_indices(x: Tensor, pool: Pool) -> Tensor:
     return Tensor._wrap((rows + i * dilation[0]) * x.shape[3] + columns + j * dilation[1])
 
 
+def _floats_only(name: str, x: Tensor) -> None:
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"{name} is not implemented for {describe(x)}: it takes floating point numbers")
+
+
+def max_pool2d_with_indices(
+    input: Tensor,  # noqa: A002
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """max_pool2d, and the winners' places: int64, counted through the flattened (H, W)."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
+
+
+def _row(value: int | Sequence[int], name: str, other: int) -> Pair:
+    """One number, given alone or as a sequence of one, for images of one row."""
+    if not isinstance(value, int):
+        if len(value) != 1:
+            raise RuntimeError(f"{name} should be one integer, got {value}")
+        value = int(value[0])
+    return other, value
+
+
+def _rows(name: str, x: Tensor) -> Tensor:
+    """(N, C, L) or (C, L) as images of one row."""
+    if x.ndim not in (2, 3):
+        raise RuntimeError(f"{name}(): Expected 2D or 3D (batch mode) tensor for input, but got {describe(x)}")
+    return x.unsqueeze(-2)
+
+
+def max_pool1d(
+    input: Tensor,  # noqa: A002
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given.
+
+    return_indices: also the winners' places along L, int64.
+    """
+    x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
+    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
+    result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
+    return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
+
+
+def avg_pool2d(
+    input: Tensor,  # noqa: A002
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window of input (N, C, H, W) or (C, H, W); stride is the kernel's size unless given.
+
+    count_include_pad: whether the zeros of the padding count in the mean. divisor_override: what sums are divided by.
+    """
+    if input.ndim == 3:
+        return avg_pool2d(
+            input.unsqueeze(0), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        ).squeeze(0)
+    if input.ndim != 4:
+        raise RuntimeError(f"avg_pool2d(): Expected 3D or 4D (batch mode) tensor for input, but got {describe(input)}")
+    _floats_only("avg_pool2d", input)
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    kernel = pair(kernel_size)
+    step = kernel if stride is None or stride == [] else pair(stride)
+    p = pair(padding)
+    check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
+    size, inside, with_border = [], [], []
+    for i in range(2):
+        n, k = input.shape[2 + i], kernel[i]
+        size.append(output_size(n, k, step[i], p[i], 1, ceil_mode))
+        start = np.arange(size[i]) * step[i] - p[i]
+        stop = np.minimum(start + k, n + p[i])
+        with_border.append(stop - start)
+        inside.append(np.minimum(stop, n) - np.maximum(start, 0))
+    rows, columns = with_border if count_include_pad else inside
+    divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(divisor_override)
+    if divisor_override is None and not (np.all(rows == kernel[0]) and np.all(columns == kernel[1])):
+        counts = (rows[:, None] * columns).astype(input.dtype)
+        divisor = backends.of(input.array).xp.asarray(counts)
+    return AvgPool2d(kernel, step, p, (size[0], size[1]), divisor)(input)
+
+
+def avg_pool1d(
+    input: Tensor,  # noqa: A002
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
+    x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
+    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
+
+
+def lp_pool2d(
+    input: Tensor,  # noqa: A002
+    norm_type: float,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(sum of x^p over each window)^(1/p), p = norm_type, of input (N, C, H, W) or (C, H, W); 0 where the sum is not positive."""
+    kernel = pair(kernel_size)
+    mean = avg_pool2d(input**norm_type, kernel, stride, 0, ceil_mode)
+    return (mean.sign() * mean.abs().relu() * (kernel[0] * kernel[1])) ** (1.0 / norm_type)
+
+
+def max_unpool2d(
+    input: Tensor,  # noqa: A002
+    indices: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Zeros, but each element of input (N, C, H, W) or (C, H, W) where max_pool2d found it: at `indices` of the flattened image.
+
+    output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
+    """
+    kernel = pair(kernel_size)
+    step, p = kernel if stride is None or stride == [] else pair(stride), pair(padding)
+    if input.ndim not in (3, 4) or indices.shape != input.shape:
+        raise RuntimeError(
+            f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"
+        )
+    if indices.dtype != np.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
+    if output_size is None:
+        size = [(input.shape[i - 2] - 1) * step[i] - 2 * p[i] + kernel[i] for i in (0, 1)]
+    else:
+        size = [int(n) for n in output_size][-2:]
+    places = size[0] * size[1]
+    if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
+        raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
+    flat = MaxUnpool(places)(input.flatten(-2), indices.flatten(-2))
+    return flat.unflatten(-1, size)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # noqa: A002
+    """The mean of each of OL bins of input (N, C, L) or (C, L)."""
+    return adaptive_avg_pool2d(_rows("adaptive_avg_pool1d", input), _row(output_size, "output_size", 1)).squeeze(-2)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:  # noqa: A002
+    """The largest of each of OL bins of input (N, C, L) or (C, L), and where along L it is if asked for."""
+    x = _rows("adaptive_max_pool1d", input)
+    result = adaptive_max_pool2d(x, _row(output_size, "output_size", 1), return_indices)
+    return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
+
+
+def adaptive_max_pool2d(
+    input: Tensor,  # noqa: A002
+    output_size: int | Sequence[int | None],
+    return_indices: bool = False,
+) -> Any:
+    """The largest of each of OH x OW bins of input (N, C, H, W) or (C, H, W); None keeps an axis's size.
+
+    return_indices: also the winners' places, int64, counted through the flattened (H, W): the first among equals.
+    """
+    if input.ndim not in (3, 4):
+        raise RuntimeError(f"adaptive_max_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
+    _floats_only("adaptive_max_pool2d", input)
+    size = _adaptive_size(input, output_size)
+    index = Tensor._wrap(_winners(input.array, size))
+    y = gather(input.flatten(-2), -1, index.flatten(-2)).unflatten(-1, size)
+    return (y, index) if return_indices else y
+
+
+def _winners(x: Any, size: Pair) -> Any:
+    """Where in its flattened image the largest element of each bin lies: the first among equals, but the last NaN."""
+    xp = backends.of(x).xp
+    height, width = x.shape[-2:]
+    rows, columns = (_bin_elements(n, out) for n, out in zip((height, width), size, strict=True))
+    # (OH, OW, KH KW): the places of every bin's elements; smaller bins name their last row or column again.
+    places = (rows[:, None, :, None] * width + columns[None, :, None, :]).reshape(*size, -1)
+    places = xp.asarray(np.sort(places, axis=-1))
+    seen = x.reshape(*x.shape[:-2], height * width)[..., places]
+    unknown = seen != seen
+    last = seen.shape[-1] - 1 - xp.argmax(unknown[..., ::-1], axis=-1)
+    winner = xp.where(unknown.any(axis=-1), last, xp.argmax(seen, axis=-1))
+    return xp.take_along_axis(xp.broadcast_to(places, seen.shape), winner[..., None], -1)[..., 0].astype(np.int64)
+
+
+def _bin_elements(n: int, bins: int) -> np.ndarray:
+    """The elements of each bin, floor(i n / bins) to ceil((i + 1) n / bins), as rows of one length."""
+    i = np.arange(bins)
+    start, stop = i * n // bins, -(-(i + 1) * n // bins)
+    longest = int((stop - start).max()) if bins else 1
+    return np.minimum(start[:, None] + np.arange(longest), stop[:, None] - 1)
+
+
+def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) -> Pair:
+    sizes = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(sizes) != 2:
+        raise RuntimeError(f"output_size must be one integer or two, got {output_size}")
+    size = tuple([n if v is None else int(v) for v, n in zip(sizes, x.shape[-2:], strict=True)])
+    if min(size) < 0 or 0 in x.shape[-3:]:
+        raise RuntimeError(
+            f"adaptive pooling of {describe(x)} to {size}: channels, sizes of the image must be positive"
+        )
+    return size  # type: ignore[return-value]
+
+
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:  # noqa: A002
     """The mean of each of OH x OW bins of input (N, C, H, W) or (C, H, W); None keeps an axis's size."""
     if input.ndim == 3:
         return adaptive_avg_pool2d(input.unsqueeze(0), output_size).squeeze(0)
     if input.ndim != 4:
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
-    sizes = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    size = tuple([n if v is None else int(v) for v, n in zip(sizes, input.shape[2:], strict=True)])
-    return AdaptiveAvgPool2d(size)(input)  # type: ignore[arg-type]
+    _floats_only("adaptive_avg_pool2d", input)
+    return AdaptiveAvgPool2d(_adaptive_size(input, output_size))(input)
