@@ -34,7 +34,7 @@ from minigrad.dtypes import (
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
-from minigrad.ops.activation import log_softmax, softmax
+from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold
 from minigrad.ops.comparison import (
     allclose,
     bitwise_and,
@@ -44,16 +44,26 @@ from minigrad.ops.comparison import (
     eq,
     equal,
     ge,
+    greater,
+    greater_equal,
     gt,
+    isclose,
     isfinite,
     isinf,
     isnan,
+    isneginf,
+    isposinf,
+    isreal,
     le,
+    less,
+    less_equal,
     logical_and,
     logical_not,
     logical_or,
+    logical_xor,
     lt,
     ne,
+    not_equal,
 )
 from minigrad.ops.convolution import conv2d
 from minigrad.ops.creation import (
@@ -84,35 +94,85 @@ from minigrad.ops.cumulative import cumprod, cumsum, prod
 from minigrad.ops.diagonals import diag, diag_embed, diagonal, trace, tril, tril_indices, triu, triu_indices
 from minigrad.ops.elementwise import (
     abs,
+    absolute,
+    acos,
+    acosh,
     add,
+    addcdiv,
+    addcmul,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
     ceil,
     clamp,
     clamp_max,
     clamp_min,
+    clip,
     clone,
+    cos,
+    cosh,
     div,
+    divide,
+    erf,
+    erfc,
     exp,
+    exp2,
+    expm1,
+    fix,
+    float_power,
     floor,
     floor_divide,
+    fmod,
+    frac,
+    heaviside,
+    hypot,
+    lerp,
     log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
+    logit,
     masked_fill,
     maximum,
     minimum,
     mul,
+    multiply,
+    nan_to_num,
     neg,
+    negative,
+    positive,
     pow,
+    reciprocal,
     relu,
     remainder,
     round,
     rsqrt,
+    sgn,
     sigmoid,
     sign,
+    sin,
+    sinh,
     sqrt,
     square,
     sub,
+    subtract,
+    tan,
     tanh,
+    true_divide,
     trunc,
     where,
+    xlogy,
 )  # fmt: skip
 from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add
 from minigrad.ops.joining import (
@@ -226,7 +286,7 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """nn, optim, data, training and utils are imported when first asked for."""
-    if name in ("linalg", "nn", "optim", "data", "training", "utils"):
+    if name in ("linalg", "nn", "optim", "data", "special", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")

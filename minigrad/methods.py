@@ -33,10 +33,15 @@ from minigrad.ops import (
 from minigrad.tensor import Tensor
 
 METHODS: dict[Any, str] = {
-    elementwise: "abs add ceil clamp clamp_max clamp_min clone div exp floor floor_divide log masked_fill maximum minimum mul "
-    "neg ones_like pow relu remainder round rsqrt sigmoid sign sqrt square sub tanh trunc zeros_like",
-    comparison: "allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge gt isfinite isinf isnan le logical_and "
-    "logical_not logical_or lt ne",
+    elementwise: "abs absolute acos acosh add addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh "
+    "asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip clone cos cosh div divide erf erfc "
+    "exp exp2 expm1 fix float_power floor floor_divide fmod frac heaviside hypot lerp log log10 log1p "
+    "log2 logaddexp logaddexp2 logit masked_fill maximum minimum mul multiply nan_to_num neg negative "
+    "ones_like positive pow reciprocal relu remainder round rsqrt sgn sigmoid sign sin sinh sqrt square "
+    "sub subtract tan tanh true_divide trunc xlogy zeros_like",
+    comparison: "allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater greater_equal gt "
+    "isclose isfinite isinf isnan isneginf isposinf isreal le less less_equal logical_and logical_not "
+    "logical_or logical_xor lt ne not_equal",
     reduction: "all amax amin aminmax any argmax argmin count_nonzero logsumexp max mean min nanmean nansum std sum var",
     cumulative: "cumprod cumsum prod",
     norm: "norm",
@@ -54,8 +59,12 @@ METHODS: dict[Any, str] = {
 """The methods, by the module that holds them."""
 
 IN_PLACE = (
-    "abs add ceil clamp clamp_max clamp_min div exp floor log masked_fill mul neg pow relu remainder round rsqrt sigmoid sign "
-    "sqrt square sub tanh trunc scatter_add tril triu"
+    "abs absolute acos acosh add addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan "
+    "atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min clip cos cosh div "
+    "divide eq erf erfc exp exp2 expm1 fix float_power floor floor_divide fmod frac ge greater greater_equal gt "
+    "heaviside hypot le lerp less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor "
+    "logit lt masked_fill mul multiply nan_to_num ne neg negative not_equal pow reciprocal relu remainder round rsqrt "
+    "scatter_add sgn sigmoid sign sin sinh sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy"
 )
 """Methods that also have an in-place form, with a trailing underscore."""
 
@@ -106,7 +115,7 @@ def _install() -> None:
     Tensor.__invert__ = comparison.bitwise_not  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
-    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_):
+    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where):
         setattr(Tensor, function.__name__, function)
     setattr(Tensor, "cuda", gpu)  # noqa: B010 - torch's name for gpu
     for name, dtype in (
@@ -170,6 +179,11 @@ def gpu(self: Tensor, index: int = 0) -> Tensor:
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """This tensor in other's type."""
     return to(self, other.dtype)
+
+
+def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """This tensor where the condition holds, other elsewhere."""
+    return elementwise.where(condition, self, other)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:

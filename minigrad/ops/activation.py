@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import backends
+from minigrad import backends, dtypes
 from minigrad.function import FusedFunction
-from minigrad.ops.choice import hardtanh, where
+from minigrad.ops import choice
+from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet
 from minigrad.ops.exponential import erf, exp, expm1, log1p, sigmoid
 from minigrad.ops.pointwise import floats_only, tensors
@@ -289,6 +290,11 @@ def _float(name: str, input: Any) -> Tensor:
     return input
 
 
+def _run(op: FusedFunction, input: Any, inplace: bool) -> Tensor:
+    x = _float(type(op).__name__.lower(), input)
+    return x._in_place(op) if inplace else op(x)
+
+
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input Phi(input), Phi(x) the probability that a normal variable is below x; approximate="tanh": see Gelu."""
     if approximate not in ("none", "tanh"):
@@ -296,14 +302,14 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return Gelu(approximate == "tanh")(_float("gelu", input))
 
 
-def silu(input: Tensor) -> Tensor:
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input sigmoid(input), also called swish."""
-    return Silu()(_float("silu", input))
+    return _run(Silu(), input, inplace)
 
 
-def mish(input: Tensor) -> Tensor:
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input tanh(softplus(input))."""
-    return Mish()(_float("mish", input))
+    return _run(Mish(), input, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -316,26 +322,26 @@ def logsigmoid(input: Tensor) -> Tensor:
     return LogSigmoid()(_float("logsigmoid", input))
 
 
-def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha (e^input - 1)."""
-    return Elu(alpha)(_float("elu", input))
+    return _run(Elu(alpha), input, inplace)
 
 
-def selu(input: Tensor) -> Tensor:
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507... elu(input, 1.6733...): keeps mean 0 and variance 1. Source: G. Klambauer et al. (2017)."""
-    return Elu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946)(_float("selu", input))
+    return _run(Elu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946), input, inplace)
 
 
-def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha (e^(input / alpha) - 1)."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return Elu(alpha, 1.0, 1.0 / alpha)(_float("celu", input))
+    return _run(Elu(alpha, 1.0, 1.0 / alpha), input, inplace)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where it is positive, else negative_slope input."""
-    return LeakyRelu(negative_slope)(_float("leaky_relu", input))
+    return _run(LeakyRelu(negative_slope), input, inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -360,19 +366,36 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return where(input > 0, input, weight * input)
 
 
-def relu6(input: Tensor) -> Tensor:
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0)."""
+    return input._in_place(choice.relu) if inplace else choice.relu(input)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """input, but at least min_val and at most max_val, in input's type."""
+    tensors("hardtanh", input)
+    if input.dtype == dtypes.bool_:
+        raise NotImplementedError(f"Bool inputs not supported for hardtanh: {describe(input)}")
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    floats = input.is_floating_point()
+    op = choice.Hardtanh(min_val, max_val) if floats else choice.Clamp(int(min_val), int(max_val))
+    return input._in_place(op) if inplace else op(input)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(input, 0), 6)."""
-    return hardtanh(input, 0, 6)
+    return hardtanh(input, 0, 6, inplace)
 
 
-def hardsigmoid(input: Tensor) -> Tensor:
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(input + 3, 0), 6) / 6."""
-    return Hardsigmoid()(_float("hardsigmoid", input))
+    return _run(Hardsigmoid(), input, inplace)
 
 
-def hardswish(input: Tensor) -> Tensor:
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """input hardsigmoid(input)."""
-    return Hardswish()(_float("hardswish", input))
+    return _run(Hardswish(), input, inplace)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -398,10 +421,11 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
 
 
-def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it is above the threshold (or NaN), else value, in input's type."""
     tensors("threshold", input)
-    return input.masked_fill(input <= threshold, value)
+    below = input <= threshold
+    return input.masked_fill_(below, value) if inplace else input.masked_fill(below, value)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

@@ -198,17 +198,6 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     return clamp(input, max=max)
 
 
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """input, but at least min_val and at most max_val, in input's type."""
-    if input.dtype == dtypes.bool_:
-        raise NotImplementedError(f"Bool inputs not supported for hardtanh: {describe(input)}")
-    if min_val > max_val:
-        raise ValueError("min_val cannot be greater than max_val")
-    if not input.is_floating_point():
-        return Clamp(int(min_val), int(max_val))(input)
-    return Hardtanh(float(min_val), float(max_val))(input)
-
-
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """input, with value, converted to input's type, where the mask holds."""
     value = number(value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.ops.common import operands
-from minigrad.tensor import Tensor
+from minigrad.ops.common import operands, quiet
+from minigrad.tensor import Tensor, describe
 
 
 def _xp(*operands: Any) -> Any:
@@ -51,23 +51,32 @@ def ge(x: Any, other: Any) -> Tensor:
     return _compare("greater_equal", x, other)
 
 
+def _bitwise(name: str, x: Any, other: Any) -> Tensor:
+    for operand in (x, other):
+        if isinstance(operand, float) or (isinstance(operand, Tensor) and operand.is_floating_point()):
+            raise NotImplementedError(f"{name} is for integers and bools, not for {describe(operand)}")
+    return _compare(name, x, other)
+
+
 def bitwise_and(x: Any, other: Any) -> Tensor:
     """x & other, for integers and bools."""
-    return _compare("bitwise_and", x, other)
+    return _bitwise("bitwise_and", x, other)
 
 
 def bitwise_or(x: Any, other: Any) -> Tensor:
     """x | other, for integers and bools."""
-    return _compare("bitwise_or", x, other)
+    return _bitwise("bitwise_or", x, other)
 
 
 def bitwise_xor(x: Any, other: Any) -> Tensor:
     """x ^ other, for integers and bools."""
-    return _compare("bitwise_xor", x, other)
+    return _bitwise("bitwise_xor", x, other)
 
 
 def bitwise_not(x: Tensor) -> Tensor:
     """~x, for integers and bools."""
+    if x.is_floating_point():
+        raise NotImplementedError(f"bitwise_not is for integers and bools, not for {describe(x)}")
     return Tensor._wrap(~x.array)
 
 
@@ -79,6 +88,11 @@ def logical_and(x: Tensor, other: Tensor) -> Tensor:
 def logical_or(x: Tensor, other: Tensor) -> Tensor:
     """Either is not zero."""
     return _compare("logical_or", x, other)
+
+
+def logical_xor(x: Tensor, other: Tensor) -> Tensor:
+    """One is zero and the other is not."""
+    return _compare("logical_xor", x, other)
 
 
 def logical_not(x: Tensor) -> Tensor:
@@ -101,6 +115,38 @@ def isfinite(x: Tensor) -> Tensor:
     return Tensor._wrap(backends.of(x.array).xp.isfinite(x.array))
 
 
+def isposinf(x: Tensor) -> Tensor:
+    """Which elements are inf."""
+    return Tensor._wrap(x.array == float("inf"))
+
+
+def isneginf(x: Tensor) -> Tensor:
+    """Which elements are -inf."""
+    return Tensor._wrap(x.array == -float("inf"))
+
+
+def isreal(x: Tensor) -> Tensor:
+    """Which elements are real numbers: all of them, here."""
+    return Tensor._wrap(backends.of(x.array).xp.ones_like(x.array, dtype=bool))
+
+
+def isclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Where |x - other| <= atol + rtol |other|; infinities are close to themselves, NaN to NaN if equal_nan."""
+    if x.dtype != other.dtype:
+        raise RuntimeError(
+            f"{x.dtype} did not match {other.dtype}: isclose was given {describe(x)} and {describe(other)}"
+        )
+    a, b = x.array, other.array
+    if not x.is_floating_point():
+        a, b = a.astype(float), b.astype(float)
+    with quiet():
+        gap = abs(a - b)
+        close = (a == b) | ((gap <= atol + abs(rtol * b)) & (gap < float("inf")))
+    if equal_nan:
+        close = close | ((a != a) & (b != b))
+    return Tensor._wrap(close)
+
+
 def equal(x: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements."""
     return x.shape == other.shape and bool((x == other).array.all())
@@ -108,4 +154,8 @@ def equal(x: Tensor, other: Tensor) -> bool:
 
 def allclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether |x - other| <= atol + rtol |other| everywhere."""
-    return bool(backends.of(x.array).xp.allclose(x.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
+    return bool(isclose(x, other, rtol, atol, equal_nan).array.all())
+
+
+# torch's second names
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

@@ -36,7 +36,6 @@ from minigrad.ops.choice import (
     clamp_max,
     clamp_min,
     clip,
-    hardtanh,
     masked_fill,
     maximum,
     minimum,

@@ -1,0 +1,9 @@
+"""torch.special's names."""
+
+from minigrad.ops.activation import log_softmax, softmax
+from minigrad.ops.elementwise import erf, erfc, exp2, expit, expm1, log1p, logit, round, xlogy
+from minigrad.ops.reduction import logsumexp
+
+__all__ = [
+    "erf", "erfc", "exp2", "expit", "expm1", "log1p", "log_softmax", "logit", "logsumexp", "round", "softmax", "xlogy",
+]  # fmt: skip
