@@ -19,6 +19,9 @@ import minigrad
 import minigrad.nn.functional
 from minigrad.autograd import grad
 
+RECORDS: dict[str, dict[str, Any]] = {}
+"""What the checks of this run measured, by name: `pytest --record FILE` writes it down for docs/reference.md."""
+
 TOLERANCE_64 = 1e-10
 FLOOR_32 = 2 * np.finfo(np.float32).eps
 
@@ -124,12 +127,14 @@ def _as_numpy(x: Any) -> Any:
 
 
 def run_minigrad(
-    call: Any, arrays: list[Any], kwargs: Any, cots: list[Any], dirs: list[Any], device: str, order: int
+    call: Any, arrays: list[Any], kwargs: Any, cots: list[Any], dirs: list[Any], device: str, order: int, name: str = ""
 ) -> Outcome:
     tensors = [_tensor(a, device) if isinstance(a, np.ndarray) else a for a in arrays]
     inputs = [t for t in tensors if isinstance(t, minigrad.Tensor) and t.requires_grad]
     kwargs = {k: minigrad.from_numpy(v).to(device) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
     outputs = _flat(call(*tensors, **kwargs))
+    if name:
+        _note_ops(name, tensors, outputs)
     cotangents = [None if c is None else _tensor(c, device) for c in _matching(cots, outputs)]
     first, second = _derive(
         outputs, inputs, cotangents, lambda i, g: _tensor(_draw(dirs[i], g), device, False), grad, order
@@ -200,6 +205,7 @@ def _compare(what: str, ours: list[Any], torchs: list[Any], yardstick: list[Any]
         largest = np.abs(reference).max()
         scale = largest if largest > 1e-6 else 1.0  # below that, what cancelled: inputs and cotangents are of order 1
         error = np.abs(a - reference).max() / scale
+        _note(what, error, None if yardstick is None else np.abs(b - reference).max() / scale, wide)
         if yardstick is None:
             allowed = TOLERANCE_64 if wide else FLOOR_32
         else:
@@ -226,7 +232,7 @@ def check(
         ways = {way for a in arrays if isinstance(a, np.ndarray) for way in _layouts(a)} or ways
     for way in sorted(ways):
         laid = [_layouts(a).get(way, np.copy)(a) if isinstance(a, np.ndarray) else a for a in arrays]
-        result = run_minigrad(ours, laid, kwargs, seeds, dirs, device, order)
+        result = run_minigrad(ours, laid, kwargs, seeds, dirs, device, order, name if way == min(ways) else "")
         _compare_all(f"{name}, float64, {way}", result, exact, None)
     with minigrad.definitions():
         result = run_minigrad(ours, [_copied(a) for a in arrays], kwargs, seeds, dirs, device, order)
@@ -244,6 +250,36 @@ def check(
     exact = run_torch(theirs, widened, kwargs, seeds, dirs, order)
     result = run_minigrad(ours, [_copied(a) for a in rounded], narrow, seeds, dirs, device, order)
     _compare_all(f"{name}, float32", result, single, exact)
+
+
+def _note(what: str, error: float, torchs: float | None, wide: bool) -> None:
+    """Remembers the largest errors of a name: in float64, and in float32 beside torch's own."""
+    record = RECORDS.setdefault(what.split(",")[0], {})
+    if torchs is not None:
+        if error >= record.get("float32", 0.0):
+            record["float32"], record["torch float32"] = float(error), float(torchs)
+    elif wide:
+        part = "second" if "second" in what else "first" if "gradient" in what else "value"
+        record[part] = max(record.get(part, 0.0), float(error))
+
+
+def _note_ops(name: str, inputs: list[Any], outputs: list[Any]) -> None:
+    """Remembers, from a name's first case, the shapes that went in and out and the ops that the graph is made of."""
+    record = RECORDS.setdefault(name, {})
+    record["cases"] = record.get("cases", 0) + 1
+    if "ops" in record:
+        return
+    stack, seen, names = [y._node for y in outputs if isinstance(y, minigrad.Tensor)], set(), []
+    while stack:
+        node = stack.pop()
+        if node is not None and node.order not in seen:
+            seen.add(node.order)
+            names.append(f"{type(node).__module__}.{type(node).__qualname__}")
+            stack.extend(edge[0] for edge in node.edges if type(edge) is tuple)
+    if names:
+        record["ops"] = list(dict.fromkeys(reversed(names)))
+    shapes = [[list(t.shape) for t in ts if hasattr(t, "shape")] for ts in (inputs, outputs)]
+    record.setdefault("shapes", shapes)
 
 
 def _copied(a: Any) -> Any:

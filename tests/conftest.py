@@ -22,6 +22,20 @@ def _real_gpu() -> bool:
         return False
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", metavar="FILE", help="write what the checks of ops measured to FILE, as JSON")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--record"):
+        import json
+        from pathlib import Path
+
+        from tests.checking import RECORDS
+
+        Path(session.config.getoption("--record")).write_text(json.dumps(RECORDS, indent=1, sort_keys=True))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not _real_gpu():
         from tests.emulator import install
