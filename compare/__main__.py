@@ -12,7 +12,10 @@ from importlib import import_module
 
 from minigrad.errors import MinigradError, OptionError
 
-COMMANDS = {"speed": "time and peak memory of one training step, in minigrad and in PyTorch"}
+COMMANDS = {
+    "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
+    "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,157 @@
+"""python -m compare overhead: what one small op costs, and whether a long chain of ops costs in proportion to its length.
+
+Small op: forward and backward of an op on 100 floats, gradients set back to None, in microseconds a call: the least of
+several batches of calls. minigrad and torch run in processes of their own, in turn, each with one thread; the ratio is the
+median over the rounds. Chain: y = y + 1 a thousand, ten thousand and a hundred thousand times, forward and backward, in
+microseconds an op: the figure should not grow with the length (minigrad only; a recursive engine would fail here).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.arguments import Parser, count
+from compare.machine import commit, describe_machine
+from compare.summary import summarize
+from compare.worker import ROOT
+
+OPS = ("add", "mul", "exp", "relu", "sum", "matmul", "reshape")
+LENGTHS = (1_000, 10_000, 100_000)
+CALLS = 200  # in a batch
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure and print a table; write --json if asked."""
+    options = parse(arguments)
+    times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
+    for _ in range(options.rounds):
+        for framework, found in times.items():
+            for op, microseconds in child("small", framework, str(options.batches)).items():
+                found.setdefault(op, []).append(microseconds)
+    result: dict[str, Any] = {
+        "format": "compare overhead 1",
+        "commit": commit(ROOT),
+        "machine": describe_machine(),
+        "microseconds": times,
+        "chain": child("chain", "minigrad", "3"),
+    }
+    print(report(result))
+    if options.json is not None:
+        Path(options.json).write_text(json.dumps(result, indent=1))
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options. OptionError for what is not understood."""
+    parser = Parser(prog="python -m compare overhead", description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=count(1, 100), default=5, help="turns of each framework (5)")
+    parser.add_argument("--batches", type=count(1, 1000), default=20, help=f"batches of {CALLS} calls in a turn (20)")
+    parser.add_argument("--json", help="write everything to this file")
+    return parser.parse_args(arguments)
+
+
+def report(result: dict[str, Any]) -> str:
+    """The table."""
+    times = result["microseconds"]
+    lines = [
+        "one op on 100 floats, forward and backward, one thread; microseconds a call",
+        "",
+        f"{'op':10}{'minigrad':>10}{'torch':>10}{'ours / torch':>14}{'quartiles':>16}",
+    ]
+    for op in times["minigrad"]:
+        ours, theirs = times["minigrad"][op], times["torch"][op]
+        ratios = summarize([a / b for a, b in zip(ours, theirs, strict=True)])
+        spread = f"{ratios['lower']:.2f}-{ratios['upper']:.2f}"
+        lines.append(f"{op:10}{min(ours):10.1f}{min(theirs):10.1f}{ratios['median']:14.2f}{spread:>16}")
+    lines += ["", "a chain y = y + 1, forward and backward, in minigrad; microseconds an op"]
+    lines += [f"{int(length):>9,} ops {microseconds:8.2f}" for length, microseconds in result["chain"].items()]
+    return "\n".join(lines)
+
+
+def child(what: str, framework: str, argument: str) -> dict[str, float]:
+    """The measurement in a process of its own."""
+    command = [sys.executable, "-m", "compare.overhead", what, framework, argument]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+# -- in the child ---------------------------------------------------------------------------------------------------------
+
+
+def small(framework: Any, batches: int) -> dict[str, float]:
+    """The least microseconds a call of forward and backward, for each op."""
+    x = framework.rand(10, 10).add(0.5).requires_grad_()
+    w = framework.rand(10, 10).add(0.5).requires_grad_()
+    g, one = framework.ones(10, 10), framework.tensor(1.0)
+    ops: dict[str, Callable[[], Any]] = {
+        "add": lambda: x + w,
+        "mul": lambda: x * w,
+        "exp": lambda: x.exp(),
+        "relu": lambda: x.relu(),
+        "sum": lambda: x.sum(),
+        "matmul": lambda: x @ w,
+        "reshape": lambda: x.reshape(100),
+    }
+    found = {}
+    for name in OPS:
+        op, start = ops[name], {"sum": one, "reshape": g.reshape(100)}.get(name, g)
+
+        def call(op: Callable[[], Any] = op, start: Any = start) -> None:
+            op().backward(start)
+            x.grad = w.grad = None
+
+        found[name] = min(batch(call) for _ in range(batches)) * 1e6
+    return found
+
+
+def batch(call: Callable[[], None]) -> float:
+    """Seconds a call, over a batch of calls."""
+    started = time.perf_counter()
+    for _ in range(CALLS):
+        call()
+    return (time.perf_counter() - started) / CALLS
+
+
+def chain(framework: Any, repeats: int) -> dict[str, float]:
+    """The least microseconds an op, forward and backward, for each length of chain."""
+    found = {}
+    for length in LENGTHS:
+        seconds = []
+        for _ in range(repeats):
+            x = framework.ones(1).requires_grad_()
+            started = time.perf_counter()
+            y = x
+            for _ in range(length):
+                y = y + 1
+            y.backward(framework.ones(1))
+            seconds.append(time.perf_counter() - started)
+            assert float(x.grad) == 1.0
+            del y
+        found[str(length)] = float(np.min(seconds)) / length * 1e6
+    return found
+
+
+def main(what: str, framework: str, argument: str) -> None:
+    """Print the measurement as JSON."""
+    if framework == "torch":
+        import torch as engine
+
+        engine.set_num_threads(1)
+    else:
+        import minigrad as engine  # type: ignore[no-redef]
+
+        engine.set_num_threads(1)
+    print(json.dumps({"small": small, "chain": chain}[what](engine, int(argument))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
