@@ -40,6 +40,11 @@ BEFORE, AFTER = -1, -2
 _order = itertools.count()  # nodes are numbered as they are made: a node's consumers have higher numbers
 
 
+def now() -> int:
+    """A number above those of the nodes made so far, below those of the nodes to come."""
+    return next(_order)
+
+
 class Function:
     """One op, and once called one node of the graph."""
 
@@ -95,7 +100,7 @@ class Function:
         several = type(result) is tuple
         outputs = [Tensor._wrap(array) for array in result] if several else [Tensor._wrap(result)]
         if self.is_view:
-            outputs[0]._share(inputs[0])
+            outputs[0]._share(inputs[0], self)
         if True in needs:
             self._record(inputs, outputs)
         for observer in observers:
@@ -129,7 +134,9 @@ class Function:
 
     def again(self, *inputs: Any) -> Any:
         """The same op with the same parameters, run anew: another node."""
-        return copy.copy(self)(*inputs)
+        node = copy.copy(self)
+        node.packed = node.seals = None
+        return node(*inputs)
 
     # -- what was saved -----------------------------------------------------------------------------------------------
 

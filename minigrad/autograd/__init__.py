@@ -6,12 +6,15 @@ from minigrad.autograd.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
+from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.function import Function
+from minigrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.autograd.observer import Observer
 from minigrad.engine import backward, grad
 from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
-    "Function", "Observer", "backward", "detect_anomaly", "enable_grad", "grad", "inference_mode",
-    "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+    "Finding", "Function", "GradcheckError", "Observer", "backward", "detect_anomaly", "diagnose", "enable_grad", "grad",
+    "gradcheck", "gradgradcheck", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "no_grad",
+    "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigrad import function as engine
-from minigrad.grad_mode import enable_grad, no_grad, state
+from minigrad.grad_mode import no_grad, state
 from minigrad.ops.common import sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -148,7 +148,7 @@ class Node(engine.Function):
         for i, (g, form) in enumerate(zip(found, self.forms, strict=False)):
             if g is not None and form is None:
                 raise RuntimeError(
-                    f"function {self.name()} returned a gradient different from None at position {i + 1}, but the "
+                    f"function {self.name()} returned a gradient different than None at position {i + 1}, but the "
                     "corresponding forward input was not a Tensor"
                 )
         return tuple([self._fitted(i, found[i]) if need else None for i, need in enumerate(self.needs)])
@@ -244,22 +244,21 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
             found = backward(ctx, *gradients)
         if not state.grad:
             return found
+        # What the gradients depend on is led into the op that refuses, so that no way back passes it by.
+        origins = [x for x in (*gradients, *ctx.saved_tensors) if x is not None and x.requires_grad]
         several = isinstance(found, tuple)
-        with enable_grad():
-            led = tuple(
-                [g if g is None else Once()(g.detach().requires_grad_()) for g in (found if several else (found,))]
-            )
+        led = tuple([g if g is None else Once()(g.detach(), *origins) for g in (found if several else (found,))])
         return led if several else led[0]
 
     return wrapped
 
 
 class Once(engine.Function):
-    """y = x; its gradient is an error."""
+    """y = x, whatever else is given; the gradient is an error."""
 
     is_view = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *origins: Any) -> Any:
         return x.view()
 
     def backward(self, *gradients: Tensor) -> Any:
