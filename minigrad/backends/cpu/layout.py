@@ -22,8 +22,11 @@ def in_blocks(body: Callable[..., None], *arrays: np.ndarray) -> None:
     """body(*parts) for matching parts of arrays of one shape, over the threads; parts stay in the cache.
 
     Where all arrays lie in memory in the same order without gaps, the parts are 1-D; else they are slices along the
-    first array's slowest axis.
+    first array's slowest axis. Small arrays go as they are: to look at their memory would cost more than the work.
     """
+    if 0 < arrays[0].size <= BLOCK // 8:
+        body(*arrays)
+        return
     order = memory_order(arrays[0])
     parts = [a.transpose(order) for a in arrays]
     if all(p.flags.c_contiguous for p in parts):
