@@ -16,8 +16,8 @@ def matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     A batch is split by its first axis, a single product by its rows or columns, whichever are more.
     """
-    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        return np.matmul(x, y)
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2] or x.size * y.size < SMALL:
+        return np.matmul(x, y)  # nothing to split: multiply-adds are fewer than that product
     rows, columns = x.shape[-2], y.shape[-1]
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     out = np.empty((*batch, rows, columns), np.result_type(x, y))
