@@ -6,6 +6,7 @@ The mathematics lives in `minigrad.ops`; `minigrad.methods` hangs it onto the cl
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +31,15 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
-        "_base",  # the tensor whose memory this one shares, or None
+        "_base",  # for a view: the tensor whose memory it shares; else None
+        "_dependents",  # the living views taken before this tensor required a gradient, by id
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
         "_node",  # the Function that made it, or None for a leaf
         "_requires_grad",
         "_version",  # [number of in-place changes], shared with views
-        "_viewed_at",  # for a view: the version at which it was taken
+        "_viewed_at",  # for a view: the version at which its node was made
+        "_views",  # for a view: the ops that lead to it from its base; None if they cannot be run anew
         "array",
         "grad",
     )
@@ -47,12 +50,14 @@ class Tensor:
     array: Any
     grad: Tensor | None
     _base: Tensor | None
+    _dependents: WeakValueDictionary[int, Tensor] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
     _node: Function | None
     _requires_grad: bool
     _version: list[int]
     _viewed_at: int
+    _views: tuple[Function, ...] | None
 
     def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -69,7 +74,7 @@ class Tensor:
 
     def _reset(self, array: Any) -> None:
         self.array = array
-        self.grad = self._node = self._base = self._hooks = None
+        self.grad = self._node = self._base = self._hooks = self._dependents = None
         self._requires_grad = False
         self._index = 0
         self._version = [0]
@@ -79,7 +84,7 @@ class Tensor:
         """An op's result; NumPy's scalars become 0-d arrays."""
         tensor = Tensor.__new__(Tensor)
         tensor.array = array if not isinstance(array, np.generic) else np.asarray(array)
-        tensor.grad = tensor._node = tensor._base = tensor._hooks = None
+        tensor.grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
         tensor._requires_grad = False
         tensor._index = 0
         tensor._version = [0]
@@ -110,24 +115,37 @@ class Tensor:
     @property
     def grad_fn(self) -> Function | None:
         """The op that made this tensor, or None for a leaf."""
+        self._refresh()
         return self._node
 
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded op made this tensor."""
-        return self._node is None
+        return self.grad_fn is None
 
     def _edge(self) -> tuple[Function, int] | Tensor:
         """Where this tensor's gradient goes: (node, which output), or, for a leaf, the tensor itself."""
+        if self._base is not None:
+            self._refresh()
         node = self._node
-        if node is None:
-            return self
-        if self._base is not None and self._version[0] != self._viewed_at:
+        return self if node is None else (node, self._index)
+
+    def _refresh(self) -> None:
+        """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
+        base = self._base
+        if base is None or self._viewed_at == self._version[0] or not self._requires_grad:
+            return
+        if self._views is None:
             raise RuntimeError(
                 f"{describe(self)} is a view of a tensor that was changed in place after the view was taken, so its "
                 "gradient would be that of the old values. Take the view again after the change."
             )
-        return node, self._index
+        from minigrad.grad_mode import enable_grad
+        from minigrad.ops.views import replay
+
+        with enable_grad():
+            self._node = replay(self._views, base)._node
+        self._index, self._viewed_at = 0, self._version[0]
 
     def backward(
         self,
@@ -148,11 +166,12 @@ class Tensor:
         """Calls hook(gradient) when this tensor's gradient is complete; what it returns, if anything, replaces it."""
         if not self._requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        if self._node is None:
+        if self.grad_fn is None:
             if self._hooks is None:
                 self._hooks = {}
             hooks = self._hooks
         else:
+            assert self._node is not None
             self._node.hooks = by_output = self._node.hooks or {}
             hooks = by_output.setdefault(self._index, {})
         return RemovableHandle(hooks, hook)
@@ -165,7 +184,7 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is no leaf in its .grad."""
-        if self._node is None:
+        if self.grad_fn is None:
             return
         import weakref
 
@@ -186,6 +205,8 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Makes this tensor a leaf that requires no gradient."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node, self._index, self._requires_grad = None, 0, False
         return self
 
@@ -211,11 +232,20 @@ class Tensor:
     def _bump_version(self) -> None:
         self._version[0] += 1
 
-    def _share(self, base: Tensor) -> None:
-        """Notes that this tensor is a view of `base`."""
-        self._base = base if base._base is None else base._base
+    def _share(self, base: Tensor, op: Function | None = None) -> None:
+        """Notes that this tensor is a view of `base`, made by `op`."""
+        if base._base is None:
+            self._base, self._views = base, None if op is None else (op,)
+        else:
+            self._base = base._base
+            self._views = None if op is None or base._views is None else (*base._views, op)
         self._version = base._version
         self._viewed_at = base._version[0]
+        root = self._base
+        if state.grad and not root._requires_grad:
+            if root._dependents is None:
+                root._dependents = WeakValueDictionary()
+            root._dependents[id(self)] = self
 
     def _alias(self) -> Tensor:
         """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
@@ -225,21 +255,36 @@ class Tensor:
         return tensor
 
     def _check_in_place(self) -> None:
-        """Raises where an in-place change could not be differentiated."""
+        """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
+        array, base = self.array, self._base
+        if 0 in array.strides and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+                f"Please clone() the tensor before performing the operation. ({describe(self)})"
+            )
         if not state.grad:
             return
-        if self._requires_grad and self._node is None:
+        if (self._requires_grad and self.grad_fn is None) or (
+            base is not None and base._requires_grad and base.is_leaf
+        ):
             raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation: {describe(self)}. "
-                "Change it within minigrad.no_grad(), or use the op that returns a new tensor."
+                f"a {'' if base is None else 'view of a '}leaf Variable that requires grad is being used in an in-place "
+                f"operation: {describe(self)}. Change it within minigrad.no_grad(), or use the op that returns a new tensor."
             )
-        if self._base is not None and (self._base._requires_grad or self._requires_grad):
-            raise NotImplementedError(_VIEW_CHANGED.format(describe(self)))
+        if base is not None and base._requires_grad and not self._requires_grad:
+            raise RuntimeError(
+                f"A view was created in no_grad mode and is being modified inplace with grad mode enabled: {describe(self)}"
+            )
 
     def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
-        """self = op(self, *others), written into self's own memory; recorded as any op is."""
+        """self = op(self, *others), written into self's own memory; recorded as any op is.
+
+        The change of a view is recorded as one of its base, and the view is then taken from that base again.
+        """
+        from minigrad.function import now
+
         self._check_in_place()
-        before = self._alias()
+        before, started = self._alias(), now()
         result = op(before, *others)
         if result.shape != self.shape:
             raise RuntimeError(
@@ -249,20 +294,38 @@ class Tensor:
             raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {self.dtype}")
         if result.dtype != self.dtype:
             result = result.to(self.dtype)
-        node = result._node
-        if node is not None:
-            if self._base is not None:
-                raise NotImplementedError(_VIEW_CHANGED.format(describe(self)))
-            # What the op saved of the old values is copied before they are overwritten.
+        if not state.grad or not (self._requires_grad or result._requires_grad):
+            self.array[...] = result.array
+            self._bump_version()
+            return self
+        # What the op saved of the old values is copied before they are overwritten.
+        for node in _made_since(started, result._node):
             for i, saved in enumerate(node._saved):
                 if type(saved) is tuple and (saved[0] is before or saved[0] is self):
                     kept = before._alias()
                     kept.array, kept._version = before.array.copy(), [0]
                     node._saved[i] = (kept, 0)
-        self.array[...] = result.array
-        self._bump_version()
-        if node is not None:
-            self._node, self._index, self._requires_grad = node, result._index, True
+        base = self if self._base is None else self._base
+        if self._base is not None and self._views is None:
+            raise NotImplementedError(
+                f"an in-place change of {describe(self)}, a view that a hook or an autograd.Function returned, is not built. "
+                "Use the op that returns a new tensor."
+            )
+        if self._base is None and result._node is not None:
+            self.array[...] = result.array
+            changed = result
+        else:
+            from minigrad.ops.views import WriteThrough
+
+            views = () if self._base is None else self._views
+            changed = WriteThrough(views, self.array)(base._alias(), result)
+        base._bump_version()
+        base._node, base._index, base._requires_grad = changed._node, changed._index, True
+        if base._dependents is not None:
+            for view in base._dependents.values():
+                view._requires_grad = True
+            base._dependents = None
+        self._requires_grad = True
         return self
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -471,10 +534,15 @@ class Tensor:
         def __ge__(self, other: Any) -> Tensor: ...
 
 
-_VIEW_CHANGED = (
-    "an in-place change of a view, {}, of a tensor that is part of a graph is not built. "
-    "Assign through the tensor itself (x[index] = value), or use an op that returns a new tensor."
-)
+def _made_since(number: int, node: Function | None) -> list[Function]:
+    """The nodes made after that number that lead to `node`, itself included."""
+    found, stack = {}, [node]
+    while stack:
+        node = stack.pop()
+        if node is not None and node.order > number and node.order not in found:
+            found[node.order] = node
+            stack.extend([edge[0] for edge in node.edges if type(edge) is tuple])
+    return list(found.values())
 
 
 class RemovableHandle:

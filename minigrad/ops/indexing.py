@@ -12,7 +12,9 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
+from minigrad.grad_mode import state
 from minigrad.ops.common import axis, sum_to
+from minigrad.ops.creation import full_like
 from minigrad.tensor import Tensor, describe
 
 Index = tuple[Any, ...]
@@ -91,8 +93,9 @@ class GetItem(Function):
     """y = x[index];  gx = gy added at the index in zeros."""
 
     def __init__(self, index: Index) -> None:
-        self.index = index
         self.is_view = _is_basic(index)  # type: ignore[misc]
+        # The ellipsis makes NumPy give a view, not a number, where one element is left.
+        self.index = (*index, Ellipsis) if self.is_view and all([part is not Ellipsis for part in index]) else index
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
@@ -147,32 +150,69 @@ def _sum_to_value(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return sum_to(gradient, shape)
 
 
+def _in_two(index: Index) -> tuple[Index, Index]:
+    """What is taken first (numbers, slices, new axes), and then the arrays, for an index that has both.
+
+    NumPy counts a number among the arrays, which decides where their axes go; torch takes it first.
+    """
+    if _is_basic(index) or all([type(part) is not int for part in index]):
+        return ((), index) if not _is_basic(index) else (index, ())
+    first: list[Any] = []
+    then: list[Any] = []
+    for part in index:
+        if isinstance(part, bool):
+            then.append(part)
+        elif hasattr(part, "dtype"):
+            first.extend([slice(None)] * (part.ndim if part.dtype == np.bool_ else 1))
+            then.append(part)
+        else:
+            first.append(part)
+            if type(part) is not int:
+                then.append(Ellipsis if part is Ellipsis else slice(None))
+    return tuple(first), tuple(then)
+
+
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """x[index]: numbers, slices, None, ..., lists, integer and bool Tensors, as NumPy and torch take them."""
+    """x[index]: numbers, slices, None, ..., lists, integer and bool Tensors, as torch takes them."""
     if input.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a Python number")
-    return GetItem(_plain(index, input))(input)
+    first, then = _in_two(_plain(index, input))
+    if not then:
+        return GetItem(first)(input)
+    return GetItem(then)(GetItem(first)(input) if first else input)
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; gradients reach both x's other elements and value."""
-    plain = _plain(index, input)
+    first, then = _in_two(_plain(index, input))
+    place = GetItem(first)(input) if first or not then else input
     if isinstance(value, Tensor):
-        value = value.to(input.dtype)
+        value = value.to(place.device).to(place.dtype)
     elif isinstance(value, (np.ndarray, list, tuple)):
-        value = Tensor(backends.of(input.array).xp.asarray(value)).to(input.dtype)
-    input._check_in_place()
-    recording = input._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
-    from minigrad.grad_mode import state
-
-    if recording and state.grad:
-        input._in_place(SetItem(plain), value)
+        value = Tensor(backends.of(place.array).xp.asarray(value)).to(place.dtype)
+    elif not isinstance(value, (bool, int, float, np.generic)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a {describe(input)}")
+    if state.grad and (place._requires_grad or (isinstance(value, Tensor) and value._requires_grad)):
+        if then:
+            place._in_place(SetItem(then), value)
+        else:
+            place._in_place(lambda x: _spread_over(value, x))
         return
+    place._check_in_place()
     try:
-        input.array[plain] = value.array if isinstance(value, Tensor) else value
+        place.array[then or Ellipsis] = value.array if isinstance(value, Tensor) else value
     except ValueError as error:
-        raise RuntimeError(f"{error}: {describe(value)} assigned to input[{index}] of {describe(input)}") from error
-    input._bump_version()
+        raise RuntimeError(f"{error}: {describe(value)} assigned to x[{index}] of {describe(input)}") from error
+    place._bump_version()
+
+
+def _spread_over(value: Any, x: Tensor) -> Tensor:
+    """A value, expanded to x's shape; leading axes of length 1 that x does not have are dropped."""
+    if not isinstance(value, Tensor):
+        return full_like(x, value)
+    while value.ndim > x.ndim and value.shape[0] == 1:
+        value = value.squeeze(0)
+    return value.expand(x.shape)
 
 
 def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:

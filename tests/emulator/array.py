@@ -228,7 +228,9 @@ class ndarray:  # noqa: N801 - CuPy's name
         return wrap(self._array.flatten(order))  # type: ignore[arg-type]
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
-        return wrap(self._array.diagonal(offset, axis1, axis2), self)
+        view = self._array.diagonal(offset, axis1, axis2)
+        view.flags.writeable = True  # NumPy's is for reading only, CuPy's is not
+        return wrap(view, self)
 
     # ---- what takes CuPy's arguments and no more ----
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> ndarray:
