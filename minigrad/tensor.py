@@ -6,8 +6,8 @@ The mathematics lives in `minigrad.ops`; `minigrad.methods` hangs it onto the cl
 from __future__ import annotations
 
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
