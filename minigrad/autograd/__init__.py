@@ -1,5 +1,6 @@
 """Differentiation for people: backward, grad, and the switches of the graph."""
 
+from minigrad.autograd import functional  # noqa: F401
 from minigrad.autograd.anomaly import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,

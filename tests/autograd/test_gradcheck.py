@@ -199,7 +199,8 @@ def test_a_path_hidden_from_the_graph_is_no_ops_fault() -> None:
 
 
 KINKS = {
-    "relu": (lambda x: x.relu(), 0.0), "sums": (lambda x: (x.relu() + x.exp()).sum(), 0.0), "clamp": (lambda x: x.clamp(min=1.0), 1.0),
+    "relu": (lambda x: x.relu(), 0.0),
+    "sums": (lambda x: (x.relu() + x.exp()).sum(), 0.0), "clamp": (lambda x: x.clamp(min=1.0), 1.0),
     "floor": (lambda x: x.floor() + x, 1.0),
 }  # fmt: skip
 
