@@ -200,6 +200,7 @@ class _Transposed(_Conv):
     """What ConvTranspose1d and ConvTranspose2d share: an output size may be asked for at the call."""
 
     transposed = True
+    padding: tuple[int, ...]  # type: ignore[assignment]  # never "same" or "valid"
 
     def __init__(self, *arguments: Any) -> None:
         padding_mode = arguments[9]
@@ -220,7 +221,6 @@ class _Transposed(_Conv):
                 f"ConvTranspose{self.axes}D: for {input.ndim}D input, output_size must have {self.axes} or "
                 f"{before + self.axes} elements (got {len(wanted)})"
             )
-        assert isinstance(self.padding, tuple)
         smallest = [
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(
