@@ -1,15 +1,31 @@
-"""Losses."""
+"""Losses: minus the logarithm of how likely the targets are, and distances between predictions and targets.
+
+Every loss takes reduction = "none" (a loss for each element), "mean" or "sum", and torch's older size_average and reduce.
+Those of margins are in margin_loss.py.
+
+Sources: C. Szegedy et al., Rethinking the Inception Architecture (2015), 7, for label smoothing; R. Girshick, Fast R-CNN
+(2015), equation 3, for the smooth L1 loss; P. Huber, Robust Estimation of a Location Parameter (1964); D. Nix, A. Weigend,
+Estimating the Mean and Variance of the Target Probability Distribution (1994), for the Gaussian likelihood.
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
-from minigrad import backends
-from minigrad.function import FusedFunction
+import numpy as np
+
+from minigrad import backends, dtypes
+from minigrad.function import Function, FusedFunction
 from minigrad.ops.activation import log_softmax
-from minigrad.ops.elementwise import where
+from minigrad.ops.common import quiet
+from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
+
+TINY = float(np.float32(1e-12))
+"""What torch keeps denominators from being less than, a float32 there."""
 
 
 class CrossEntropy(FusedFunction):
@@ -50,121 +66,416 @@ class CrossEntropy(FusedFunction):
         return backends.of(g).cross_entropy_backward(g, self.logp, *self._arguments())
 
 
-def _reduce(losses: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return losses
-    if reduction not in ("mean", "sum"):
+class BinaryCrossEntropy(Function):
+    """l = -t log x - (1 - t) log(1 - x), logarithms at least -100;  gx = g (x - t) / (x (1 - x)), gt = g log((1 - x) / x).
+
+    As torch has it, x (1 - x) counts as TINY at least.
+    """
+
+    saves = {0: None, 1: 0}
+
+    def forward(self, x: Any, t: Any) -> Any:
+        xp = backends.of(x).xp
+        with quiet():
+            return (t - 1) * xp.maximum(xp.log1p(-x), -100) - t * xp.maximum(xp.log(x), -100)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, t = self.inputs
+        return (
+            g * ((x - t) / clamp_min(x * (1 - x), TINY)) if self.needs[0] else None,
+            g * (log1p(-x) - log(x)) if self.needs[1] else None,
+        )
+
+
+# -- what the losses share ----------------------------------------------------------------------------------------------
+
+
+def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction, also from the two arguments that torch once had in its place; ValueError for an unknown one."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
-    return losses.mean() if reduction == "mean" else losses.sum()
+    return reduction
+
+
+def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
+    """The losses themselves, their mean or their sum."""
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). This will "
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+
+
+def _check_floating(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+    if dtypes.result_type(input, target).kind != "f":
+        raise NotImplementedError(f"{name} takes floating point numbers, not {describe(input)} and {describe(target)}")
+
+
+def _check_weight(weight: Tensor, input: Tensor) -> None:  # noqa: A002
+    if weight.shape != input.shape:
+        raise ValueError(f"Weights and input must have the same size, got {describe(weight)} and {describe(input)}")
+
+
+def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:  # noqa: A002
+    """Reduces weighted losses: "mean" divides by the sum of the weights."""
+    if weight is None:
+        return reduce_losses(losses, reduction)
+    _check_weight(weight, input)
+    losses = losses * weight
+    return losses.sum() / weight.sum() if reduction == "mean" else reduce_losses(losses, reduction)
+
+
+# -- the functions, as torch names them: classes ------------------------------------------------------------------------
 
 
 def cross_entropy(
     input: Tensor,  # noqa: A002 - torch's name
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """-log softmax(input)[target]: input (N, C, ...) or (C) are logits, target (N, ...) classes, or probabilities of input's shape.
 
-    "mean" divides by the sum of the classes' weights (classes), or by the batch's size (probabilities).
+    weight (C): a factor a class. "mean" divides by the sum of the classes' weights (classes), or by the number of targets
+    (probabilities). IndexError for a target that is neither a class nor ignore_index.
     """
+    reduction = chosen_reduction(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if input.ndim == 0:
-        raise RuntimeError("cross_entropy expects logits with a class axis")
-    if input.dtype.kind != "f":
-        raise RuntimeError(f"cross_entropy expects floating point logits, got {describe(input)}")
-    classes = input.shape[0] if input.ndim == 1 else input.shape[1]
-    if weight is not None and weight.shape != (classes,):
-        raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes, got {describe(weight)}"
-        )
-    if target.is_floating_point():
+    _check_scores("cross_entropy", input, weight)
+    if target.shape == input.shape and target.is_floating_point():
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    expected = () if input.ndim == 1 else (input.shape[0], *input.shape[2:])
-    if target.shape != expected:
-        raise (ValueError if target.ndim and input.shape[0] != target.shape[0] else RuntimeError)(
-            f"Expected target of shape {list(expected)} for input {describe(input)}, got {describe(target)}"
-        )
-    flat_target = target.reshape(-1)
-    _check_classes(flat_target, classes, ignore_index)
-    logits = input.unsqueeze(0) if input.ndim == 1 else input
-    if logits.ndim > 2:
-        logits = logits.movedim(1, -1).reshape(-1, classes)
-    losses = CrossEntropy(flat_target, weight, ignore_index, label_smoothing)(logits)
-    if reduction == "none":
-        return losses.reshape(target.shape)
-    if reduction != "mean":
-        return _reduce(losses, reduction)
-    kept = (flat_target != ignore_index).to(input.dtype)
-    if weight is not None:
-        kept = kept * weight.detach()[where(flat_target == ignore_index, 0, flat_target)]
-    return losses.sum() / kept.sum()
-
-
-def _check_classes(target: Tensor, classes: int, ignore_index: int) -> None:
-    xp = backends.of(target.array).xp
-    array = target.array
-    bad = ((array < 0) | (array >= classes)) & (array != ignore_index)
-    if bool(xp.any(bad)):
-        raise IndexError(
-            f"Target {int(array[bad][0])} is out of bounds: there are {classes} classes, 0 to {classes - 1}."
-        )
-
-
-def _soft_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    reduction: str,
-    smoothing: float,  # noqa: A002
-) -> Tensor:
-    if target.shape != input.shape:
-        raise RuntimeError(
-            f"Expected class probabilities of the logits' shape {list(input.shape)}, got {describe(target)}"
-        )
-    dim = 0 if input.ndim == 1 else 1
-    if smoothing:
-        target = target * (1 - smoothing) + smoothing / input.shape[dim]
-    terms = -log_softmax(input, dim) * target
-    if weight is not None:
-        terms = terms * weight.reshape([-1 if d == dim else 1 for d in range(input.ndim)])
-    losses = terms.sum(dim)
-    if reduction == "mean":
-        return losses.sum() / (input.numel() // input.shape[dim])
-    return _reduce(losses, reduction)
+    scores, classes = _class_rows("cross_entropy", input, target, ignore_index)
+    losses = CrossEntropy(classes, weight, ignore_index, label_smoothing)(scores)
+    return _reduce_classes(losses, classes, _without_classes(input), weight, ignore_index, reduction)
 
 
 def nll_loss(
     input: Tensor,  # noqa: A002
     target: Tensor,
     weight: Tensor | None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-input[target] w[target]: input (N, C, ...) or (C) are log-probabilities, target (N, ...) or () classes."""
-    logp = input.unsqueeze(0) if input.ndim == 1 else input
-    flat = logp.movedim(1, -1).reshape(-1, logp.shape[1]) if logp.ndim > 2 else logp
-    flat_target = target.reshape(-1)
-    _check_classes(flat_target, logp.shape[1], ignore_index)
-    ignored = flat_target == ignore_index
-    index = where(ignored, 0, flat_target)
-    kept = (~ignored).to(input.dtype)
+    """-input[target] weight[target]: input (N, C, ...) or (C) are log-probabilities, target (N, ...) or () classes.
+
+    "mean" divides by the sum of the weights of the classes; targets that are ignore_index count for nothing.
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    _check_scores("nll_loss", input, weight)
+    scores, classes = _class_rows("nll_loss", input, target, ignore_index)
+    ignored = classes == ignore_index
+    index = where(ignored, 0, classes)
+    losses = -gather(scores, 1, index.unsqueeze(1)).squeeze(1)
     if weight is not None:
-        kept = kept * weight[index]
-    losses = where(ignored, 0.0, -gather(flat, 1, index.unsqueeze(1)).squeeze(1) * kept)
+        losses = losses * weight[index]
+    return _reduce_classes(
+        where(ignored, 0.0, losses), classes, _without_classes(input), weight, ignore_index, reduction
+    )
+
+
+def _check_scores(name: str, x: Tensor, weight: Tensor | None) -> None:
+    """Raises as torch does where x can hold no classes' scores, or the weights are not one for each."""
+    if x.ndim == 0:
+        raise ValueError(f"{name} expects 1 or more dimensions (got 0): {describe(x)} has no class axis")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"{name} expects floating point scores, got {describe(x)}")
+    classes = x.shape[min(x.ndim, 2) - 1]
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes, got {describe(weight)}"
+        )
+
+
+def _without_classes(x: Tensor) -> tuple[int, ...]:
+    """The shape of the targets of scores (N, C, ...) or (C)."""
+    return () if x.ndim == 1 else (x.shape[0], *x.shape[2:])
+
+
+def _class_rows(name: str, x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Scores (N, C, ...) or (C) as (M, C), classes (N, ...) or () as (M,), checked."""
+    expected = _without_classes(x)
+    if target.shape != expected and not (x.ndim == 1 and target.shape == (1,)):
+        batches = x.ndim > 1 and (target.ndim == 0 or x.shape[0] != target.shape[0])
+        raise (ValueError if batches else RuntimeError)(
+            f"{name}: expected target of shape {list(expected)} for input {describe(x)}, got {describe(target)}"
+        )
+    if target.dtype not in (dtypes.int64, dtypes.uint8):
+        raise RuntimeError(f"{name}: expected target dtype to be int64 or uint8, but got {describe(target)}")
+    rows = x.unsqueeze(0) if x.ndim == 1 else x
+    count = rows.shape[1]
+    if rows.ndim > 2:
+        rows = rows.movedim(1, -1).reshape(target.numel(), count)
+    classes = target.reshape(target.numel()).long()
+    bad = ((classes.array < 0) | (classes.array >= count)) & (classes.array != ignore_index)
+    if bool(bad.any()):
+        raise IndexError(
+            f"Target {int(classes.array[bad][0])} is out of bounds: there are {count} classes, 0 to {count - 1}."
+        )
+    return rows, classes
+
+
+def _reduce_classes(
+    losses: Tensor,
+    classes: Tensor,
+    shape: tuple[int, ...],
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> Tensor:
+    """Losses (M,) in a shape, their sum, or their mean by the weights of the classes that count."""
+    if reduction == "none":
+        return losses.reshape(shape)
+    if reduction == "sum":
+        return losses.sum()
+    kept = (classes != ignore_index).to(losses.dtype)
+    if weight is not None:
+        kept = kept * weight.detach()[where(classes == ignore_index, 0, classes)]
+    return losses.sum() / kept.sum()
+
+
+def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+    """-sum over the classes of target log softmax(x), the target a probability for each class."""
+    dim = 0 if x.ndim == 1 else 1
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / x.shape[dim]
+    terms = -log_softmax(x, dim) * target
+    if weight is not None:
+        terms = terms * weight.reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    losses = terms.sum(dim)
     if reduction == "mean":
-        return losses.sum() / kept.sum()
-    return losses.reshape(target.shape) if reduction == "none" else _reduce(losses, reduction)
+        return losses.sum() / (x.numel() // x.shape[dim])
+    return reduce_losses(losses, reduction)
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:  # noqa: A002
-    """(input - target)^2."""
-    return _reduce((input - target) ** 2, reduction)
+# -- probabilities ------------------------------------------------------------------------------------------------------
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:  # noqa: A002
-    """|input - target|."""
-    return _reduce((input - target).abs(), reduction)
+def binary_cross_entropy(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-weight (target log input + (1 - target) log(1 - input)), for probabilities; logarithms are at least -100, as in torch.
+
+    input and target have one shape, to which weight broadcasts. RuntimeError for values outside of [0, 1].
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}) is "
+            "deprecated. Please ensure they have the same size."
+        )
+    if input.dtype.kind != "f" or target.dtype != input.dtype:
+        raise RuntimeError(f"Expected floating point numbers of one type, got {describe(input)} and {describe(target)}")
+    for name, x in (("input", input.array), ("target", target.array)):
+        if not bool(((x >= 0) & (x <= 1)).all()):
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+    losses = BinaryCrossEntropy()(input, target)
+    if weight is not None:
+        losses = losses * weight.expand(losses.shape)
+    return reduce_losses(losses, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """binary_cross_entropy of sigmoid(input), without overflow; pos_weight is a factor on the terms of target.
+
+    l = weight ((1 - t) x + (1 + (pos_weight - 1) t) log(1 + e^-x)). weight and pos_weight broadcast.
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)})")
+    if input.dtype.kind != "f" or target.dtype.kind != "f":
+        raise RuntimeError(f"Expected floating point numbers, got {describe(input)} and target {describe(target)}")
+    softplus = logaddexp(-input, input.new_zeros(()))
+    if pos_weight is not None:
+        softplus = softplus * ((pos_weight - 1) * target + 1)
+    losses = (1 - target) * input + softplus
+    if weight is not None:
+        losses = losses * weight
+    return reduce_losses(losses, reduction)
+
+
+def kl_div(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target (log target - input), 0 where target is 0: input log-probabilities, target probabilities, or their logarithms.
+
+    "batchmean" divides the sum by the first axis's length, as the divergence's definition has it; "mean" by all elements.
+    """
+    if reduction == "batchmean" and size_average is None and reduce is None:
+        total = kl_div(input, target, reduction="sum", log_target=log_target)
+        return total / input.shape[0] if input.ndim else total
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by "
+            "the batch size, and aligns with the KL div math definition.",
+            stacklevel=2,
+        )
+    terms = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
+    return reduce_losses(terms, reduction)
+
+
+def poisson_nll_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """x - target log x for Poisson rates x: e^input, or input itself (its logarithm of x + eps then).
+
+    full adds Stirling's approximation of log target!: t log t - t + log(2 pi t) / 2 where t > 1.
+    """
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    losses = exp(input) - target * input if log_input else input - target * log(input + eps)
+    if full:
+        stirling = target * log(target) - target + 0.5 * log(2 * math.pi * target)
+        losses = losses + stirling.masked_fill(target <= 1, 0)
+    return reduce_losses(losses, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """(log v + (input - target)^2 / v) / 2, v = max(var, eps): input the means, var the variances of normal distributions.
+
+    var: a number, of input's shape, or of that shape without its last axis or with one axis of length 1. full adds
+    log(2 pi) / 2. The bound eps does not stop var's gradient, as in torch.
+    """
+    reduction = chosen_reduction(None, None, reduction)
+    if isinstance(var, float):
+        var = input.new_full(input.shape, var)
+    if bool((var.array < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    if var.shape != input.shape:
+        different = [b for a, b in zip(input.shape, var.shape, strict=False) if a != b]
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif input.ndim != var.ndim or different != [1]:
+            raise ValueError(f"var is of incorrect size: {describe(var)} for input {describe(input)}")
+    var = var + (clamp_min(var, eps) - var).detach()
+    losses = 0.5 * (log(var) + (input - target) ** 2 / var)
+    if full:
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return reduce_losses(losses, reduction)
+
+
+# -- distances ----------------------------------------------------------------------------------------------------------
+
+
+def mse_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(input - target)^2. With a weight for each element, "mean" divides by the sum of the weights."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    _warn_of_broadcast(input, target)
+    _check_floating("mse_loss", input, target)
+    return _weighted((input - target) ** 2, weight, input, reduction)
+
+
+def l1_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """|input - target|. With a weight for each element, "mean" divides by the sum of the weights."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    _warn_of_broadcast(input, target)
+    return _weighted((input - target).abs(), weight, input, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """d^2 / (2 beta) where d = |input - target| is below beta, d - beta / 2 elsewhere; l1_loss for beta = 0."""
+    reduction = chosen_reduction(size_average, reduce, reduction)
+    _warn_of_broadcast(input, target)
+    _check_floating("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+    d = (input - target).abs()
+    if beta == 0:
+        return reduce_losses(d, reduction)
+    return reduce_losses(where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta), reduction)
+
+
+def huber_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """d^2 / 2 where d = |input - target| is at most delta, delta (d - delta / 2) elsewhere.
+
+    With a weight for each element, "mean" still divides by the number of elements, as in torch.
+    """
+    reduction = chosen_reduction(None, None, reduction)
+    _warn_of_broadcast(input, target)
+    _check_floating("huber_loss", input, target)
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
+    d = (input - target).abs()
+    losses = where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+    if weight is not None:
+        _check_weight(weight, input)
+        losses = losses * weight
+    return reduce_losses(losses, reduction)
