@@ -69,6 +69,7 @@ from minigrad.ops.convolution import conv2d
 from minigrad.ops.creation import (
     arange,
     as_tensor,
+    bernoulli,
     dropout,
     empty,
     empty_like,
@@ -78,11 +79,15 @@ from minigrad.ops.creation import (
     full,
     full_like,
     linspace,
+    logspace,
+    multinomial,
+    normal,
     ones,
     ones_like,
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
@@ -92,6 +97,7 @@ from minigrad.ops.creation import (
 )  # fmt: skip
 from minigrad.ops.cumulative import cumprod, cumsum, prod
 from minigrad.ops.diagonals import diag, diag_embed, diagonal, trace, tril, tril_indices, triu, triu_indices
+from minigrad.ops.einsum import einsum, inner, kron, tensordot
 from minigrad.ops.elementwise import (
     abs,
     absolute,
@@ -174,7 +180,7 @@ from minigrad.ops.elementwise import (
     where,
     xlogy,
 )  # fmt: skip
-from minigrad.ops.indexing import gather, index_select, masked_select, nonzero, scatter_add
+from minigrad.ops.indexing import argwhere, gather, index_select, masked_select, nonzero, take, take_along_dim
 from minigrad.ops.joining import (
     column_stack,
     concat,
@@ -187,7 +193,7 @@ from minigrad.ops.joining import (
     vsplit,
     vstack,
 )  # fmt: skip
-from minigrad.ops.matmul import bmm, dot, matmul, mm, mv
+from minigrad.ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot
 from minigrad.ops.norm import norm
 from minigrad.ops.reduction import (
     all,
@@ -211,6 +217,16 @@ from minigrad.ops.reduction import (
     var_mean,
 )  # fmt: skip
 from minigrad.ops.repeating import flip, fliplr, flipud, meshgrid, repeat_interleave, roll, rot90, tile
+from minigrad.ops.scattering import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    masked_scatter,
+    put,
+    scatter,
+    scatter_add,
+)  # fmt: skip
 from minigrad.ops.shape import (
     atleast_1d,
     atleast_2d,

@@ -19,6 +19,7 @@ from minigrad.ops import (
     creation,
     cumulative,
     diagonals,
+    einsum,
     elementwise,
     indexing,
     joining,
@@ -27,6 +28,7 @@ from minigrad.ops import (
     padding,
     reduction,
     repeating,
+    scattering,
     shape,
     sorting,
 )
@@ -52,19 +54,24 @@ METHODS: dict[Any, str] = {
     repeating: "flip fliplr flipud repeat repeat_interleave roll rot90 tile",
     padding: "pad",
     diagonals: "diag diag_embed diagonal trace tril triu",
-    indexing: "gather index_select masked_select nonzero scatter_add",
-    matmul: "bmm dot matmul mm mv",
+    indexing: "argwhere gather index_select masked_select nonzero take take_along_dim",
+    scattering: "index_add index_copy index_fill index_put masked_scatter put scatter scatter_add",
+    einsum: "inner kron",
+    creation: "bernoulli multinomial",
+    matmul: "addbmm addmm addmv addr baddbmm bmm dot matmul mm mv outer vdot",
     activation: "log_softmax softmax",
 }
 """The methods, by the module that holds them."""
 
 IN_PLACE = (
-    "abs absolute acos acosh add addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan "
-    "atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min clip cos cosh div "
-    "divide eq erf erfc exp exp2 expm1 fix float_power floor floor_divide fmod frac ge greater greater_equal gt "
-    "heaviside hypot le lerp less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor "
-    "logit lt masked_fill mul multiply nan_to_num ne neg negative not_equal pow reciprocal relu remainder round rsqrt "
-    "scatter_add sgn sigmoid sign sin sinh sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy"
+    "abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan "
+    "arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp "
+    "clamp_max clamp_min clip cos cosh cumprod cumsum div divide eq erf erfc exp exp2 expm1 fix float_power floor "
+    "floor_divide fmod frac ge greater greater_equal gt heaviside hypot index_add index_copy index_fill index_put le "
+    "lerp less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill "
+    "masked_scatter mul multiply nan_to_num ne neg negative not_equal pow put reciprocal relu remainder round rsqrt "
+    "scatter scatter_add sgn sigmoid sign sin sinh sqrt square sub subtract tan tanh tril triu true_divide trunc "
+    "xlogy"
 )
 """Methods that also have an in-place form, with a trailing underscore."""
 

@@ -24,6 +24,14 @@ def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
     return tensor
 
 
+def _type(dtype: Any, default: np.dtype = dtypes.float32) -> np.dtype:
+    """The type asked for, or the default; complex numbers are refused."""
+    found = default if dtype is None else np.dtype(dtype)
+    if found.kind not in "biuf":
+        raise NotImplementedError(f"tensors of {found} are not built: bool, integers and floats are")
+    return found
+
+
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor from numbers, nested lists, arrays or Tensors (always a copy).
 
@@ -34,7 +42,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         data = data.array
     elif not isinstance(data, np.ndarray) and not hasattr(data, "__cuda_array_interface__"):
         data = _from_lists(data)
-    array = data.copy() if dtype is None else data.astype(np.dtype(dtype))
+    array = data.copy() if dtype is None else data.astype(_type(dtype))
     return _made(array, device, requires_grad)
 
 
@@ -48,6 +56,8 @@ def _from_lists(data: Any) -> np.ndarray:
     if array.size == 0 and array.dtype == np.float64:
         return array.astype(np.float32)
     if array.dtype.kind not in "biuf":
+        if array.dtype.kind == "c":
+            raise NotImplementedError("complex tensors are not built")
         raise TypeError(f"can't make a tensor of {type(data).__name__} holding {array.dtype}")
     if array.dtype == np.float64 and not _holds_float64(data):
         return array.astype(np.float32)
@@ -90,17 +100,27 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     return Tensor(xp.from_dlpack(ext_tensor))
 
 
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    return tuple([int(n) for n in size])
+def _sizes(*given: Any, size: Any = None) -> tuple[int, ...]:
+    """Sizes given one by one, as one sequence, or by name."""
+    if size is not None:
+        given = (size,)
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        given = tuple(given[0])
+    for n in given:
+        if not hasattr(n, "__index__"):
+            raise TypeError(f"a size is made of integers, not {type(n).__name__} ({n!r})")
+    sizes = tuple([int(n) for n in given])
+    if any([n < 0 for n in sizes]):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(sizes)}")
+    return sizes
 
 
 def _maker(name: str) -> Callable[..., Tensor]:
-    def make(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def make(
+        *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> Tensor:
         where = get_device(device)
-        dtype = dtypes.float32 if dtype is None else np.dtype(dtype)
-        return _made(getattr(_xp(where), name)(_sizes(size), dtype=dtype), where, requires_grad)
+        return _made(getattr(_xp(where), name)(_sizes(*given, size=size), dtype=_type(dtype)), where, requires_grad)
 
     make.__name__ = name
     make.__doc__ = f"A tensor of this size, {'not filled' if name == 'empty' else 'filled with ' + name}."
@@ -113,14 +133,20 @@ zeros, ones, empty = _maker("zeros"), _maker("ones"), _maker("empty")
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of this size, filled with one value."""
     where = get_device(device)
-    dtype = dtypes.result_type(fill_value) if dtype is None else np.dtype(dtype)
-    return _made(_xp(where).full(_sizes((size,)), fill_value, dtype=dtype), where, requires_grad)
+    fill_value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
+    if not isinstance(fill_value, (bool, int, float)):
+        raise NotImplementedError(f"full() takes a bool, an integer or a float, not {fill_value!r}")
+    return _made(
+        _xp(where).full(_sizes(size), fill_value, dtype=_type(dtype, dtypes.result_type(fill_value))),
+        where,
+        requires_grad,
+    )
 
 
 def _like(name: str) -> Callable[..., Tensor]:
-    def make(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-        array = getattr(backends.of(x.array).xp, name)(x.array, dtype=None if dtype is None else np.dtype(dtype))
-        return _made(array, x.device if device is None else device, requires_grad)
+    def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        array = getattr(backends.of(input.array).xp, name)(input.array, dtype=_type(dtype, input.dtype))
+        return _made(array, input.device if device is None else device, requires_grad)
 
     make.__name__ = name
     make.__doc__ = f"As {name[:-5]}, with x's shape and, unless given, its dtype, device and layout."
@@ -131,97 +157,225 @@ zeros_like, ones_like, empty_like = _like("zeros_like"), _like("ones_like"), _li
 
 
 def full_like(
-    x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """x's shape, filled with one value."""
-    xp = backends.of(x.array).xp
-    array = xp.full_like(x.array, fill_value, dtype=None if dtype is None else np.dtype(dtype))
-    return _made(array, x.device if device is None else device, requires_grad)
+    """The input's shape, filled with one value."""
+    fill_value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    array = backends.of(input.array).xp.full_like(input.array, fill_value, dtype=_type(dtype, input.dtype))
+    return _made(array, input.device if device is None else device, requires_grad)
 
 
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """start, start + step, ... up to but not including end; arange(end) starts at 0."""
+    start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
     if end is None:
         start, end = 0, start
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    dtype = dtypes.result_type(start, end, step) if dtype is None else np.dtype(dtype)
+    found = _type(dtype, dtypes.result_type(start, end, step))
     where = get_device(device)
     count = int(np.ceil((end - start) / step))
-    steps = _xp(where).arange(count, dtype=np.float64 if dtype.kind == "f" else np.int64)
-    return _made((start + steps * step).astype(dtype), where, requires_grad)
+    steps = _xp(where).arange(count, dtype=np.float64 if found.kind == "f" else np.int64)
+    return _made((start + steps * step).astype(found), where, requires_grad)
+
+
+def _even(start: Any, end: Any, steps: int, dtype: np.dtype, device: Device) -> Any:
+    """Evenly spaced numbers in float64, from both ends, with the step rounded to the type and the product not, as by torch."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, not {steps}")
+    i, step = _xp(device).arange(steps), (end - start) / max(steps - 1, 1)
+    step = float(dtype.type(step)) if dtype.kind == "f" else step
+    return _xp(device).where(i < max(steps // 2, steps == 1), start + i * step, end - (steps - 1 - i) * step)
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """`steps` numbers, evenly from start to end, both included."""
-    where = get_device(device)
-    dtype = dtypes.float32 if dtype is None else np.dtype(dtype)
-    # From both ends, with the step rounded to the type and the product not: torch's own rounding.
-    i, step = _xp(where).arange(steps), float(dtype.type((end - start) / max(steps - 1, 1)))
-    numbers = _xp(where).where(i < max(steps // 2, steps == 1), start + i * step, end - (steps - 1 - i) * step)
-    return _made(numbers.astype(dtype), where, requires_grad)
+    where, found = get_device(device), _type(dtype)
+    return _made(_even(start, end, steps, found, where).astype(found), where, requires_grad)
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """base to the powers of linspace(start, end, steps)."""
+    where, found = get_device(device), _type(dtype)
+    powers = _even(start, end, steps, found, where)
+    return _made((float(base) ** powers).astype(found), where, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     where = get_device(device)
-    return _made(_xp(where).eye(n, m, dtype=dtypes.float32 if dtype is None else np.dtype(dtype)), where, requires_grad)
+    for name, size in (("n", n), ("m", n if m is None else m)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    return _made(_xp(where).eye(n, m, dtype=_type(dtype)), where, requires_grad)
+
+
+# -- random numbers, drawn on the host: the same on every device ----------------------------------------------------------
+
+
+def _float_type(name: str, dtype: Any, default: np.dtype = dtypes.float32) -> np.dtype:
+    found = _type(dtype, default)
+    if found.kind != "f":
+        raise NotImplementedError(f'"{name}" not implemented for {found}: its numbers are floats')
+    return found
 
 
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    *given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers from [0, 1)."""
-    drawn = (generator or default_generator).uniform(0, 1, _sizes(size), dtypes.float32 if dtype is None else dtype)
-    return _made(drawn, device, requires_grad)
+    shape, found = _sizes(*given, size=size), _float_type("rand", dtype)
+    return _made((generator or default_generator).uniform(0, 1, shape, found), device, requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    *given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    drawn = (generator or default_generator).normal(0, 1, _sizes(size), dtypes.float32 if dtype is None else dtype)
-    return _made(drawn, device, requires_grad)
+    shape, found = _sizes(*given, size=size), _float_type("randn", dtype)
+    return _made((generator or default_generator).normal(0, 1, shape, found), device, requires_grad)
 
 
 def randint(
-    low: int,
-    high: Any = None,
-    size: Any = None,
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers from low to high - 1; randint(high, size) starts at 0."""
+    if size is None or high is None:
+        low, high, size = 0, low, high if size is None else size
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    drawn = (generator or default_generator).integers(low, high, _sizes(size), _type(dtype, dtypes.int64))
+    return _made(drawn, device, requires_grad)
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """0 to n - 1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, not {n}")
+    drawn = (generator or default_generator).permutation(n)
+    return _made(drawn.astype(_type(dtype, dtypes.int64)), device, requires_grad)
+
+
+def rand_like(
+    input: Tensor,
     *,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Integers from low to high - 1; randint(high, size) starts at 0."""
-    if size is None:
-        low, high, size = 0, low, high
-    drawn = (generator or default_generator).integers(
-        low, high, _sizes((size,)), dtypes.int64 if dtype is None else dtype
+    """As rand, with the input's shape and, unless given, its dtype and device."""
+    dtype, device = dtype or input.dtype, input.device if device is None else device
+    return rand(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """As randn, with the input's shape and, unless given, its dtype and device."""
+    dtype, device = dtype or input.dtype, input.device if device is None else device
+    return randn(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """As randint, with the input's shape and, unless given, its dtype and device."""
+    low, high = (0, low) if high is None else (low, high)
+    dtype, device = dtype or input.dtype, input.device if device is None else device
+    return randint(low, high, input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """mean + std times numbers from the standard normal distribution. mean and std: Tensors that broadcast, or numbers
+    with a size. No gradient goes to them."""
+    lowest = std.detach().min().item() if isinstance(std, Tensor) and std.numel() else std
+    if not isinstance(lowest, Tensor) and lowest < 0:
+        raise RuntimeError(f"normal expects all elements of std >= 0.0, but found {lowest}")
+    tensors = [v.detach() for v in (mean, std) if isinstance(v, Tensor)]
+    if not tensors:
+        if size is None:
+            raise TypeError("normal() of two numbers needs a size")
+        drawn = randn(_sizes(size), generator=generator, dtype=dtype, device=device) * std + mean
+    else:
+        shape = np.broadcast_shapes(*[v.shape for v in tensors])
+        mean, std = (v.detach() if isinstance(v, Tensor) else v for v in (mean, std))
+        drawn = randn(shape, generator=generator, dtype=tensors[0].dtype, device=tensors[0].device) * std + mean
+    return drawn.requires_grad_(requires_grad)
+
+
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element names (or p), else 0. Its gradient is 0."""
+    if p is None and input.dtype.kind != "f":
+        raise NotImplementedError(f"bernoulli() of probabilities is not implemented for {input.dtype}")
+    chances = input.detach() if p is None else p
+    low, high = (
+        (float(chances.min().item()), float(chances.max().item())) if p is None and input.numel() else (p or 0.0,) * 2
     )
-    return _made(drawn, device, False)
+    if not (low >= 0 and high <= 1):
+        raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1 to be true, but probabilities go from {low} to {high}")
+    drawn = (generator or default_generator).uniform(0, 1, input.shape, np.float64)
+    return (_made(drawn, input.device, False) < chances).to(input.dtype)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """0 to n - 1 in random order."""
-    drawn = (generator or default_generator).permutation(n)
-    return _made(drawn.astype(dtypes.int64 if dtype is None else np.dtype(dtype)), device, False)
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """num_samples indices (int64) a row, drawn with probabilities proportional to the row's weights.
 
-
-def rand_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """As rand, with x's shape, dtype and device."""
-    return rand(*x.shape, generator=generator, dtype=x.dtype, device=x.device)
-
-
-def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """As randn, with x's shape, dtype and device."""
-    return randn(*x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    input (n,) or (rows, n), weights that need not sum to 1. Without replacement no index is drawn twice.
+    """
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}")
+    if num_samples <= 0:
+        raise RuntimeError(f"cannot sample n_sample <= 0 samples: {num_samples}")
+    if not replacement and num_samples > input.shape[-1]:
+        raise RuntimeError(
+            f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} > {input.shape[-1]}"
+        )
+    weights = input.detach().numpy(force=True).astype(np.float64)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if (weights.sum(-1) <= 0).any():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    source, rows = generator or default_generator, np.atleast_2d(weights)
+    if replacement:
+        ends = np.cumsum(rows, -1)
+        drawn = source.uniform(0, 1, (len(rows), num_samples), np.float64) * ends[:, -1:]
+        found = np.stack([np.searchsorted(end, row, "right") for end, row in zip(ends, drawn, strict=True)])
+    else:
+        # The first to arrive, if arrivals are exponential with these rates: weight 0 comes last.
+        waits = -np.log1p(-source.uniform(0, 1, rows.shape, np.float64))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            arrivals = np.where(rows > 0, waits / rows, np.inf)
+        found = np.argsort(arrivals, -1, kind="stable")[:, :num_samples]
+    return _made(found.astype(np.int64).reshape(*weights.shape[:-1], num_samples), input.device, False)
 
 
 def dropout(

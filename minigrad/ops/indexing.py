@@ -15,43 +15,44 @@ from minigrad.function import Function
 from minigrad.grad_mode import state
 from minigrad.ops.common import axis, sum_to
 from minigrad.ops.creation import full_like
+from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
 
 Index = tuple[Any, ...]
 
 
-def _plain(index: Any, x: Tensor) -> Index:
+def plain(index: Any, x: Tensor) -> Index:
     """An index as NumPy and CuPy take it: Tensors as arrays on x's device, lists as arrays, bounds checked."""
     parts = index if isinstance(index, tuple) else (index,)
     if len(parts) == 0:
         return ()
     xp = backends.of(x.array).xp
-    plain: list[Any] = []
+    taken: list[Any] = []
     for part in parts:
         if part is None or part is Ellipsis or isinstance(part, (int, bool)):
-            plain.append(part)
+            taken.append(part)
         elif isinstance(part, slice):
-            plain.append(_plain_slice(part))
+            taken.append(_plain_slice(part))
         elif isinstance(part, Tensor):
             if part.ndim == 0 and part.dtype.kind in "iu":
-                plain.append(int(part.item()))
+                taken.append(int(part.item()))
             else:
-                plain.append(part.to(x.device).array)
+                taken.append(part.to(x.device).array)
         elif isinstance(part, (list, range, np.ndarray, np.generic)) or type(part) is xp.ndarray:
             array = xp.asarray(part)
-            plain.append(array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array)
+            taken.append(array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array)
         elif hasattr(part, "__index__"):
-            plain.append(part.__index__())
+            taken.append(part.__index__())
         else:
-            raise TypeError(
+            raise IndexError(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
                 f"(got {type(part).__name__})"
             )
-    for array in plain:
+    for array in taken:
         if hasattr(array, "dtype") and array.dtype.kind == "f":
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
-    _check_bounds(tuple(plain), x)
-    return tuple([a.astype(bool) if hasattr(a, "dtype") and a.dtype == np.uint8 else a for a in plain])
+    _check_bounds(tuple(taken), x)
+    return tuple([a.astype(bool) if hasattr(a, "dtype") and a.dtype == np.uint8 else a for a in taken])
 
 
 def _plain_slice(part: slice) -> slice:
@@ -150,7 +151,7 @@ def _sum_to_value(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return sum_to(gradient, shape)
 
 
-def _in_two(index: Index) -> tuple[Index, Index]:
+def in_two(index: Index) -> tuple[Index, Index]:
     """What is taken first (numbers, slices, new axes), and then the arrays, for an index that has both.
 
     NumPy counts a number among the arrays, which decides where their axes go; torch takes it first.
@@ -176,7 +177,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """x[index]: numbers, slices, None, ..., lists, integer and bool Tensors, as torch takes them."""
     if input.ndim == 0 and isinstance(index, int) and not isinstance(index, bool):
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a Python number")
-    first, then = _in_two(_plain(index, input))
+    first, then = in_two(plain(index, input))
     if not then:
         return GetItem(first)(input)
     return GetItem(then)(GetItem(first)(input) if first else input)
@@ -184,7 +185,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; gradients reach both x's other elements and value."""
-    first, then = _in_two(_plain(index, input))
+    first, then = in_two(plain(index, input))
     place = GetItem(first)(input) if first or not then else input
     if isinstance(value, Tensor):
         value = value.to(place.device).to(place.dtype)
@@ -215,7 +216,7 @@ def _spread_over(value: Any, x: Tensor) -> Tensor:
     return value.expand(x.shape)
 
 
-def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:
+def open_index(x: Tensor, dim: int, index: Tensor) -> Index:
     """The index arrays that pick, for each place of `index`, the element of x at the same place but for axis dim."""
     xp = backends.of(x.array).xp
     parts = []
@@ -226,59 +227,107 @@ def _open_index(x: Tensor, dim: int, index: Tensor) -> Index:
     return tuple(parts)
 
 
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and so on. index: int64, of x's number of axes."""
-    d = axis(dim, input.ndim)
-    if index.dtype.kind != "i":
-        raise RuntimeError("gather(): Expected dtype int64 for index")
-    if input.ndim == 0:
-        return input.reshape(1)[index.reshape(1)].reshape(index.shape)
-    if index.ndim != input.ndim:
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    for i in range(input.ndim):
-        if i != d and index.shape[i] > input.shape[i]:
+def bounded(
+    name: str, index: Tensor, size: int, dim: int, error: type[Exception] = RuntimeError, negative: bool = False
+) -> Tensor:
+    """The index, if it holds integers from 0 (or, counted from the end, -size) to size - 1."""
+    if not isinstance(index, Tensor) or index.dtype.kind != "i":
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {describe(index)}")
+    if index.numel():
+        low, high = int(index.array.min()), int(index.array.max())
+        if low < (-size if negative else 0) or high >= size:
+            wrong = high if high >= size else low
+            raise error(f"{name}(): index {wrong} is out of bounds for dimension {dim} with size {size}")
+    return index
+
+
+def matching(name: str, x: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> None:
+    """Raises unless index has x's number of axes and is nowhere longer than x (but along dim) or than src."""
+    if max(index.ndim, 1) != max(x.ndim, 1) or (src is not None and max(src.ndim, 1) != max(index.ndim, 1)):
+        raise RuntimeError(
+            f"{name}(): Index tensor must have the same number of dimensions as self tensor and src, but got "
+            f"{describe(index)} for {describe(x)}" + ("" if src is None else f" and {describe(src)}")
+        )
+    for i in range(min(x.ndim, index.ndim)):
+        if (i != dim and index.shape[i] > x.shape[i]) or (
+            src is not None and src.ndim and index.shape[i] > src.shape[i]
+        ):
             raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {d}"
+                f"{name}(): Expected index {list(index.shape)} to be no larger than self {list(x.shape)} apart from "
+                f"dimension {dim}" + ("" if src is None else f", and no larger than src {list(src.shape)}")
             )
-    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= input.shape[d]):
-        raise RuntimeError(f"index out of bounds for dimension {d} with size {input.shape[d]}")
-    return GetItem(_open_index(input, d, index))(input)
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """x, with src[i, j, ...] added at [index[i, j, ...], j, ...] for dim = 0, and so on."""
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and so on. index: integers, of x's number of axes.
+
+    sparse_grad is taken and makes no difference: gradients are dense.
+    """
     d = axis(dim, input.ndim)
-    if index.numel() and (int(index.array.min()) < 0 or int(index.array.max()) >= input.shape[d]):
-        raise RuntimeError(f"index out of bounds for dimension {d} with size {input.shape[d]}")
-    if any(a != b for a, b in zip(index.shape, src.shape, strict=True)):
-        src = src[tuple([slice(0, n) for n in index.shape])]
-    return input + PutAdd(input.shape, _open_index(input, d, index))(src)
+    bounded("gather", index, input.shape[d] if input.ndim else 1, d)
+    matching("gather", input, d, index)
+    if input.ndim == 0 or index.ndim == 0:
+        return input.reshape(-1)[index.reshape(-1)].reshape(index.shape)
+    return GetItem(open_index(input, d, index))(input)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """As gather, with both broadcast along the other axes; negative indices count from the end. No dim: of all elements."""
+    if dim is None:
+        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{describe(input)} and {describe(indices)}"
+        )
+    d = axis(dim, input.ndim)
+    bounded("take_along_dim", indices, input.shape[d], d, negative=True)
+    shapes = [(*x.shape[:d], 1, *x.shape[d + 1 :]) for x in (input, indices)]
+    shape = broadcast_shapes(*shapes)
+    index = indices.expand((*shape[:d], indices.shape[d], *shape[d + 1 :]))
+    x = input.expand((*shape[:d], input.shape[d], *shape[d + 1 :]))
+    return GetItem(open_index(x, d, index))(x)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at these indices of the flattened tensor, in the index's shape; negative ones count from the end."""
+    bounded("take", index, input.numel(), 0, IndexError, negative=True)
+    return input.reshape(-1)[index.reshape(-1)].reshape(index.shape)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along an axis that a 1-D index names."""
     if index.ndim > 1:
-        raise IndexError("index_select(): Index is supposed to be a vector")
+        raise IndexError(f"index_select(): Index is supposed to be a vector, not {describe(index)}")
     d = axis(dim, input.ndim)
-    return getitem(input, (slice(None),) * d + (index,))
+    bounded("index_select", index, input.shape[d] if input.ndim else 1, d, IndexError)
+    if input.ndim == 0:
+        return input.clone()
+    return GetItem((slice(None),) * d + (index.reshape(-1).array,))(input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, as a 1-D tensor."""
-    shape = np.broadcast_shapes(input.shape, mask.shape)
-    return input.expand(*shape)[mask.expand(*shape)]
+    if mask.dtype != dtypes.bool_:
+        raise RuntimeError(f"masked_select: expected BoolTensor for mask, not {describe(mask)}")
+    shape = broadcast_shapes(input.shape, mask.shape)
+    return input.expand(shape)[mask.expand(shape)]
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero: (count, ndim), or one tensor an axis."""
     xp = backends.of(input.array).xp
-    found = xp.nonzero(input.array)
+    found = xp.nonzero(input.array if input.ndim else input.array.reshape(1))
     if as_tuple:
         return tuple([Tensor._wrap(i.astype(np.int64)) for i in found])
-    return Tensor._wrap(
-        xp.stack(found, axis=1).astype(np.int64) if found else xp.zeros((int(input.array != 0), 0), np.int64)
-    )
+    if input.ndim == 0:
+        return Tensor._wrap(xp.zeros((found[0].size, 0), np.int64))
+    return Tensor._wrap(xp.stack(found, axis=1).astype(np.int64))
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """As nonzero: (count, ndim)."""
+    return nonzero(input)
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
