@@ -44,9 +44,10 @@ class BackwardHooks:
     Neither boundary may hold on to a tensor that it made: node and tensor would keep each other alive.
     """
 
-    def __init__(self, module: Any, hooks: list[Callable]) -> None:
+    def __init__(self, module: Any, hooks: list[Callable], pre_hooks: list[Callable]) -> None:
         self.module = module
         self.hooks = hooks
+        self.pre_hooks = pre_hooks
         self.inputs = self.outputs = 0
         self.input_places: list[int] = []
         self.output_places: list[int] = []
@@ -75,16 +76,32 @@ class BackwardHooks:
         return led if isinstance(result, tuple) else led[0]
 
     def _meet_outputs(self, gradients: Gradients) -> Gradients:
-        self.grad_output = _spread(self.output_places, gradients, self.outputs)
-        if not self.input_places:  # the first boundary is not part of the graph: the hooks are called here
+        grad_output = _spread(self.output_places, gradients, self.outputs)
+        for hook in self.pre_hooks:
+            changed = hook(self.module, grad_output)
+            if changed is not None:
+                grad_output = changed if isinstance(changed, tuple) else (changed,)
+                if len(grad_output) != self.outputs:
+                    raise RuntimeError(
+                        f"Backward pre hook returned an invalid number of grad_output, got {len(grad_output)}, "
+                        f"but expected {self.outputs}"
+                    )
+        if self.input_places:
+            self.grad_output = grad_output
+        elif self.hooks:  # the first boundary is not part of the graph: the hooks are called here
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                "require gradients.",
+                stacklevel=2,
+            )
             for hook in self.hooks:
-                changed = hook(self.module, (None,) * self.inputs, self.grad_output)
+                changed = hook(self.module, (None,) * self.inputs, grad_output)
                 if changed is not None and any(gradient is not None for gradient in changed):
                     raise RuntimeError(
                         "Backward hook for Modules where no input requires gradient should always return None or "
                         "None for all gradients."
                     )
-        return gradients
+        return tuple(grad_output[i] for i in self.output_places)
 
     def _meet_inputs(self, gradients: Gradients) -> Gradients:
         spread = list(_spread(self.input_places, gradients, self.inputs))

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from minigrad.grad_mode import no_grad
-from minigrad.nn.backward_hooks import BackwardHooks
+from minigrad.nn.hooks import HOOKS, Hooked
 from minigrad.nn.parameter import Parameter
-from minigrad.tensor import RemovableHandle, Tensor
+from minigrad.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
 
@@ -33,7 +33,7 @@ class IncompatibleKeys(_Keys):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-class Module:
+class Module(Hooked):
     """Base class of layers and networks: subclasses assign parameters and children in `__init__` and write `forward`.
 
     class Net(Module):
@@ -56,54 +56,13 @@ class Module:
             ("_buffers", {}),
             ("_non_persistent_buffers_set", set()),
             ("_modules", {}),
-            ("_forward_pre_hooks", {}),
-            ("_forward_hooks", {}),
-            ("_backward_hooks", {}),
+            *((name, {}) for name in HOOKS),
         ):
             object.__setattr__(self, name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The module's function, written by every subclass. Call the module, not this: a call also runs the hooks."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
-
-    # ---- calling and hooks -------------------------------------------------------------------------------------
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._has_hooks():
-            return self.forward(*args, **kwargs)
-        for hook in list(self._forward_pre_hooks.values()):
-            changed = hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        backward_hooks = BackwardHooks(self, list(self._backward_hooks.values())) if self._backward_hooks else None
-        if backward_hooks:
-            args = backward_hooks.enter(args)
-        result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            changed = hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return backward_hooks.leave(result) if backward_hooks else result
-
-    def _has_hooks(self) -> bool:
-        return bool(self._forward_pre_hooks or self._forward_hooks or self._backward_hooks)
-
-    def register_forward_pre_hook(self, hook: Callable[[Any, tuple], Any]) -> RemovableHandle:
-        """Call `hook(module, args)` before every forward; what it returns, unless None, replaces the arguments."""
-        return RemovableHandle(self._forward_pre_hooks, hook)
-
-    def register_forward_hook(self, hook: Callable[[Any, tuple, Any], Any]) -> RemovableHandle:
-        """Call `hook(module, args, output)` after every forward; what it returns, unless None, replaces the output."""
-        return RemovableHandle(self._forward_hooks, hook)
-
-    def register_full_backward_hook(self, hook: Callable[[Any, tuple, tuple], Any]) -> RemovableHandle:
-        """Call `hook(module, grad_input, grad_output)` when the gradients of the module's inputs are computed.
-
-        Both are tuples with a place for each positional argument and for each output: None for what is no Tensor,
-        zeros for an input and None for an output that no gradient reaches. What the hook returns, unless None,
-        replaces grad_input. Where no input requires a gradient, the hook is called with None for each of them.
-        """
-        return RemovableHandle(self._backward_hooks, hook)
 
     # ---- registration ------------------------------------------------------------------------------------------
 
@@ -313,13 +272,19 @@ class Module:
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
+        local_metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
-            destination._metadata[prefix[:-1]] = {"version": self._version}
+            destination._metadata[prefix[:-1]] = local_metadata
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self, prefix, keep_vars)
         for name, member in self._persistent():
             destination[prefix + name] = member if keep_vars else member.detach()
         for name, child in self._modules.items():
             if child is not None:
                 child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_post_hooks.values()):
+            if hook(self, destination, prefix, local_metadata) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
         return destination
 
     def _upgrade_state_dict(self, state_dict: dict[str, Any], prefix: str, version: int | None) -> None:
@@ -331,7 +296,8 @@ class Module:
         """Copy a state_dict into the parameters and buffers; their dtypes and devices stay.
 
         Values may be Tensors, NumPy arrays or torch tensors on the CPU. With `assign` they become the module's own
-        instead of being copied. Everything is checked first: if anything is wrong nothing is changed.
+        instead of being copied. Everything is checked first: if anything is wrong nothing is changed (where there are
+        hooks after loading, which decide about missing and unexpected keys, these are found wrong after the rest).
 
         Raises TypeError if state_dict is not a mapping; RuntimeError that lists every missing and unexpected key
         (unless `strict` is False), every mis-shaped one with both shapes, and every value that is not a tensor.
@@ -341,12 +307,16 @@ class Module:
         metadata = getattr(state_dict, "_metadata", {})
         state = dict(state_dict)
         missing: list[str] = []
+        unexpected: list[str] = []
         problems: list[str] = []
         known: set[str] = set()
         copies: list[tuple[Module, str, Tensor, Tensor]] = []
         for path, module in self.named_modules(remove_duplicate=False):
             prefix = path + "." if path else ""
-            module._upgrade_state_dict(state, prefix, metadata.get(path, {}).get("version"))
+            local_metadata = metadata.get(path, {})
+            for hook in list(module._load_state_dict_pre_hooks.values()):
+                hook(module, state, prefix, local_metadata, True, missing, unexpected, problems)
+            module._upgrade_state_dict(state, prefix, local_metadata.get("version"))
             for name, own in module._persistent():
                 key = prefix + name
                 known.add(key)
@@ -370,13 +340,11 @@ class Module:
                     )
                     continue
                 copies.append((module, name, own, value))
-        unexpected = [key for key in state if key not in known]
-        if strict and unexpected:
-            problems.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + ". ")
-        if strict and missing:
-            problems.insert(0, "Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in missing) + ". ")
-        if problems:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems))
+        unexpected.extend(key for key in state if key not in known)
+        keys = IncompatibleKeys(missing, unexpected)
+        after = [(module, hook) for module in self._bottom_up() for hook in module._load_state_dict_post_hooks.values()]
+        if problems or not after:
+            self._complain(keys, problems, strict)
         with no_grad():
             for module, name, own, value in copies:
                 if not assign:
@@ -385,7 +353,30 @@ class Module:
                     setattr(module, name, Parameter(value.detach(), own.requires_grad))
                 else:
                     setattr(module, name, value)
-        return IncompatibleKeys(missing, unexpected)
+        for module, hook in after:
+            if hook(module, keys) is not None:
+                raise AssertionError(
+                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values: "
+                    "incompatible_keys are changed in place."
+                )
+        self._complain(keys, [], strict)
+        return keys
+
+    def _bottom_up(self) -> Iterator[Module]:
+        """Every module below this one, each after those below it, and this one."""
+        for child in self._modules.values():
+            if child is not None:
+                yield from child._bottom_up()
+        yield self
+
+    def _complain(self, keys: IncompatibleKeys, problems: list[str], strict: bool) -> None:
+        """RuntimeError with all that is wrong with a state_dict, if anything is."""
+        if strict and keys.unexpected_keys:
+            problems = [f"Unexpected key(s) in state_dict: {_quoted(keys.unexpected_keys)}. ", *problems]
+        if strict and keys.missing_keys:
+            problems = [f"Missing key(s) in state_dict: {_quoted(keys.missing_keys)}. ", *problems]
+        if problems:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(problems))
 
     # ---- modes, devices, gradients -----------------------------------------------------------------------------
 
@@ -500,16 +491,6 @@ def zero_grad_(parameter: Tensor, set_to_none: bool) -> None:
         parameter.grad.zero_()
 
 
-def register_hook(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
-    """Add a hook after those that are there, or before them (Module and Optimizer)."""
-    before = dict(hooks) if prepend else {}
-    for key in before:
-        del hooks[key]
-    handle = RemovableHandle(hooks, hook)
-    hooks.update(before)
-    return handle
-
-
 def indent(text: str) -> str:
     """Every line but the first two spaces further in."""
     return text.replace("\n", "\n  ")
@@ -517,6 +498,10 @@ def indent(text: str) -> str:
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f'"{key}"' for key in keys)
 
 
 def _typename(value: Any) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.grad_mode import enable_grad, no_grad
-from minigrad.nn.module import register_hook, zero_grad_
+from minigrad.nn.hooks import register_hook
+from minigrad.nn.module import zero_grad_
 from minigrad.tensor import RemovableHandle, Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]

@@ -410,11 +410,12 @@ def test_full_backward_hook_without_differentiable_input() -> None:
     m = nn.Linear(2, 2)
     seen: list[Any] = []
     m.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
-    m(mg.ones((1, 2))).sum().backward()
+    with pytest.warns(UserWarning, match="no inputs require gradients"):
+        m(mg.ones((1, 2))).sum().backward()
     (grad_input, grad_output) = seen[0]
     assert grad_input == (None,) and host(grad_output[0]).tolist() == [[1, 1]]
     m.register_full_backward_hook(lambda module, grad_input, grad_output: grad_output)
-    with pytest.raises(RuntimeError, match="no input requires gradient"):
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="no input requires gradient"):
         m(mg.ones((1, 2))).sum().backward()
 
 
@@ -425,8 +426,177 @@ def test_full_backward_hook_of_the_wrong_length() -> None:
         m(mg.ones((1, 2), requires_grad=True)).sum().backward()
 
 
+class Scale(nn.Module):
+    def forward(self, x: Any, factor: float = 1.0) -> Any:
+        if factor == 0:
+            raise ValueError("no factor")
+        return x * factor
+
+
+class TorchScale(torch.nn.Module):
+    def forward(self, x: Any, factor: float = 1.0) -> Any:
+        if factor == 0:
+            raise ValueError("no factor")
+        return x * factor
+
+
+def run_forward_hooks(scale: type, tensor: Any) -> list[Any]:
+    """Every kind of hook around a forward: what they saw, in order."""
+    seen: list[Any] = []
+
+    def note(name: str, answer: Any = None) -> Any:
+        def hook(module: Any, *what: Any) -> Any:
+            seen.append([name, *(str([getattr(x, "tolist", lambda x=x: x)() for x in _flat(w)]) for w in what)])
+            return answer
+
+        return hook
+
+    m = scale()
+    m.register_forward_pre_hook(note("pre"))
+    m.register_forward_pre_hook(note("pre, first"), prepend=True)
+    m.register_forward_pre_hook(note("pre, keywords"), with_kwargs=True)
+    change = m.register_forward_pre_hook(
+        note("pre, changing", ((tensor(3.0),), {"factor": 5.0})), with_kwargs=True, prepend=True
+    )
+    m.register_forward_hook(note("post"))
+    m.register_forward_hook(note("post, first"), prepend=True)
+    m.register_forward_hook(note("post, keywords", tensor(7.0)), with_kwargs=True)
+    seen.append(float(m(tensor(2.0), factor=4.0)))
+    change.remove()
+    always = m.register_forward_hook(note("always"), always_call=True)
+    m.register_forward_hook(note("always, keywords"), always_call=True, with_kwargs=True, prepend=True)
+    for factor in (2.0, 0.0):
+        try:
+            seen.append(float(m(tensor(2.0), factor=factor)))
+        except ValueError as error:
+            seen.append(str(error))
+    always.remove()
+
+    def fails(module: Any, args: Any, output: Any) -> None:
+        raise KeyError("of the hook")
+
+    m.register_forward_hook(fails, always_call=True)
+    with pytest.warns(UserWarning, match="silenced as another error was raised in forward"):
+        with pytest.raises(ValueError, match="no factor"):
+            m(tensor(2.0), factor=0.0)
+    with pytest.raises(KeyError):
+        m(tensor(2.0))
+    m.register_forward_pre_hook(lambda module, args, kwargs: args, with_kwargs=True)
+    with pytest.raises(RuntimeError, match="forward pre-hook must return None or a tuple of"):
+        m(tensor(2.0))
+    return seen
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [x for pair in value.items() for x in pair]
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def test_forward_hooks_are_torchs() -> None:
+    ours, theirs = run_forward_hooks(Scale, mg.tensor), run_forward_hooks(TorchScale, torch.tensor)
+    assert ours == theirs
+    assert len(ours) > 20
+
+
+def run_backward_pre_hooks(scale: type, tensor: Any, nothing: Any) -> list[Any]:
+    """What the hooks before a backward see and change, with a differentiable input and without one."""
+    seen: list[Any] = []
+    m = scale()
+    m.register_full_backward_pre_hook(lambda module, grads: seen.append(["second", grads[0].tolist()]))
+    m.register_full_backward_pre_hook(lambda module, grads: (grads[0] * 10,), prepend=True)
+    m.register_full_backward_hook(lambda module, gx, gy: seen.append(["after", gx[0].tolist(), gy[0].tolist()]))
+    m.register_full_backward_hook(lambda module, gx, gy: seen.append("after, first"), prepend=True)
+    x = tensor([1.0, 2.0], requires_grad=True)
+    (m(x, 3.0) * tensor([1.0, -1.0])).sum().backward()
+    seen.append(x.grad.tolist())
+    m.register_full_backward_pre_hook(lambda module, grads: (grads[0], grads[0]))
+    with pytest.raises(RuntimeError, match="invalid number of grad_output, got 2, but expected 1"):
+        m(x, 3.0).sum().backward()
+    m = scale()
+    handle = m.register_full_backward_pre_hook(lambda module, grads: (grads[0] * 10,))
+    weight = tensor([2.0, 3.0], requires_grad=True)
+    m.forward = lambda x: x * weight  # no input that is differentiable: the gradient is the parameter's
+    m(tensor([1.0, 1.0])).sum().backward()
+    seen.append(weight.grad.tolist())
+    handle.remove()
+    with nothing():
+        seen.append(m(tensor([1.0, 1.0])).tolist())
+    return seen
+
+
+def test_backward_pre_hooks_are_torchs() -> None:
+    ours = run_backward_pre_hooks(Scale, mg.tensor, mg.no_grad)
+    theirs = run_backward_pre_hooks(TorchScale, torch.tensor, torch.no_grad)
+    assert ours == theirs
+    assert len(ours) == 7
+
+
+def test_hooks_that_are_not_built() -> None:
+    with pytest.raises(NotImplementedError, match="register_full_backward_hook"):
+        nn.Linear(1, 1).register_backward_hook(lambda module, gx, gy: None)
+
+
+def run_state_hooks(lib: Any, tensors: Any) -> list[Any]:
+    """What the hooks around state_dict() and load_state_dict() see and change."""
+    seen: list[Any] = []
+    m = lib.Sequential(lib.Linear(1, 1), lib.Linear(1, 1, bias=False))
+    child = m[0]
+    child.register_state_dict_pre_hook(lambda module, prefix, keep: seen.append([module is child, prefix, keep]))
+
+    def rename(module: Any, state: dict, prefix: str, metadata: dict) -> None:
+        seen.append([prefix, metadata, list(state)])
+        state[prefix + "kernel"] = state.pop(prefix + "weight")
+
+    child.register_state_dict_post_hook(rename)
+    state = m.state_dict()
+    seen.append(list(state))
+    m.register_state_dict_post_hook(lambda module, state, prefix, metadata: state)
+    with pytest.raises(RuntimeError, match="state_dict post-hook must return None"):
+        m.state_dict()
+
+    def name_back(module: Any, state: dict, prefix: str, metadata: dict, *lists: Any) -> None:
+        seen.append([module is child, prefix, metadata, *lists])
+        state[prefix + "weight"] = state.pop(prefix + "kernel")
+
+    handle = child.register_load_state_dict_pre_hook(name_back)
+    seen.append(str(m.load_state_dict(state)))
+    seen.append(list(state))  # the caller's stays as it was
+    handle.remove()
+    with pytest.raises(RuntimeError, match='Missing key.*"0.weight"'):
+        m.load_state_dict(state)
+
+    def forgive(module: Any, keys: Any) -> None:
+        seen.append([module is child, list(keys.missing_keys)])
+        keys.missing_keys.clear()
+
+    child.register_load_state_dict_post_hook(forgive)
+    m.register_load_state_dict_post_hook(lambda module, keys: keys.unexpected_keys.clear())
+    state["1.weight"] = tensors.zeros((1, 1))
+    seen.append(str(m.load_state_dict(state)))
+    seen.append(m[1].weight.tolist())
+    m.register_load_state_dict_post_hook(lambda module, keys: 3)
+    with pytest.raises(AssertionError, match="not expected to return new values"):
+        m.load_state_dict(state)
+    return seen
+
+
+def test_state_hooks_are_torchs() -> None:
+    ours, theirs = run_state_hooks(nn, mg), run_state_hooks(torch.nn, torch)
+    assert ours == theirs
+    assert len(ours) == 12
+
+
+def test_hooks_after_loading_may_also_complain() -> None:
+    m = nn.Linear(1, 1)
+    m.register_load_state_dict_post_hook(lambda module, keys: keys.unexpected_keys.append("something"))
+    with pytest.raises(RuntimeError, match='Unexpected key.*"something"'):
+        m.load_state_dict(m.state_dict())
+
+
 def test_hooks_leave_no_cycle() -> None:
     m = nn.Linear(2, 2)
+    m.register_full_backward_pre_hook(lambda module, grad_output: None)
     m.register_full_backward_hook(lambda module, grad_input, grad_output: None)
     m.register_forward_hook(lambda module, args, out: None)
     m(mg.ones((1, 2), requires_grad=True)).sum().backward()
