@@ -35,16 +35,16 @@ class CrossEntropy(FusedFunction):
     g_logits = g (a p - b) with b the weights of the -log p_c and a their sum.
     """
 
-    saves = {0: None}
+    saves = {0: None, 1: 0}
     keeps = ("logp",)
 
-    def __init__(self, target: Tensor, weight: Tensor | None, ignore_index: int, smoothing: float) -> None:
-        self.target, self.weight, self.ignore, self.smoothing = target, weight, ignore_index, smoothing
+    def __init__(self, weight: Tensor | None, ignore_index: int, smoothing: float) -> None:
+        self.weight, self.ignore, self.smoothing = weight, ignore_index, smoothing
 
-    def definition(self, x: Tensor) -> Tensor:
+    def definition(self, x: Tensor, target: Tensor) -> Tensor:
         logp = log_softmax(x, 1)
-        ignored = self.target == self.ignore
-        target = where(ignored, 0, self.target)
+        ignored = target == self.ignore
+        target = where(ignored, 0, target)
         losses = -gather(logp, 1, target.unsqueeze(1)).squeeze(1)
         if self.weight is not None:
             losses = losses * self.weight[target]
@@ -53,17 +53,16 @@ class CrossEntropy(FusedFunction):
             losses = (1 - self.smoothing) * losses + self.smoothing / x.shape[1] * spread.sum(1)
         return where(ignored, 0.0, losses)
 
-    def _arguments(self) -> tuple[Any, ...]:
-        weight = None if self.weight is None else self.weight.array
-        return self.target.array, weight, self.ignore, self.smoothing
+    def _options(self) -> tuple[Any, ...]:
+        return None if self.weight is None else self.weight.array, self.ignore, self.smoothing
 
-    def forward(self, x: Any) -> Any:
-        losses, self.logp = backends.of(x).cross_entropy(x, *self._arguments())
+    def forward(self, x: Any, target: Any) -> Any:
+        losses, self.logp = backends.of(x).cross_entropy(x, target, *self._options())
         return losses
 
     def backward_arrays(self, g: Any) -> Any:
-        self._kept()
-        return backends.of(g).cross_entropy_backward(g, self.logp, *self._arguments())
+        target = self.arrays[1]
+        return backends.of(g).cross_entropy_backward(g, self.logp, target, *self._options()), None
 
 
 class BinaryCrossEntropy(Function):
@@ -163,7 +162,7 @@ def cross_entropy(
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     scores, classes = _class_rows("cross_entropy", input, target, ignore_index)
-    losses = CrossEntropy(classes, weight, ignore_index, label_smoothing)(scores)
+    losses = CrossEntropy(weight, ignore_index, label_smoothing)(scores, classes)
     return _reduce_classes(losses, classes, _without_classes(input), weight, ignore_index, reduction)
 
 

@@ -114,6 +114,48 @@ case("lp_pool2d", positive(2, 3, 6, 5), 3.0, [3, 2], stride=(1, 2), ceil_mode=Tr
 case("max_unpool2d", (1, 2, 2, 2), Given(np.array([[[[0, 3], [9, 14]], [[5, 2], [8, 10]]]]), INDEX), 2)
 case("max_unpool2d", (2, 2, 2), Given(np.array([[[0, 3], [9, 14]], [[5, 2], [8, 10]]]), INDEX), 2, output_size=[5, 4])
 case("max_unpool2d", (1, 1, 2, 2), Given([[[[0, 2], [6, 8]]]], INDEX), 3, stride=2, padding=1)
+# -- embeddings
+ROWS = Given([[0, 2, 2], [3, 0, 2]], INDEX)
+case("embedding", ROWS, (4, 3))
+case("embedding", ROWS, (4, 3), padding_idx=2, how=kinked)
+case("embedding", ROWS, (4, 3), padding_idx=-4, how=kinked)
+case("embedding", ROWS, (4, 3), scale_grad_by_freq=True, how=partial(check, order=1, differences=False))
+case("embedding", ROWS, (4, 3), 2, None, 2.0, True, how=partial(check, order=1, differences=False))
+case("embedding", Given(1, INDEX), (4, 3))
+case("embedding", Given([1, 1], np.int32), (4, 3))
+case("embedding", Given(np.zeros((0, 2)), INDEX), (4, 3), order=1)
+case("one_hot", Given([[0, 2], [1, 1]], INDEX))
+# -- images at other sizes
+for kwargs in (
+    {"size": 7},
+    {"size": [3, 8]},
+    {"size": [8, 10]},
+    {"scale_factor": 2},
+    {"scale_factor": 1.7},
+    {"scale_factor": (0.6, 2.5)},
+    {"scale_factor": 1.7, "recompute_scale_factor": True},
+):
+    for mode in ("nearest", "nearest-exact", "bilinear"):
+        case("interpolate", (2, 3, 4, 5), mode=mode, **kwargs)
+    case("interpolate", (2, 3, 4, 5), mode="bilinear", align_corners=True, **kwargs)
+case("interpolate", (2, 3, 4, 5), size=1, mode="bilinear", align_corners=True)
+case("interpolate", (2, 3, 4, 5), size=[4, 5], mode="bilinear")
+case("interpolate", (2, 3, 4, 5), size=3, mode="area")
+case("interpolate", (2, 3, 7), size=3, mode="area")
+case("interpolate", (0, 3, 4, 5), scale_factor=2, mode="bilinear")
+for mode in ("nearest", "nearest-exact", "linear"):
+    case("interpolate", (2, 3, 7), size=[11], mode=mode)
+    case("interpolate", (2, 3, 7), scale_factor=0.5, mode=mode)
+for mode in ("nearest", "trilinear"):
+    case("interpolate", (1, 2, 2, 3, 2), scale_factor=(2.0, 1.5, 3.0), mode=mode)
+case("upsample", (2, 3, 4, 5), scale_factor=2, mode="bilinear", align_corners=True)
+for shape in ((2, 12, 2, 3), (4, 2, 3), (2, 1, 8, 2, 2)):
+    case("pixel_shuffle", shape, 2)
+for shape in ((2, 3, 4, 6), (3, 4, 6), (2, 1, 2, 2, 2)):
+    case("pixel_unshuffle", shape, 2)
+case("pixel_shuffle", (1, 9, 2, 2), 3)
+case("channel_shuffle", (2, 6, 3), 3)
+case("channel_shuffle", (2, 6, 3, 2), 2)
 
 
 @pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][1]}{CASES[i][2]}")
@@ -175,6 +217,38 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("adaptive_avg_pool1d", (IMAGE, 2), {}),
     ("adaptive_avg_pool2d", (_z(3, 4), 2), {}),
     ("adaptive_max_pool2d", (_z(3, 4), 2), {}),
+    ("embedding", (np.array([4]), _z(4, 3)), {}),
+    ("embedding", (np.array([-1]), _z(4, 3)), {}),
+    ("embedding", (np.array([1.0]), _z(4, 3)), {}),
+    ("embedding", (np.array([1], np.uint8), _z(4, 3)), {}),
+    ("embedding", (np.array([1]), _z(4)), {}),
+    ("embedding", (np.array([1]), _z(4, 3)), {"padding_idx": 4}),
+    ("one_hot", (np.array([3]), 3), {}),
+    ("one_hot", (np.array([-1]), 3), {}),
+    ("interpolate", (IMAGE,), {}),
+    ("interpolate", (IMAGE,), {"size": 3, "scale_factor": 2}),
+    ("interpolate", (IMAGE,), {"size": (2, 2, 2)}),
+    ("interpolate", (IMAGE,), {"scale_factor": (2, 2, 2)}),
+    ("interpolate", (IMAGE,), {"scale_factor": 2, "mode": "linear"}),
+    ("interpolate", (IMAGE,), {"scale_factor": 2, "mode": "cubic"}),
+    ("interpolate", (IMAGE,), {"scale_factor": 2, "align_corners": True}),
+    ("interpolate", (IMAGE,), {"size": 0}),
+    ("interpolate", (IMAGE,), {"scale_factor": 0.1, "mode": "bilinear"}),
+    ("interpolate", (IMAGE,), {"size": 3, "recompute_scale_factor": True}),
+    ("interpolate", (_z(3, 4),), {"scale_factor": 2}),
+    ("interpolate", (IMAGE.astype(np.int64),), {"scale_factor": 2}),
+    ("pixel_shuffle", (IMAGE, 2), {}),
+    ("pixel_shuffle", (_z(4, 4), 2), {}),
+    ("pixel_shuffle", (_z(1, 4, 2, 2), 0), {}),
+    ("pixel_unshuffle", (IMAGE, 4), {}),
+    ("pixel_unshuffle", (_z(4, 4), 2), {}),
+    ("channel_shuffle", (IMAGE, 2), {}),
+    ("channel_shuffle", (_z(4, 4), 2), {}),
+    ("dropout", (IMAGE, 1.5), {}),
+    ("dropout1d", (_z(3), 0.5), {}),
+    ("dropout1d", (IMAGE, 0.5), {}),
+    ("dropout2d", (IMAGE, -0.5), {}),
+    ("alpha_dropout", (IMAGE, -0.5), {}),
     ("max_unpool2d", (_z(1, 1, 2, 2), np.full((1, 1, 2, 2), 16), 2), {}),
     ("max_unpool2d", (_z(1, 1, 2, 2), np.zeros((1, 1, 2, 3), INDEX), 2), {}),
 ]
@@ -188,3 +262,84 @@ def test_errors(i: int, device: str) -> None:
         getattr(torch.nn.functional, name)(*(torch.from_numpy(a) if hasattr(a, "dtype") else a for a in args), **kwargs)
     with pytest.raises(theirs.type):
         getattr(F, name)(*(minigrad.from_numpy(a).to(device) if hasattr(a, "dtype") else a for a in args), **kwargs)
+
+
+@pytest.mark.parametrize("kwargs", [{"max_norm": 1.0}, {"sparse": True}])
+def test_what_embedding_refuses(kwargs: dict[str, Any]) -> None:
+    with pytest.raises(NotImplementedError, match=next(iter(kwargs))):
+        F.embedding(minigrad.tensor([0]), minigrad.zeros(2, 3), **kwargs)
+
+
+@pytest.mark.parametrize("kwargs", [{"mode": "bicubic"}, {"mode": "bilinear", "antialias": True}])
+def test_what_interpolate_refuses(kwargs: dict[str, Any]) -> None:
+    with pytest.raises(NotImplementedError, match="not built"):
+        F.interpolate(minigrad.zeros(1, 1, 2, 2), scale_factor=2, **kwargs)
+
+
+def test_a_changed_index_is_noticed(device: str) -> None:
+    """The gradient of an embedding needs the index: changed in between, it is an error, not a wrong number."""
+    index = minigrad.tensor([0, 1], device=device)
+    y = F.embedding(index, minigrad.zeros(3, 2, device=device).requires_grad_())
+    index[0] = 2
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+# -- dropout: torch's random numbers are its own, so what is compared is what must hold of any
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("dropout1d", (50, 40, 3)), ("dropout2d", (50, 40, 3, 2)), ("dropout", (50, 40, 3))]
+)
+def test_dropout(name: str, shape: tuple[int, ...], device: str) -> None:
+    """About p of the elements, or channels whole, are zero, the others scaled; the gradient meets the same mask."""
+    drop = getattr(F, name)
+    x = minigrad.ones(*shape, device=device).requires_grad_()
+    y = drop(x, 0.3, generator=minigrad.Generator(1))
+    again = drop(x, 0.3, generator=minigrad.Generator(1))
+    values = y.numpy(force=True)
+    np.testing.assert_array_equal(values, again.numpy(force=True))
+    np.testing.assert_allclose(np.unique(values), [0, 1 / 0.7], rtol=1e-6)
+    whole = (
+        (values == values[(slice(None), slice(None), *[slice(0, 1)] * (len(shape) - 2))]).all()
+        if name != "dropout"
+        else True
+    )
+    assert whole
+    assert abs((values == 0).mean() - 0.3) < 0.04
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(force=True), values)
+    assert drop(x, 0.3, training=False) is x
+    assert float(drop(x, 1.0).abs().sum()) == 0
+    z = minigrad.ones(*shape, device=device)
+    assert drop(z, 0.3, inplace=True) is z
+    assert float(z.min()) == 0
+
+
+def test_dropout1d_without_a_batch() -> None:
+    y = F.dropout1d(minigrad.ones(400, 3), 0.5, generator=minigrad.Generator(0)).numpy()
+    assert (y == y[:, :1]).all()
+    assert abs((y == 0).mean() - 0.5) < 0.1
+
+
+def test_dropout2d_warns_as_torch_does() -> None:
+    with pytest.warns(UserWarning, match="dropout1d"):
+        F.dropout2d(minigrad.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_alpha_dropout(inplace: bool, device: str) -> None:
+    """Mean 0 and variance 1 stay; two lines of points: the kept, and one value; none in evaluation."""
+    x = minigrad.randn(40_000, generator=minigrad.Generator(0)).to(device)
+    before = x.numpy(force=True).copy()
+    y = F.alpha_dropout(x, 0.2, training=True, inplace=inplace, generator=minigrad.Generator(1))
+    assert (y is x) == inplace
+    values = y.numpy(force=True)
+    assert abs(values.mean()) < 0.03
+    assert abs(values.std() - 1) < 0.03
+    lowest, count = np.unique(values, return_counts=True)
+    assert abs(count.max() / values.size - 0.2) < 0.02
+    kept = values != lowest[count.argmax()]
+    a = 1 / np.sqrt(0.8 * (1 + 0.2 * 1.7580993408473766**2))
+    np.testing.assert_allclose(values[kept], a * before[kept] + a * 0.2 * 1.7580993408473766, rtol=1e-5, atol=1e-5)
+    assert F.alpha_dropout(x, 0.2) is x

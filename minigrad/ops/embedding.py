@@ -1,0 +1,88 @@
+"""Embedding: rows of a table looked up by number. Its gradient is added at the rows that were looked up.
+
+Source: Y. Bengio et al., A Neural Probabilistic Language Model (2003), section 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import backends
+from minigrad.function import Function
+from minigrad.tensor import Tensor, describe
+
+
+class Embedding(Function):
+    """y[i] = w[index[i]];  gw = gy added at the rows of the index, but for `padding`; by_count: over how often each occurs."""
+
+    saves = {1: 0}
+
+    def __init__(self, padding: int | None, by_count: bool) -> None:
+        self.padding, self.by_count = padding, by_count
+
+    def forward(self, w: Any, index: Any) -> Any:
+        self.shape = w.shape
+        return backends.of(w).xp.take(w, index, axis=0)
+
+    def backward(self, gy: Tensor) -> tuple[Tensor, None]:
+        index = self.inputs[1]
+        if self.padding is not None:
+            gy = gy * (index != self.padding).unsqueeze(-1).to(gy.dtype)
+        if self.by_count:
+            backend = backends.of(gy.array)
+            counts = backend.scatter_add(self.shape[:1], index.array, backend.xp.ones(index.shape, gy.dtype))
+            gy = gy / Tensor._wrap(counts[index.array][..., None])
+        return AddRows(self.shape)(gy, index), None
+
+
+class AddRows(Function):
+    """w = zeros of a shape, with y[i] added at row index[i];  gy[i] = gw[index[i]]."""
+
+    saves = {1: 0}
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, y: Any, index: Any) -> Any:
+        return backends.of(y).scatter_add(self.shape, index, y)
+
+    def backward(self, gw: Tensor) -> tuple[Tensor, None]:
+        return Embedding(None, False)(gw, self.inputs[1]), None
+
+
+def embedding(
+    input: Tensor,  # noqa: A002 - torch's name
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """weight[input]: input of any shape (...), int64 or int32, weight (V, D), result (..., D).
+
+    padding_idx: a row that gets no gradient. scale_grad_by_freq: each row's gradient is divided by how often the input
+    names it. IndexError for a number outside of 0 to V - 1. max_norm and sparse gradients are not built.
+    """
+    if max_norm is not None:
+        raise NotImplementedError("embedding with max_norm is not built: rescale the weight outside of the graph")
+    if sparse:
+        raise NotImplementedError("embedding with sparse=True is not built: gradients are dense")
+    if input.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"Expected indices of type int64 or int32, but got {describe(input)}")
+    if weight.ndim != 2:
+        raise RuntimeError(f"'weight' must be 2-D, but got {describe(weight)}")
+    if input.device != weight.device:
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but got {describe(input)} and weight {describe(weight)}"
+        )
+    rows = weight.shape[0]
+    if padding_idx is not None:
+        if not -rows <= padding_idx < rows:
+            raise AssertionError(f"Padding_idx must be within num_embeddings: got {padding_idx} for {rows} rows")
+        padding_idx %= rows
+    if input.numel() and not 0 <= int(input.array.min()) <= int(input.array.max()) < rows:
+        raise IndexError(f"index out of range in embedding: {describe(input)} goes beyond the rows 0 to {rows - 1}")
+    return Embedding(padding_idx, scale_grad_by_freq)(weight, input)
