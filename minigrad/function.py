@@ -153,6 +153,8 @@ class Function:
         array, cell, version = self._output
         if cell[0] != version:
             raise _changed(self, "its result", array, version, cell[0])
+        if self.seals is not None:
+            self.seals.check_output(self, array)
         output = Tensor._wrap(array)
         output._version = cell
         if state.grad:
@@ -170,6 +172,8 @@ class Function:
     def _unchanged(self, tensor: Tensor, version: int) -> Tensor:
         if tensor._version[0] != version:
             raise _changed(self, "an input", tensor.array, version, tensor._version[0])
+        if self.seals is not None:
+            self.seals.check_saved(self, tensor)
         return tensor
 
     def free(self) -> None:
@@ -177,6 +181,8 @@ class Function:
         if self.keeps or self._output is not None or any([type(s) is tuple for s in self._saved]):
             self.freed = True
             self._saved, self._output = [], None
+            if self.packed is not None:
+                self.packed = None
             for name in self.keeps:
                 setattr(self, name, None)
 

@@ -1,6 +1,6 @@
 """Differentiation for people: backward, grad, and the switches of the graph."""
 
-from minigrad.autograd import functional  # noqa: F401
+from minigrad.autograd import functional
 from minigrad.autograd.anomaly import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -10,12 +10,15 @@ from minigrad.autograd.anomaly import (
 from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.function import Function
 from minigrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from minigrad.autograd.graph import print_graph, saved_bytes, saved_tensors_hooks
+from minigrad.autograd.guard import guard, is_guard_enabled, set_guard
 from minigrad.autograd.observer import Observer
 from minigrad.engine import backward, grad
 from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
-    "Finding", "Function", "GradcheckError", "Observer", "backward", "detect_anomaly", "diagnose", "enable_grad", "grad",
-    "gradcheck", "gradgradcheck", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "no_grad",
-    "set_detect_anomaly", "set_grad_enabled",
+    "Finding", "Function", "GradcheckError", "Observer", "backward", "detect_anomaly", "diagnose", "enable_grad",
+    "functional", "grad", "gradcheck", "gradgradcheck", "guard", "inference_mode", "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled", "is_guard_enabled", "no_grad", "print_graph", "saved_bytes", "saved_tensors_hooks",
+    "set_detect_anomaly", "set_grad_enabled", "set_guard",
 ]  # fmt: skip

@@ -85,14 +85,7 @@ def jacobian(
         for i, y in enumerate(ys):
             what = f"Output {i} of the user-provided function"
             rows = [
-                _pull(
-                    (element,),
-                    xs,
-                    (ones_like(element),),
-                    create_graph,
-                    strict,
-                    "The output of the user-provided function",
-                )
+                _pull((element,), xs, (ones_like(element),), create_graph, strict, what)
                 for element in (y.reshape(-1).unbind() if y.numel() else ())
             ]
             blocks.append(

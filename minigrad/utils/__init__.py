@@ -1,0 +1,5 @@
+"""What torch has under torch.utils."""
+
+from minigrad.utils import checkpoint
+
+__all__ = ["checkpoint"]
