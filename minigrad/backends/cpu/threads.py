@@ -1,7 +1,7 @@
 """A few threads that share the work of one kernel, and the scratch memory that each of them reuses.
 
 NumPy lets go of the interpreter's lock inside copies, ufuncs and matrix products, so splitting a batch over threads
-makes everything in a kernel parallel, element-wise work included. From the first such split on, NumPy's BLAS runs one
+makes everything in a kernel parallel, element-wise work included. From the first kernel on, NumPy's BLAS runs one
 thread for each caller: its own threads, once they have worked, spin for some 25 ms in wait of more and take the cores
 from everybody else. Large products are split here instead (products.py).
 """
@@ -62,6 +62,15 @@ def _set_blas_threads(n: int) -> None:
         function(n)
 
 
+@functools.cache
+def _settle() -> None:
+    """Once, when the first kernel runs (a program that only imports minigrad keeps its settings): one BLAS thread for
+    each caller, and memory that stays with the process.
+    """
+    _set_blas_threads(1)
+    reuse_memory()
+
+
 def blas_core() -> str:
     """The processor that NumPy's OpenBLAS has chosen its kernels for ("SkylakeX"), or "unknown"."""
     function = _openblas("get_corename")
@@ -89,7 +98,7 @@ class _Team:
     def workers(self) -> ThreadPoolExecutor:
         with self.lock:
             if self.pool is None:
-                _set_blas_threads(1)
+                _settle()
                 self.pool = ThreadPoolExecutor(max_workers=max(1, self.size - 1), thread_name_prefix="minigrad")
             return self.pool
 
@@ -159,7 +168,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     buffers = _this_thread.__dict__.get("buffers")
     if buffers is None:
-        reuse_memory()  # now that kernels run here; a program that only imports minigrad keeps its settings
+        _settle()
         buffers = _this_thread.buffers = {}
     buffer = buffers.get(name)
     if buffer is None or buffer.size < size:
