@@ -12,14 +12,22 @@ from minigrad.nn.parameter import Parameter
 from minigrad.tensor import Tensor
 
 
-def _describe(value: Any, dtype: bool) -> str:
-    """A member in the print-out; torch names a list's by dtype, a dictionary's by type."""
+TYPES = {
+    "float16": "HalfTensor", "float32": "FloatTensor", "float64": "DoubleTensor", "uint8": "ByteTensor",
+    "int8": "CharTensor", "int16": "ShortTensor", "int32": "IntTensor", "int64": "LongTensor", "bool": "BoolTensor",
+}  # fmt: skip
+"""torch's older names of its types, which a ParameterDict prints."""
+
+
+def _describe(value: Any, older: bool) -> str:
+    """A member in the print-out, with the type's name or its older one."""
     if not isinstance(value, Tensor):
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(map(str, value.shape))
     where = "" if value.device == "cpu" else f" ({value.device})"
-    return f"{kind} containing: [{value.dtype if dtype else type(value).__name__} of size {size}{where}]"
+    dtype = str(value.dtype)
+    return f"{kind} containing: [{TYPES[dtype] if older else dtype} of size {size}{where}]"
 
 
 def _as_parameter(value: Any) -> Any:
@@ -76,7 +84,7 @@ class ParameterList(Module):
         raise RuntimeError("ParameterList should not be called.")
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({i}): {_describe(value, True)}" for i, value in enumerate(self))
+        return "\n".join(f"  ({i}): {_describe(value, False)}" for i, value in enumerate(self))
 
 
 class ParameterDict(Module):
@@ -203,4 +211,4 @@ class ParameterDict(Module):
         raise RuntimeError("ParameterDict should not be called.")
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({key}): {_describe(value, False)}" for key, value in self.items())
+        return "\n".join(f"  ({key}): {_describe(value, True)}" for key, value in self.items())

@@ -214,3 +214,72 @@ def test_fused_pool_that_is_wrong_is_refused_as_alone(fused: list[str]) -> None:
         pool(x)
     with pytest.raises(RuntimeError):
         nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), pool)(x)
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+def run_parameter_list(lib: Any, tensors: Any) -> list[Any]:
+    seen: list[Any] = []
+    one, two = lib.Parameter(tensors.ones((2, 3))), tensors.zeros(4)
+    p = lib.ParameterList([one, two])
+    p += [tensors.ones(1)]
+    p.append("text").extend([lib.Parameter(tensors.zeros(()))])
+    seen += [len(p), [name for name, _ in p.named_parameters()], list(p.state_dict()), p[0] is one, p[-2]]
+    seen += [[type(value).__name__ for value in p], [type(value).__name__ for value in p[1:4:2]], p[1].requires_grad]
+    p[1] = tensors.ones(2)
+    seen += [p[1].tolist(), [i for i, _ in enumerate(p)], repr(p).replace("torch.", ""), "0" in dir(p)]
+    for misuse in (lambda: p[5], lambda: p.extend(tensors.ones(3)), lambda: p.extend(3), lambda: p(1)):
+        try:
+            misuse()
+        except (IndexError, TypeError, RuntimeError) as error:
+            seen.append([type(error).__name__, str(error)])
+    return seen
+
+
+def test_parameter_list_is_torchs() -> None:
+    assert isinstance(nn.ParameterList(None), nn.Module)
+    ours, theirs = run_parameter_list(nn, mg), run_parameter_list(torch.nn, torch)
+    assert ours == theirs
+    assert len(ours) == 16
+
+
+def run_parameter_dict(lib: Any, tensors: Any) -> list[Any]:
+    seen: list[Any] = []
+    p = lib.ParameterDict({"b": tensors.ones(2), "a": lib.Parameter(tensors.zeros((1, 2))), "c": 3})
+    seen += [list(p), len(p), "a" in p, "z" in p, [name for name, _ in p.named_parameters()], list(p.state_dict())]
+    seen += [repr(p).replace("torch.", "").replace("nn.parameter.", ""), list(reversed(p)), p["c"], p.get("z", 7)]
+    p["d"] = tensors.ones(1)
+    seen += [p.d.requires_grad, [key for key, _ in p.items()], len(list(p.values())), p.pop("c"), list(p.keys())]
+    q = p | lib.ParameterDict([("e", tensors.zeros(1)), ("a", tensors.ones(1))])
+    seen += [list(q), q["a"].tolist(), p["a"].tolist(), q["b"] is p["b"], p.copy()["d"] is p["d"]]
+    q |= lib.ParameterDict({"f": tensors.zeros(1)})
+    seen += [list(q), q.popitem()[0], q.setdefault("g", 5), q.setdefault("b", 5).tolist(), list(q.fromkeys("xy", 1))]
+    del q["a"]
+    seen.append(list(q))
+    q.clear()
+    seen += [len(q), list(q.parameters())]
+    for misuse in (
+        lambda: q["x"], lambda: q[3], lambda: q.update(3), lambda: q.update([3]), lambda: q.update(["abc"]),
+        lambda: q.popitem(), lambda: q(1),
+    ):  # fmt: skip
+        try:
+            misuse()
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+def test_parameter_dict_is_torchs() -> None:
+    assert isinstance(nn.ParameterDict(None), nn.Module)
+    ours, theirs = run_parameter_dict(nn, mg), run_parameter_dict(torch.nn, torch)
+    assert ours == theirs
+    assert len(ours) == 35
+
+
+def test_parameter_containers_move(device: str) -> None:
+    p = nn.ParameterList([mg.ones(2)]).to(device).double()
+    q = nn.ParameterDict({"a": mg.ones(2)}).to(device).double()
+    for t in (p[0], q["a"]):
+        assert t.device == device and t.dtype == mg.float64
+    assert ("(gpu:0)" in repr(p)) == ("(gpu:0)" in repr(q)) == (device == "gpu")
