@@ -16,7 +16,7 @@ from minigrad.function import FusedFunction
 from minigrad.ops import choice
 from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet
-from minigrad.ops.exponential import erf, exp, expm1, log1p, sigmoid
+from minigrad.ops.exponential import erf, erfc, exp, expm1, log1p, sigmoid
 from minigrad.ops.pointwise import floats_only, tensors
 from minigrad.ops.reduction import amax, logsumexp
 from minigrad.ops.trigonometric import tanh
@@ -94,6 +94,16 @@ class Gelu(FusedFunction):
 
     def backward_arrays(self, gy: Any) -> Any:
         return backends.of(gy).gelu_backward(gy, self.arrays[0], self.kept, self.approximate)
+
+    def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """By P(x) + x P'(x), which the definition's own gradient gives less exactly where P is nearly 0 or 1."""
+        x, (gy,) = self.inputs[0], gradients
+        if self.approximate:
+            inner = (x + 0.044715 * x * x * x) * (2 * math.sqrt(2 / math.pi))
+            p, slope = sigmoid(inner), (1 + 3 * 0.044715 * x * x) * (2 * math.sqrt(2 / math.pi))
+            return (gy * (p + x * p * sigmoid(-inner) * slope),)
+        density = exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        return (gy * (0.5 * erfc(-x * math.sqrt(0.5)) + x * density),)
 
 
 class Pointwise(FusedFunction):
@@ -204,15 +214,23 @@ class Elu(Pointwise):
         self.alpha, self.scale, self.k = alpha, scale, k
 
     def definition(self, x: Tensor) -> Tensor:
-        positive = x > 0
-        return where(positive, x * self.scale, expm1(x.masked_fill(positive, 0.0) * self.k) * (self.alpha * self.scale))
+        negative = x <= 0  # NaN counts as positive here, as in torch
+        curve = expm1(x.masked_fill(negative.logical_not(), 0.0) * self.k) * (self.alpha * self.scale)
+        return where(negative, curve, x * self.scale)
+
+    def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """By e^(k x), which the gradient of expm1 gives less exactly far to the left."""
+        x, (gy,) = self.inputs[0], gradients
+        negative = x <= 0
+        curve = exp(x.masked_fill(negative.logical_not(), 0.0) * self.k) * (self.alpha * self.scale * self.k)
+        return (gy * where(negative, curve, self.scale),)
 
     def value(self, x: Any, xp: Any) -> Any:
         return xp.where(x > 0, x * self.scale, xp.expm1(x * self.k) * (self.alpha * self.scale))
 
     def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
         negative = xp.exp(x * self.k) * (self.alpha * self.scale * self.k)
-        return gy * xp.where(x <= 0, negative, x.dtype.type(self.scale))  # NaN counts as positive here, as in torch
+        return gy * xp.where(x <= 0, negative, x.dtype.type(self.scale))
 
 
 class LeakyRelu(Pointwise):
@@ -248,7 +266,9 @@ class Hardswish(Pointwise):
     """y = x min(max(x + 3, 0), 6) / 6;  gx = gy (x / 3 + 1/2) where -3 < x < 3, gy above, 0 below."""
 
     def definition(self, x: Tensor) -> Tensor:
-        return where(x <= -3, x.detach() * 0, where(x < 3, x * (x + 3) / 6, x))
+        low, high = x <= -3, (x < 3).logical_not()  # NaN counts as high here, as in torch
+        inside = x.masked_fill(low | high, 0.0)
+        return where(low, x.detach() * 0, where(high, x, inside * (inside + 3) / 6))
 
     def value(self, x: Any, xp: Any) -> Any:
         return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -418,7 +438,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     x = _float("softshrink", input)
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
+    return (x - lambd * x.detach().sign()).masked_fill((x >= -lambd) & (x <= lambd), 0.0)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:

@@ -120,6 +120,49 @@ class Sigmoid(Function):
         return gz * (z * (1 - z))
 
 
+class Logit(Function):
+    """z = ln(p / (1 - p)), p = x clamped to [eps, 1 - eps];  gx = gz / (x (1 - x)), 0 outside of those bounds and for NaN.
+
+    Without bounds: NaN outside of [0, 1].
+    """
+
+    saves = {0: None}
+
+    def __init__(self, eps: float | None) -> None:
+        self.eps = eps
+
+    def forward(self, x: Any) -> Any:
+        xp, eps = backends.of(x).xp, self.eps
+        with quiet():
+            p = x if eps is None else xp.minimum(xp.maximum(x, eps), 1 - eps)
+            return xp.log(p / (1 - p))
+
+    def backward(self, gz: Tensor) -> Tensor:
+        x, eps = self.inputs[0], self.eps
+        gx = gz / (x * (1 - x))
+        if eps is None:
+            return gx.masked_fill((x < 0) | (x > 1), math.nan)
+        return gx.masked_fill(((x >= eps) & (x <= 1 - eps)).logical_not(), 0.0)
+
+
+class Xlogy(Binary):
+    """z = x ln y, 0 where x = 0 unless y is NaN;  gx = gz ln y, 0 where x = 0 and y <= 0;  gy = gz x / y."""
+
+    saves = {0: None, 1: None}
+
+    def compute(self, x: Any, y: Any) -> Any:
+        xp = backends.of(x).xp
+        return xp.where((x == 0) & (y == y), x.dtype.type(0), x * xp.log(y))
+
+    def gx(self, gz: Tensor) -> Tensor:
+        x, y = self.inputs
+        return (gz * log(y)).masked_fill((x == 0) & (y <= 0), 0.0)
+
+    def gy(self, gz: Tensor) -> Tensor:
+        x, y = self.inputs
+        return gz * (x / y)
+
+
 class Erf(Function):
     """z = 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x;  gx = gz 2 / sqrt(pi) e^(-x^2)."""
 
@@ -203,18 +246,15 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """ln(p / (1 - p)) of p = input, clamped to [eps, 1 - eps] if eps is given: the inverse of sigmoid."""
-    p = floating(input)
-    p = p if eps is None else p.clamp(eps, 1 - eps)
-    return log(p / (1 - p))
+    return Logit(eps)(floating(input))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:
     """input ln(other), 0 where input is 0 (but NaN where other is)."""
     x, y = operands(input, other)
-    x, y = (floating(v) if isinstance(v, Tensor) else v for v in (x, y))
-    logarithm = log(y) if isinstance(y, Tensor) else math.log(y) if y > 0 else -math.inf if y == 0 else math.nan
-    product = x * logarithm
-    return product.masked_fill((x == 0) & (y == y), 0.0) if isinstance(x, Tensor) or x == 0 else product
+    tensor = x if isinstance(x, Tensor) else y
+    numbers = [v if isinstance(v, Tensor) else tensor.new_tensor(v, dtype=floating(tensor).dtype) for v in (x, y)]
+    return Xlogy()(*map(floating, numbers))
 
 
 def erf(input: Tensor) -> Tensor:

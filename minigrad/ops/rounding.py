@@ -70,6 +70,8 @@ def frac(input: Tensor) -> Tensor:
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 (NaN gives 0, as in torch)."""
     a = input.array
+    if a.dtype.kind == "b":
+        return input.clone()
     return with_zero_gradient(Tensor._wrap(((a > 0).astype(a.dtype) - (a < 0)).astype(a.dtype)), input)
 
 

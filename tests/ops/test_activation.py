@@ -1,0 +1,234 @@
+"""Activations against torch: a line an op; GELU's kernels; the in-place forms."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad
+from minigrad import backends
+from tests.checking import Drawn, Given, check
+
+F = "nn.functional."
+INF, NAN = float("inf"), float("nan")
+kinked = partial(check, differences=False)  # inputs that sit on a kink: torch's choice of gradient is the measure
+
+CASES: dict[str, list[Any]] = {}
+
+
+def case(name: str, *inputs: Any, how: Any = check, **kwargs: Any) -> None:
+    """Notes one check of nn.functional's `name`; cases of one name are numbered."""
+    key = name + ("" if name not in CASES else f"#{sum(k.split('#')[0] == name for k in CASES)}")
+    CASES[key] = [how, F + name, inputs, kwargs]
+
+
+def hardsigmoid(x: torch.Tensor) -> torch.Tensor:
+    """torch's own has a gradient of float32's 1/6, in float64 too: 4.5e-8 off."""
+    return torch.where((x > -3) & (x < 3), (x + 3) / 6, ((x.detach() + 3) / 6).clamp(0, 1))
+
+
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "celu": [{}, {"alpha": 0.5}, {"alpha": -1.5}],
+    "elu": [{}, {"alpha": 0.3}],
+    "gelu": [{}, {"approximate": "tanh"}],
+    "hardshrink": [{}, {"lambd": 0.2}],
+    "hardsigmoid": [{"torch_call": hardsigmoid}],
+    "hardswish": [{}],
+    "hardtanh": [{}, {"min_val": -0.3, "max_val": 1.2}],
+    "leaky_relu": [{}, {"negative_slope": 0.3}, {"negative_slope": -0.5}],
+    "logsigmoid": [{}],
+    "mish": [{}],
+    "relu": [{}],
+    "relu6": [{}],
+    "selu": [{}],
+    "sigmoid": [{}],
+    "silu": [{}],
+    "softplus": [{}, {"beta": 2.0, "threshold": 1.0}, {"beta": 0.5}],
+    "softshrink": [{}, {"lambd": 0.2}],
+    "softsign": [{}],
+    "tanh": [{}],
+    "tanhshrink": [{}],
+    "threshold": [{"threshold": 0.2, "value": -1.5}],
+}
+# Far out, where exponentials overflow, and the kinks themselves.
+FAR = [-800.0, -90.0, -20.0, -5.0, -1e-3, 1e-3, 5.0, 20.0, 20.5, 90.0, 800.0]
+KINKS = [-3.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 3.0, 6.0]
+for name, variants in VARIANTS.items():
+    for kwargs in variants:
+        for shape in ((2, 3), (), (0, 2), (2, 3, 2, 2)):
+            case(name, Drawn(shape, -4.0, 4.0) if shape else Drawn((), 0.1, 2.0), seed=3, **kwargs)
+        case(name, Given(FAR), how=kinked, order=1, **kwargs)
+        # torch's float32 kinks of softplus are where its rounded product says
+        case(name, Given(KINKS), how=kinked, order=1, **kwargs)
+        if name != "gelu":  # torch's vectorised erf gives NaN at inf
+            case(name, Given([NAN, INF, -INF]), how=kinked, order=1, **kwargs)
+for name in "hardtanh relu relu6 softsign tanhshrink".split():
+    case(name, Given([-3, 0, 1, 8], np.int64))
+case("threshold", Given([-3, 0, 8], np.int64), 0, 5)
+case("gelu", Drawn((40, 1000), -7, 7), layouts=False)
+case("gelu", Drawn((40, 1000), -7, 7), approximate="tanh", layouts=False)
+case("silu", Drawn((40, 1000), -9, 9), layouts=False)
+for dim in (0, 1, -1):
+    case("softmin", (3, 4), dim=dim)
+    case("glu", (4, 6), dim=dim)
+case("glu", (2, 4))
+case("glu", (0, 4))
+case("glu", (2, 4, 3, 3), 1)
+case("prelu", Drawn((2, 3, 4)), (3,))
+case("prelu", Drawn((2, 3)), (3,))
+case("prelu", Drawn((5,)), (1,))
+case("prelu", Drawn(()), (1,))
+case("prelu", Drawn((2, 3, 2, 2)), (1,), seed=1)
+case("prelu", Drawn((0, 3)), (3,))
+case("prelu", Given([-1.0, 0.0, 2.0]), Given([0.3]), how=kinked, order=1)
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_op(key: str, device: str) -> None:
+    how, name, inputs, kwargs = CASES[key]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=RuntimeWarning, module=r"minigrad\.(ops|backends)")  # torch is silent
+        how(name, *inputs, device=device, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "selu_", "threshold_"])
+def test_named_in_place(name: str, device: str) -> None:
+    _check_in_place(name, [0.1, -2.0] if name == "threshold_" else [], {}, device)
+
+
+@pytest.mark.parametrize("name", "celu elu hardtanh leaky_relu mish relu relu6 selu silu hardswish threshold".split())
+def test_in_place_by_argument(name: str, device: str) -> None:
+    _check_in_place(name, [0.1, -2.0] if name == "threshold" else [], {"inplace": True}, device)
+
+
+def _check_in_place(name: str, rest: list[Any], kwargs: Any, device: str) -> None:
+    def call(framework: Any) -> Any:
+        def f(x: Any) -> Any:
+            y = x * 1
+            z = getattr(framework.nn.functional, name)(y, *rest, **kwargs)
+            assert z is y
+            return y * y
+
+        return f
+
+    # torch differentiates these in place from the result, so only where that tells the input's sign.
+    check(name, Drawn((3, 4)), device=device, minigrad_call=call(minigrad), torch_call=call(torch), differences=False)
+
+
+FLOATS_ONLY = "celu elu gelu hardsigmoid hardswish leaky_relu logsigmoid mish selu silu softplus".split()
+ERRORS: dict[str, list[Any]] = {
+    **{name: [np.ones(2, int)] for name in FLOATS_ONLY},
+    "prelu": [np.ones((2, 3)), np.ones(2)], "glu": [np.ones(3)], "relu": [np.array([True])], "threshold": [np.ones(2)],
+    "hardtanh": [np.ones(2), 2.0, 1.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str, device: str) -> None:
+    """torch raises; so do we, an exception of the same kind."""
+    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+        resolved = getattr(torch.nn.functional, name)
+        resolved(*[torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in ERRORS[name]])
+    with pytest.raises(theirs.type):
+        resolved = getattr(minigrad.nn.functional, name)
+        resolved(*[minigrad.from_numpy(a).to(device) if isinstance(a, np.ndarray) else a for a in ERRORS[name]])
+
+
+def test_errors_of_arguments(device: str) -> None:
+    functional, x = minigrad.nn.functional, minigrad.ones(2, device=device)
+    with pytest.raises(RuntimeError, match="none or tanh"):
+        functional.gelu(x, approximate="erf")
+    with pytest.raises(RuntimeError, match="alpha cannot be 0"):
+        functional.celu(x, alpha=0)
+    with pytest.raises(RuntimeError, match="zero-dim"):
+        functional.prelu(x.sum(), x)
+    with pytest.raises(RuntimeError, match="Type promoting"):
+        functional.prelu(x, x.double())
+    with pytest.raises(RuntimeError, match="scalars"):
+        functional.glu(x.sum())
+    with pytest.raises(RuntimeError, match="lambda"):
+        functional.softshrink(x, -1.0)
+
+
+def _kernels(device: str) -> Any:
+    return backends.get(device.split(":")[0])
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 2e-7), (np.float64, 1e-15)])
+def test_gelu_is_accurate_everywhere(device: str, approximate: bool, dtype: Any, tolerance: float) -> None:
+    """Against 50 digits where it is defined by erf; y to a fraction of |x|, its slope absolutely."""
+    mpmath = pytest.importorskip("mpmath")  # torch brings it along
+    kernels, points = _kernels(device), np.linspace(-9, 9, 301).astype(dtype)
+    s = mpmath.sqrt(2 / mpmath.pi)
+    with mpmath.workdps(50):
+
+        def p(v: Any) -> Any:
+            inner = s * (v + mpmath.mpf("0.044715") * v**3)
+            return (1 + mpmath.tanh(inner)) / 2 if approximate else mpmath.ncdf(v)
+
+        values = [p(mpmath.mpf(float(v))) for v in points]
+        slopes = [float(mpmath.diff(lambda v: v * p(v), mpmath.mpf(float(v)))) for v in points]
+    x = kernels.from_host(points, 0)
+    y, kept = kernels.gelu(x, approximate, True)
+    gx = kernels.gelu_backward(kernels.xp.ones_like(x), x, kept, approximate)
+    again = kernels.gelu_backward(kernels.xp.ones_like(x), x, None, approximate)
+    y, gx, again = (kernels.to_host(a) for a in (y, gx, again))
+    assert y.dtype == gx.dtype == dtype
+    expected = np.array([float(v * float(a)) for v, a in zip(values, points, strict=True)])
+    assert (np.abs(y - expected) <= tolerance * np.maximum(np.abs(points), 1e-30)).all()
+    assert np.abs(gx - slopes).max() <= (10 if approximate else 2) * tolerance
+    np.testing.assert_array_equal(gx, again)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 3e-7), (np.float64, 1e-15)])
+def test_erf_is_accurate_near_zero_and_far_out(device: str, dtype: Any, tolerance: float) -> None:
+    kernels = _kernels(device)
+    points = np.concatenate([np.linspace(-6, 6, 1001), [1e-30, 1e-10, 1e-3, 30.0, 1e20]]).astype(dtype)
+    x = kernels.from_host(points, 0)
+    for name in ("erf", "erfc"):
+        y = kernels.to_host(getattr(kernels, name)(x))
+        exact = np.array([getattr(math, name)(float(v)) for v in points])
+        inside = np.abs(exact) > 1e-30  # below, float32 has none left
+        assert (np.abs(y - exact)[inside] <= tolerance * 4 * np.abs(exact)[inside]).all(), name
+        if name == "erf":
+            assert (np.abs(y - exact) <= tolerance * np.abs(exact)).all()
+    odd = kernels.to_host(kernels.erf(kernels.from_host(np.array([0.0, -0.0, INF, -INF, NAN], dtype), 0)))
+    np.testing.assert_array_equal(odd, np.array([0, 0, 1, -1, NAN]))
+
+
+def test_gelu_keeps_nothing_where_no_gradient_is_asked_for() -> None:
+    """On the CPU a second array is kept for the backward pass alone, and freed by it."""
+    x = minigrad.randn(4)
+    gelu = minigrad.ops.activation.Gelu(False)
+    gelu(x)
+    assert gelu.kept is None
+    gelu = minigrad.ops.activation.Gelu(False)
+    gelu(x.requires_grad_()).sum().backward()
+    assert gelu.kept is None
+    np.testing.assert_array_equal(backends.get("cpu").gelu(x.numpy(force=True), False, False)[1] is None, True)
+
+
+def test_gelu_gives_the_same_in_any_layout_and_over_threads() -> None:
+    kernels = backends.get("cpu")
+    x = np.random.default_rng(0).normal(size=(40, 50, 60)).astype(np.float32)
+    y, slope = kernels.gelu(x, False, True)
+    threads = kernels.get_num_threads()
+    try:
+        for n in (1, 3):
+            kernels.set_num_threads(n)
+            for ways in ((2, 0, 1), (1, 2, 0)):
+                transposed = np.ascontiguousarray(x.transpose(ways)).transpose(np.argsort(ways))
+                again, slope_again = kernels.gelu(transposed, False, True)
+                assert again.strides == transposed.strides
+                np.testing.assert_array_equal(again, y)
+                np.testing.assert_array_equal(slope_again, slope)
+            np.testing.assert_array_equal(kernels.gelu(x[:, ::2, 5:], False, False)[0], y[:, ::2, 5:])
+    finally:
+        kernels.set_num_threads(threads)
