@@ -42,6 +42,18 @@ class Sum(Function):
         return spread(gy, self.shape, self.over, self.keepdim)
 
 
+class NanSum(Sum):
+    """As Sum, with NaN counted as 0;  gx = gy, times 0 at NaN."""
+
+    saves = {0: None}
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(backends.of(x).xp.where(x == x, x, x.dtype.type(0)))
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return super().backward(gy) * self.inputs[0].isnan().logical_not()
+
+
 class Mean(Sum):
     """y = sum of x over axes / count;  gx = gy / count, repeated along them. The mean of nothing is NaN."""
 
@@ -52,6 +64,13 @@ class Mean(Sum):
 
     def backward(self, gy: Tensor) -> Tensor:
         return spread(gy, self.shape, self.over, self.keepdim) / self.count
+
+
+class ExactMean(Mean):
+    """As Mean, summed in float64 however few the elements: what is centred must be centred well."""
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x.astype(np.float64)).astype(x.dtype) if x.dtype == np.float32 else super().forward(x)
 
 
 def _count(x: Any, over: tuple[int, ...]) -> int:
@@ -70,13 +89,16 @@ def spread(y: Tensor, shape: tuple[int, ...], over: tuple[int, ...], keepdim: bo
 
 
 class Extreme(Function):
-    """y = max (or min) of x over axes;  gy goes to the extremes, in equal shares where several are equal."""
+    """y = max (or min) of x over axes;  gy goes to the extremes, in equal shares where several are equal.
+
+    Where y is NaN, gy goes to the NaNs if `to_nan` (torch's max), else everything is NaN (torch's amax).
+    """
 
     saves = {0: None}
     saves_output = True
 
-    def __init__(self, name: str, over: tuple[int, ...], keepdim: bool) -> None:
-        self.which, self.over, self.keepdim = name, over, keepdim
+    def __init__(self, name: str, over: tuple[int, ...], keepdim: bool, to_nan: bool = False) -> None:
+        self.which, self.over, self.keepdim, self.to_nan = name, over, keepdim, to_nan
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
@@ -85,7 +107,8 @@ class Extreme(Function):
     def backward(self, gy: Tensor) -> Tensor:
         x, y = self.inputs[0].detach(), self.output.detach()
         y = spread(y, self.shape, self.over, self.keepdim)
-        chosen = ((x == y) | ((x != x) & (y != y))).to(gy.dtype)
+        chosen = (x == y) | ((x != x) & (y != y)) if self.to_nan else x == y
+        chosen = chosen.to(gy.dtype)
         share = chosen / chosen.sum(self.over, keepdim=True)
         return spread(gy, self.shape, self.over, self.keepdim) * share
 
@@ -120,13 +143,13 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
 def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """As sum, with NaN counted as 0."""
     x = _typed(input, dtype)
-    return sum(x if x.dtype.kind != "f" else where(x.isnan(), 0.0, x), dim, keepdim)
+    return (NanSum if x.dtype.kind == "f" else Sum)(axes(dim, x.ndim), keepdim)(x)
 
 
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN; NaN where all are."""
+    _only_floats(input, "nanmean()")
     x = input if dtype is None else input.to(np.dtype(dtype))
-    _only_floats(x, "nanmean()")
     return nansum(x, dim, keepdim) / sum(x.isnan().logical_not(), dim, keepdim)
 
 
@@ -142,7 +165,7 @@ def _variance(
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     over = axes(dim, x.ndim)
-    centre = Mean(over, True)(x)
+    centre = ExactMean(over, True)(x)
     centred = x - centre
     squares = Sum(over, keepdim)(centred * centred)
     freedom = _count(x, over) - correction
@@ -222,7 +245,7 @@ def _nonempty(x: Tensor, dim: Dim, name: str) -> tuple[int, ...]:
     """The axes that `dim` names. Of no elements there is no extreme."""
     over = axes(dim, x.ndim)
     if x.numel() == 0 and (dim is None or dim == ()):
-        raise RuntimeError(
+        raise (IndexError if name.startswith("arg") else RuntimeError)(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
             f"'dim' argument. The input is {describe(x)}"
         )
@@ -252,7 +275,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
         return maximum(input, dim if other is None else other)
     if dim is None:
-        return Extreme("max", _nonempty(input, None, "max"), False)(input)
+        return Extreme("max", _nonempty(input, None, "max"), False, True)(input)
     return _max(*_along(input, _arg("argmax", input, dim, True, "max"), dim, keepdim))
 
 
@@ -263,7 +286,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
         return minimum(input, dim if other is None else other)
     if dim is None:
-        return Extreme("min", _nonempty(input, None, "min"), False)(input)
+        return Extreme("min", _nonempty(input, None, "min"), False, True)(input)
     return _min(*_along(input, _arg("argmin", input, dim, True, "min"), dim, keepdim))
 
 

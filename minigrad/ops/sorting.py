@@ -26,7 +26,7 @@ class Median(Extreme):
     """y = the lower middle of all values, NaN if one is;  gy goes to the elements equal to y, in equal shares."""
 
     def __init__(self, ndim: int) -> None:
-        super().__init__("median", tuple(range(ndim)), False)
+        super().__init__("median", tuple(range(ndim)), False, True)
 
     def forward(self, x: Any) -> Any:
         xp = backends.of(x).xp
@@ -139,7 +139,9 @@ def unique(
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs in a vector of integers, or the sum of its weights. No gradient."""
-    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.numel() and int(input.array.min()) < 0):
+    if input.dtype.kind not in "iu":
+        raise NotImplementedError(f"bincount is not implemented for {input.dtype}")
+    if input.ndim != 1 or (input.numel() and int(input.array.min()) < 0):
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, not {describe(input)}.")
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, not {minlength}")
@@ -147,13 +149,13 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is None:
         if not input.numel():
             return Tensor._wrap(xp.zeros(minlength, np.int64))
-        return Tensor._wrap(xp.bincount(input.array, minlength=minlength or None).astype(np.int64))
+        return Tensor._wrap(xp.bincount(input.array, minlength=minlength).astype(np.int64))
     if weights.shape != input.shape:
         raise RuntimeError(f"weights should be 1-d and have the same length as input: {weights.shape}, {input.shape}")
     dtype = weights.dtype if weights.dtype == dtypes.float32 else dtypes.float64
     if not input.numel():
         return Tensor._wrap(xp.zeros(minlength, dtype))
-    counts = xp.bincount(input.array, weights.array.astype(np.float64), minlength=minlength or None)
+    counts = xp.bincount(input.array, weights.array.astype(np.float64), minlength=minlength)
     return Tensor._wrap(counts.astype(dtype))
 
 
