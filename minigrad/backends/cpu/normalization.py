@@ -7,6 +7,7 @@ are added in float64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -162,23 +163,33 @@ def layer_norm(
     """
     x = np.ascontiguousarray(x)
     y, mean, invstd = np.empty_like(x), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    average = np.full(x.shape[1], 1 / max(1, x.shape[1]), x.dtype)
 
     def body(block: slice) -> None:
         out = y[block]
         with np.errstate(all="ignore"):
-            np.mean(x[block], axis=1, out=mean[block])
-            np.subtract(x[block], mean[block, None], out=out)
-            var = np.einsum("md,md->m", out, out) / x.dtype.type(x.shape[1])
+            # From the row's first number on: a row of equal numbers is exactly 0, and no digits go to a large mean.
+            np.subtract(x[block], x[block, :1], out=out)
+            beyond = out @ average
+            np.add(x[block, 0], beyond, out=mean[block])
+            out -= beyond[:, None]
+            var = np.einsum("md,md->m", out, out) * average[0]
             np.divide(1, np.sqrt(var + x.dtype.type(eps)), out=invstd[block])
             out *= invstd[block, None]
-            if w is not None:
-                out *= w
-            if b is not None:
-                out += b
+            _each_row(np.multiply, out, w)
+            _each_row(np.add, out, b)
 
     if x.size:
         _sweep(x, body)
     return y, mean, invstd
+
+
+def _each_row(operation: np.ufunc, rows: np.ndarray, v: np.ndarray | None) -> None:
+    """operation(row, v) into each row (D,), contiguous; several rows as one, for longer loops."""
+    if v is not None:
+        together = math.gcd(len(rows), max(1, 2048 // len(v)))
+        wide = rows.reshape(len(rows) // together, together * len(v))
+        operation(wide, np.tile(v, together), out=wide)
 
 
 def layer_norm_backward(
@@ -197,27 +208,29 @@ def layer_norm_backward(
     rows, length = x.shape
     step = max(1, BLOCK // max(1, length))
     gx = np.empty_like(x) if needs[0] else None
+    average = np.full(length, 1 / max(1, length), x.dtype)
 
     def run(start: int, stop: int) -> np.ndarray:
         sums, ones = np.zeros((2, length)), np.ones(step, x.dtype)
         for i in range(start, stop, step):
             block = slice(i, min(i + step, stop))
-            g, z = gy[block], scratch("shifted", gy[block].shape, x.dtype)
-            np.subtract(x[block], mean[block, None], out=z)
-            z *= invstd[block, None]
+            g, scale = gy[block], invstd[block]
+            d = np.subtract(x[block], mean[block, None], out=scratch("shifted", g.shape, x.dtype))  # z is d scale
             if needs[2]:
                 sums[1] += ones[: len(g)] @ g
             if needs[1]:
-                product = np.multiply(g, z, out=scratch("squared", g.shape, x.dtype))
-                sums[0] += ones[: len(g)] @ product
+                sums[0] += scale @ np.multiply(g, d, out=scratch("squared", g.shape, x.dtype))
             if gx is not None:
                 out = gx[block]
-                g = g if w is None else np.multiply(g, w, out=out)
-                along = np.einsum("md,md->m", g, z) / x.dtype.type(length)
-                z *= along[:, None]
-                np.subtract(g, np.mean(g, axis=1)[:, None], out=out)
-                out -= z
-                out *= invstd[block, None]
+                if w is not None:
+                    out[...] = g
+                    _each_row(np.multiply, out, w)
+                    g = out
+                d *= (np.einsum("md,md->m", g, d) * average[0] * scale * scale)[:, None]
+                middle = g @ average
+                np.subtract(g, d, out=out)
+                out -= middle[:, None]
+                out *= scale[:, None]
         return sums
 
     if not x.size:
