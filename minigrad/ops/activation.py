@@ -32,6 +32,8 @@ class Softmax(FusedFunction):
         self.dim = dim
 
     def definition(self, x: Tensor) -> Tensor:
+        if not x.numel():  # of nothing there is no largest
+            return x.exp()
         e = (x - amax(x.detach(), self.dim, keepdim=True)).exp()
         return e / e.sum(self.dim, keepdim=True)
 
