@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
+from minigrad.dtypes import result_type
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import sum_to
 from minigrad.tensor import Tensor, describe
@@ -135,7 +136,9 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: fl
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (the outer product of vec1 and vec2)."""
-    return _added(input, outer(vec1, vec2), beta, alpha)
+    product = outer(vec1, vec2)
+    dtype = result_type(input, product)
+    return _added(input.to(dtype), product.to(dtype), beta, alpha)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
