@@ -59,7 +59,7 @@ METHODS: dict[Any, str] = {
     einsum: "inner kron",
     creation: "bernoulli multinomial",
     matmul: "addbmm addmm addmv addr baddbmm bmm dot matmul mm mv outer vdot",
-    activation: "log_softmax softmax",
+    activation: "hardshrink log_softmax prelu softmax",
 }
 """The methods, by the module that holds them."""
 
