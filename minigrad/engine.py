@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad.function import AFTER, BEFORE, Function
-from minigrad.grad_mode import set_grad_enabled, state
+from minigrad.grad_mode import state
 from minigrad.tensor import Tensor, describe
 
 Edge = tuple[Function, int] | Tensor | None
@@ -52,7 +52,11 @@ def run(
             slots = leaves.setdefault(id(edge), [edge, None])
             slots[1] = gradient if slots[1] is None else _add(slots, 1, gradient)
 
-    with set_grad_enabled(create_graph):
+    recording, observers = state.grad, state.observers
+    state.grad = create_graph
+    if observers:  # most look at a node's backward as one, under the node's own name, not at the ops that it is made of
+        state.observers = tuple([observer for observer in observers if observer.looks_inside])
+    try:
         for tensor, gradient in roots:
             if tensor._requires_grad:
                 send(tensor._edge(), gradient)
@@ -69,7 +73,7 @@ def run(
                         complete = None
             if useful is not None and node.order not in useful:
                 continue
-            results = _step(node, gradients, None if useful is None else useful[node.order])
+            results = _step(node, gradients, None if useful is None else useful[node.order], observers)
             gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
             if not retain_graph:
                 node.free()
@@ -80,24 +84,26 @@ def run(
                 send(edge, result)
             result = None  # type: ignore[assignment]
         return _deliver(leaves, captured, wanted, create_graph)
+    finally:
+        state.grad, state.observers = recording, observers
 
 
-def _step(node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...] | None) -> list[tuple[Edge, Tensor]]:
+def _step(
+    node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...] | None, observers: tuple[Any, ...]
+) -> list[tuple[Edge, Tensor]]:
     """Runs one node's backward; returns where each result goes."""
     if None in gradients:
         gradients = [node.zero_gradient(i) if g is None else g for i, g in enumerate(gradients)]
-    if node.packed is not None:
-        node.packed.restore(node)
-    if node.seals is not None:
-        node.seals.check(node)
-    before, observers = node.needs, state.observers
+    before = node.needs
     for observer in observers:
         observer.before_backward(node, gradients)
     try:
+        if node.packed is not None:
+            node.packed.restore(node)
+        if node.seals is not None:
+            node.seals.check(node)
         if needs is not None:
             node.needs = needs
-        if observers:  # most look at the node, under its own name, rather than at the ops inside
-            state.observers = tuple([observer for observer in observers if observer.looks_inside])
         results = node.backward(*gradients)  # type: ignore[arg-type]
         needs = node.needs
     except Exception as error:
@@ -105,12 +111,12 @@ def _step(node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...
             observer.failed_backward(node, error)
         raise
     finally:
-        node.needs, state.observers = before, observers
+        node.needs = before
     if type(results) is not tuple:
         results = (results,)  # type: ignore[assignment]
     if node.hooks and AFTER in node.hooks:
         results = _run_after(node, results, gradients)  # type: ignore[arg-type]
-    for observer in observers:
+    for observer in observers[::-1]:
         observer.after_backward(node, gradients, results)  # type: ignore[arg-type]
     return [
         (edge, result)
@@ -189,6 +195,8 @@ def _deliver(
             leaf.grad = gradient
         else:
             leaf.grad = _own(gradient, leaf)
+        if leaf._hooks:
+            _run_after_accumulation(leaf)
     return []
 
 
@@ -219,6 +227,22 @@ def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
         replaced = hook(tuple(gradients))
         if replaced is not None:
             gradients[:] = replaced if isinstance(replaced, (tuple, list)) else (replaced,)
+
+
+class AfterAccumulation:
+    """A leaf's hook that is called with the leaf when its .grad has been added to. Among the gradient's hooks it does nothing."""
+
+    def __init__(self, hook: Callable[[Tensor], None]) -> None:
+        self.hook = hook
+
+    def __call__(self, gradient: Tensor) -> None:
+        return None
+
+
+def _run_after_accumulation(leaf: Tensor) -> None:
+    for hook in list((leaf._hooks or {}).values()):
+        if isinstance(hook, AfterAccumulation):
+            hook.hook(leaf)
 
 
 def _run_after(node: Function, results: tuple[Any, ...], gradients: list[Tensor | None]) -> tuple[Any, ...]:
@@ -258,6 +282,11 @@ def _pairs(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
             raise RuntimeError(
                 f"Mismatch in shape: the output is {describe(output)}, its gradient {describe(gradient)}"
             )
+        elif type(gradient.array) is not type(output.array):
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device: the output is {describe(output)}, its gradient "
+                f"{describe(gradient)}. Move it with .to(device) first."
+            )
         pairs.append((output, gradient))
     return pairs
 
@@ -290,6 +319,7 @@ def backward(
     for x, gradient in zip(targets, run(pairs, targets, retain, create_graph), strict=True):
         if gradient is not None:
             x.grad = gradient.clone() if x.grad is None else x.grad + gradient
+            _run_after_accumulation(x)
 
 
 def grad(

@@ -56,7 +56,7 @@ class _Switch:
 class _BareSwitch(_Switch):
     """A switch that needs no argument: as a decorator it needs no parentheses either, as in torch."""
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None, **kwargs: Any) -> Any:
         switch = super().__new__(cls)
         if not callable(function):
             return switch

@@ -230,7 +230,7 @@ class Function:
         outputs = [x for x in led if isinstance(x, Tensor)]
         if True in needs and outputs:
             node.keep(args, results, outputs)
-        for observer in observers:
+        for observer in observers[::-1]:
             observer.after_forward(node, args, outputs)
         return tuple(led) if several else led[0]
 
