@@ -398,6 +398,13 @@ class Tensor:
         return self.permute(*range(self.ndim - 1, -1, -1))
 
     @property
+    def H(self) -> Tensor:
+        """A matrix transposed: tensors are real."""
+        if self.ndim not in (0, 2):
+            raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors), not {describe(self)}")
+        return self.T
+
+    @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
         return self.transpose(-2, -1)

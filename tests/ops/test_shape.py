@@ -1,0 +1,335 @@
+"""Reshaping, permuting, expanding, joining, cutting, repeating, diagonals, borders: against torch, a line a case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad
+from tests.checking import Given, check
+from tests.ops.table import INDEX, Table, several
+
+T = Table()
+case, refusal = T.case, T.refusal
+X = (2, 3, 4)
+INTS = Given([[1, 2, 3], [4, 5, 6]], INDEX)
+
+# -- other shapes
+for shape in ([4, 6], [-1], [2, -1], [2, 12, 1], [3, 2, 4], [1, 2, 3, 4]):
+    case("reshape", X, shape)
+    case("Tensor.view", X, shape, layouts=False)
+case("reshape", (), [1, 1])
+case("reshape", (1,), [])
+case("reshape", (0, 3), [3, 0])
+case("reshape", (0, 3), [-1])
+case("Tensor.reshape", X, 6, -1)
+case("reshape", INTS, [3, 2])
+for shape in ([5, 5], [-1, -1], [7, -1], [-2, 12]):
+    refusal("reshape", X, shape)
+    refusal("Tensor.view", X, shape)
+refusal("reshape", (0, 3), [0, -1])
+case("Tensor.reshape_as", X, (6, 4))
+case("Tensor.view_as", X, (6, 4), layouts=False)
+case("ravel", X)
+case("ravel", ())
+case("ravel", (0, 3))
+case("flatten", X)
+case("flatten", ())
+case("flatten", X, 1)
+case("flatten", X, -2, -1)
+case("flatten", (0, 2, 3), 1)
+refusal("flatten", X, 2, 1)
+refusal("flatten", X, 3)
+for dim, sizes in ((1, [3, 1]), (-1, [2, -1]), (0, [1, 2, 1])):
+    case("unflatten", X, dim, sizes)
+refusal("unflatten", X, 1, [2, 2])
+refusal("unflatten", X, 1, [-1, -1])
+refusal("unflatten", X, 3, [1])
+refusal("unflatten", X, 1, [])
+for dim in (0, 1, -1, [0, 2], [1, -1], [0, 1, 2, 3], []):
+    case("squeeze", (1, 2, 1, 3), dim)
+case("squeeze", (1, 2, 1))
+case("squeeze", ())
+case("squeeze", (), 0)
+refusal("squeeze", (1, 2), 2)
+refusal("squeeze", (1, 2), [0, 0])
+for dim in (0, 1, -1, -3):
+    case("unsqueeze", (2, 3), dim)
+case("unsqueeze", (), 0)
+refusal("unsqueeze", (2, 3), 3)
+refusal("unsqueeze", (2, 3), -4)
+# -- axes in another order
+case("permute", X, [2, 0, 1])
+case("permute", X, [-1, 0, 1])
+case("permute", (), [])
+refusal("permute", X, [0, 1])
+refusal("permute", X, [0, 0, 1])
+refusal("permute", X, [0, 1, 3])
+for op in ("transpose", "swapaxes", "swapdims"):
+    case(op, X, 0, -1)
+    case(op, X, 1, 1)
+    case(op, (), 0, -1)
+    refusal(op, X, 0, 3)
+for x in ((), (3,), (2, 3)):
+    case("t", x)
+refusal("t", X)
+for op in ("movedim", "moveaxis"):
+    case(op, X, 0, 2)
+    case(op, X, -1, 0)
+    case(op, (2, 3, 4, 5), [0, 1], [2, -4])
+    refusal(op, X, 0, 3)
+    refusal(op, X, [0, 0], [1, 2])
+    refusal(op, X, [0, 1], [1, 1])
+    refusal(op, X, [0, 1], [1])
+case("T", (2, 3), minigrad_call=lambda x: x.T, torch_call=lambda x: x.T)
+case("mT", X, minigrad_call=lambda x: x.mT, torch_call=lambda x: x.mT)
+case("H", (2, 3), minigrad_call=lambda x: x.H, torch_call=lambda x: x.H)
+# -- expanding
+case("Tensor.expand", (2, 1, 3), 2, 4, 3)
+case("Tensor.expand", (3,), 2, -1)
+case("Tensor.expand", (), 2, 3)
+case("Tensor.expand", (1, 3), 0, 3)
+for sizes in ([2], [4, 3], [-1, 2, 3], [2, 5]):
+    refusal("Tensor.expand", (2, 3), sizes)
+case("Tensor.expand_as", (1, 3), (4, 3))
+case("broadcast_to", (1, 3), [2, 4, 3])
+refusal("broadcast_to", (2, 3), [2, 4])
+case("broadcast_tensors", (3,), (2, 1), ())
+refusal("broadcast_tensors", (3,), (2,))
+for op in ("atleast_1d", "atleast_2d", "atleast_3d"):
+    for x in ((), (2,), (2, 3), (2, 3, 4), (1, 2, 3, 4)):
+        case(op, x)
+    case(op, (), (2, 3))
+    case(op, (), (2,), **several(op))
+# -- joining
+for op in ("cat", "concat", "concatenate"):
+    case(op, (2, 3), (4, 3), **several(op))
+    case(op, (2, 3), (2, 1), (2, 2), dim=1, **several(op))
+    case(op, (2, 3), (2, 3), dim=-2, **several(op))
+    case(op, (2, 3), INTS, **several(op))
+    case(op, (0,), (2, 3), **several(op))
+    case(op, (0, 3), (2, 3), **several(op))
+    case(op, (3,), **several(op))
+    refusal(op, [(2, 3), (2, 4)])
+    refusal(op, [(2, 3), (3,)])
+    refusal(op, [(), ()])
+    refusal(op, [(2, 3)], dim=2)
+    refusal(op, [])
+for dim in (0, 1, -1, 2):
+    case("stack", (2, 3), (2, 3), dim=dim, **several("stack"))
+case("stack", (), (), **several("stack"))
+case("stack", (2, 3), INTS, **several("stack"))
+refusal("stack", [(2, 3), (3, 2)])
+refusal("stack", [(2, 3)], dim=3)
+refusal("stack", [])
+for op in ("hstack", "vstack", "dstack", "column_stack"):
+    case(op, (3,), (3,), **several(op))
+    case(op, (2, 3), (2, 3), **several(op))
+    case(op, (), (), **several(op))
+    case(op, (2, 3, 1), (2, 3, 1), **several(op))
+    refusal(op, [])
+    refusal(op, [(2, 3), (1, 3, 3, 3)])
+case("column_stack", (3,), (3, 2), **several("column_stack"))
+# -- cutting
+case("split", (5, 2), 2)
+case("split", (5, 2), [1, 4])
+case("split", (2, 5), 3, 1)
+case("split", (2, 5), [0, 5], -1)
+case("split", (0, 2), 2)
+case("Tensor.split", (5, 2), 7)
+for sizes in (0, -1, [1, 1], [6, -1]):
+    refusal("split", (5, 2), sizes)
+refusal("split", (5, 2), 1, 2)
+refusal("split", (), 1)
+for chunks in (1, 3, 4, 7):
+    case("chunk", (5, 2), chunks)
+case("chunk", (2, 5), 2, -1)
+case("chunk", (0, 2), 3)
+refusal("chunk", (5, 2), 0)
+refusal("chunk", (), 1)
+for sections in (1, 3, 7, [1, 3], [2, 2], [-1], [9], [3, 1]):
+    case("tensor_split", (5, 2), sections)
+    case("tensor_split", (2, 5), sections, -1)
+refusal("tensor_split", (5,), 0)
+refusal("tensor_split", (), 1)
+refusal("tensor_split", (5,), 1, 1)
+for op, x in (("hsplit", (4,)), ("hsplit", (2, 4)), ("vsplit", (4, 2)), ("dsplit", (1, 2, 4))):
+    case(op, x, 2)
+    case(op, x, [1, 3])
+    refusal(op, x, 3)
+    refusal(op, ())
+    refusal(op, (), 1)
+case("narrow", (4, 5), 1, 1, 3)
+case("narrow", (4, 5), 0, -2, 2)
+case("narrow", (4, 5), 0, 4, 0)
+for dim, start, length in ((0, 3, 2), (2, 0, 1), (0, 0, -1), (0, 5, 0), (0, -5, 1)):
+    refusal("narrow", (4, 5), dim, start, length)
+case("select", X, 1, 2)
+case("select", X, -1, -1)
+refusal("select", X, 1, 3)
+refusal("select", X, 3, 0)
+refusal("select", (), 0, 0)
+case("unbind", X)
+case("unbind", X, -1)
+case("unbind", (2, 0), 1)
+refusal("unbind", ())
+refusal("unbind", X, 3)
+# -- other orders
+for dims in ([0], [0, 1], [-1], []):
+    case("flip", X, dims)
+case("Tensor.flip", X, 0, 2)
+case("flip", (0, 3), [0])
+case("flip", (), [])
+refusal("flip", X, [0, 0])
+refusal("flip", X, [3])
+case("fliplr", (2, 3))
+case("flipud", (3,))
+refusal("fliplr", (3,))
+refusal("flipud", ())
+for shifts, dims in ((1, 0), (-2, 1), (5, -1), ([1, -1], [0, 1]), ([1, 1], [0, 0]), (2, None)):
+    case("roll", (3, 4), shifts, *([] if dims is None else [dims]))
+case("roll", (), 1)
+case("roll", (0, 2), 1, 0)
+refusal("roll", (3, 4), [1, 2], 0)
+refusal("roll", (3, 4), 1, 2)
+refusal("roll", (3, 4), [1, 2])
+for k in (-1, 0, 1, 2, 3, 4, 5):
+    case("rot90", (2, 3), k)
+    case("rot90", X, k, [2, 0])
+refusal("rot90", (2, 3), 1, [0, 0])
+refusal("rot90", (3,), 1)
+refusal("rot90", (2, 3), 1, [0])
+refusal("rot90", (2, 3), 1, [0, 2])
+# -- several times over
+for times in ([2, 3], [1, 1], [3, 1, 2], [0, 2]):
+    order = 2 if 0 not in times else 1
+    case("Tensor.repeat", (2, 3), times, order=order)
+    case("tile", (2, 3), times, order=order)
+case("Tensor.repeat", (), 3)
+case("tile", (2, 3), [2])
+case("tile", (), [2, 2])
+case("tile", (2, 3), [])
+case("Tensor.repeat", INTS, 2, 1)
+refusal("Tensor.repeat", (2, 3), 2)
+refusal("Tensor.repeat", (2, 3), 2, -1)
+case("repeat_interleave", (2, 3), 2)
+case("repeat_interleave", (2, 3), 2, 0)
+case("repeat_interleave", (2, 3), 3, dim=-1)
+case("repeat_interleave", (2, 3), 0, 1)
+case("repeat_interleave", (2, 3), Given([2, 0, 1], INDEX), 1)
+case("repeat_interleave", (2, 3), Given([2], INDEX), 1)
+case("repeat_interleave", (2,), Given([0, 3], INDEX))
+case("repeat_interleave", Given([2, 0, 3], INDEX))
+case("repeat_interleave", (), 3)
+refusal("repeat_interleave", (2, 3), -1)
+refusal("repeat_interleave", (2, 3), Given([1, 2], INDEX), 1)
+refusal("repeat_interleave", (2, 3), Given([1, -1, 0], INDEX), 1)
+refusal("repeat_interleave", (2, 3), 1, 2)
+for indexing in ("ij", "xy"):
+    case("meshgrid", (2,), (3,), (4,), indexing=indexing)
+    case("meshgrid", (2,), (), indexing=indexing)
+    case("meshgrid", (3,), indexing=indexing)
+    case("meshgrid", (2,), (0,), indexing=indexing, **several("meshgrid"))
+refusal("meshgrid", (2, 3), indexing="ij")
+refusal("meshgrid", (2,), indexing="yx")
+refusal("meshgrid", (2,), INTS, indexing="ij")
+# -- diagonals and triangles
+for offset in (0, 1, -1, 5):
+    case("diagonal", (3, 4), offset) if offset < 5 else case("diagonal", (3, 4), offset, how=check, order=1)
+    case("diag", (3, 4), offset if offset < 5 else 2)
+    case("diag", (3,), offset)
+    case("diag_embed", (2, 3), offset)
+    for op in ("tril", "triu"):
+        case(op, (3, 4), offset)
+        case(op, (2, 3, 3), -offset)
+case("diagonal", X, 0, 0, 2)
+case("diagonal", X, 1, -1, 0)
+case("diag_embed", (2, 3), 1, 0, 2)
+case("diag_embed", (2, 3), 0, -1, 0)
+case("diag_embed", INTS)
+case("trace", (3, 4))
+case("trace", (0, 0))
+case("trace", INTS)
+case("tril", INTS)
+case("triu", Given([[True, True], [True, True]]), 1)
+case("tril", (0, 3))
+refusal("diagonal", (3,))
+refusal("diagonal", (3, 4), 0, 1, 1)
+refusal("diagonal", (3, 4), 0, 0, 2)
+refusal("diag", X)
+refusal("diag", ())
+refusal("diag_embed", (3,), 0, 0, 0)
+refusal("trace", X)
+refusal("trace", (3,))
+for op in ("tril", "triu"):
+    refusal(op, (3,))
+    for shape in ((3, 4), (4, 2), (0, 3)):
+        for offset in (0, 1, -2):
+            case(op + "_indices", *shape, offset=offset, how=lambda name, *a, device, **k: indices(name, *a, **k))
+    refusal(op + "_indices", -1, 2)
+# -- borders
+for mode in ("reflect", "replicate", "circular"):
+    case("nn.functional.pad", (1, 2, 4, 5), [2, 1, 1, 3], mode=mode)
+case("nn.functional.pad", X, [1, 2, 0, 1], value=2.5)
+case("nn.functional.pad", X, [-1, 2])
+refusal("nn.functional.pad", X, [1])
+refusal("nn.functional.pad", X, [-3, -3])
+refusal("nn.functional.pad", (1, 2, 3), [3, 3], mode="reflect")
+
+
+def indices(name: str, *args: Any, **kwargs: Any) -> None:
+    assert getattr(minigrad, name)(*args, **kwargs).tolist() == getattr(torch, name)(*args, **kwargs).tolist()
+
+
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
+
+
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)
+
+
+def test_broadcast_shapes() -> None:
+    for shapes in ([(2, 1), (3,)], [(), (4,)], [(2, 3)], [], [(0, 1), (1, 5)], [3, (2, 1)]):
+        assert minigrad.broadcast_shapes(*shapes) == tuple(torch.broadcast_shapes(*shapes))
+    with pytest.raises(RuntimeError, match=r"\[2\], \[3\] cannot be broadcast"):
+        minigrad.broadcast_shapes((2,), (3,))
+
+
+SHARING = {
+    "reshape": lambda x: x.reshape(6), "view": lambda x: x.view(3, 2), "permute": lambda x: x.permute(1, 0),
+    "transpose": lambda x: x.swapaxes(0, 1), "t": lambda x: x.t(), "movedim": lambda x: x.movedim(0, 1),
+    "squeeze": lambda x: x.unsqueeze(0).squeeze(0), "unsqueeze": lambda x: x.unsqueeze(1), "flatten": lambda x: x.flatten(),
+    "ravel": lambda x: x.ravel(), "narrow": lambda x: x.narrow(1, 0, 2), "select": lambda x: x.select(0, 1),
+    "split": lambda x: x.split(1)[0], "chunk": lambda x: x.chunk(2, 1)[1], "unbind": lambda x: x.unbind(1)[0],
+    "diagonal": lambda x: x.diagonal(), "index": lambda x: x[1, 1:], "one element": lambda x: x[0, 0],
+    "unflatten": lambda x: x.unflatten(1, (3, 1)), "tensor_split": lambda x: x.tensor_split(2)[0], "T": lambda x: x.T,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_views_share_memory(name: str, device: str) -> None:
+    """What torch gives as a view is one here: a change of it is a change of the tensor."""
+    ours, theirs = minigrad.zeros(2, 3, device=device), torch.zeros(2, 3)
+    SHARING[name](ours).add_(1)
+    SHARING[name](theirs).add_(1)
+    assert ours.tolist() == theirs.tolist()
+
+
+COPYING = {
+    "repeat": lambda x: x.repeat(1, 1), "tile": lambda x: x.tile(1), "flip": lambda x: x.flip(0), "diag": lambda x: x.diag(),
+    "roll": lambda x: x.roll(0), "rot90": lambda x: x.rot90(0), "interleave": lambda x: x.repeat_interleave(1, 0),
+    "tril": lambda x: x.tril(5), "flip of nothing": lambda x: x.flip([]), "cumsum": lambda x: x[:1].cumsum(0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COPYING)
+def test_copies_do_not_share_memory(name: str, device: str) -> None:
+    x = minigrad.zeros(2, 3, device=device)
+    COPYING[name](x).add_(1)
+    assert not np.any(x.numpy(force=True))
