@@ -107,7 +107,7 @@ def _derive(
 ) -> tuple[list[Any], list[Any]]:
     """Gradients of the outputs, and gradients of (gradients . directions), with respect to inputs and cotangents."""
     roots = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None and y.requires_grad]
-    if not roots or not inputs:
+    if not roots or not inputs or not order:
         return [], []
     ys, cs = zip(*roots, strict=True)
     if order == 1:
