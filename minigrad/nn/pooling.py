@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.nn import functional as F
+from minigrad.nn.conv import pair
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
@@ -129,6 +130,53 @@ class AvgPool2d(_AvgPool):
             self.ceil_mode,
             self.count_include_pad,
             self.divisor_override,
+        )
+
+
+class MaxUnpool2d(Module):
+    """Each number of y at the place that MaxPool2d(..., return_indices=True) found it at, zeros elsewhere.
+
+    input and indices (N, C, OH, OW) to (N, C, H, W), H = (OH - 1) stride - 2 padding + kernel_size, or as `output_size`
+    says at the call. stride is kernel_size unless given.
+    """
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        self.kernel_size = pair(kernel_size)
+        self.stride = pair(kernel_size if stride is None else stride)
+        self.padding = pair(padding)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class LPPool2d(Module):
+    """(sum over each window of x^p)^(1/p), per channel, p = norm_type: (N, C, H, W) to (N, C, OH, OW).
+
+    ValueError for norm_type 0.
+    """
+
+    def __init__(
+        self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        if norm_type == 0:
+            raise ValueError(f"norm_type must be a non-zero value, but got {norm_type}")
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
         )
 
 

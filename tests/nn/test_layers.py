@@ -120,6 +120,8 @@ LAYERS: list[Any] = [
     ("AvgPool2d", (2,), {}, (2, 3, 6, 5)),
     ("AvgPool2d", ((3, 2),), {"stride": (2, 1), "padding": 1, "count_include_pad": False}, (2, 3, 6, 5)),
     ("AvgPool2d", (3,), {"ceil_mode": True, "divisor_override": 4}, (3, 7, 5)),
+    ("LPPool2d", (2, 3), {"stride": 2}, (2, 3, 7, 5)),
+    ("LPPool2d", (3.0, (2, 1)), {"ceil_mode": True}, (3, 7, 5)),
     ("AdaptiveAvgPool1d", (3,), {}, (2, 3, 7)),
     ("AdaptiveMaxPool1d", (3,), {}, (2, 3, 7)),
     ("AdaptiveMaxPool2d", ((3, None),), {}, (2, 3, 7, 5)),
@@ -263,6 +265,17 @@ def test_places_of_the_largest(name: str, args: tuple, kwargs: dict, shape: tupl
     assert_close(indices, their_indices)
 
 
+@pytest.mark.parametrize(("args", "size"), [((2,), None), ((2,), (7, 8)), ((3, 2, 1), (2, 3, 7, 8))], ids=str)
+def test_unpooling(args: tuple, size: Any, device: str) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 7, 8))
+    pool = {"kernel_size": args[0], "stride": args[1] if args[1:] else None, "padding": args[2] if args[2:] else 0}
+    y, places = nn.MaxPool2d(**pool, return_indices=True)(mg.tensor(x, device=device))
+    their_y, their_places = torch.nn.MaxPool2d(**pool, return_indices=True)(torch.from_numpy(x))
+    ours, theirs = nn.MaxUnpool2d(*args), torch.nn.MaxUnpool2d(*args)
+    assert repr(ours) == repr(theirs)
+    assert_close(ours(y, places, output_size=size), theirs(their_y, their_places, output_size=size))
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "sizes"),
     [
@@ -374,6 +387,8 @@ LOSSES: list[Any] = [
     ("CosineEmbeddingLoss", {"margin": -0.5, "reduction": "none"}, NUMBERS, NUMBERS, SIGNS),
     ("MarginRankingLoss", {}, (6,), (6,), SIGNS),
     ("MarginRankingLoss", {"margin": 0.7, "reduction": "sum"}, (6,), (6,), SIGNS),
+    ("MultiMarginLoss", {}, NUMBERS, CLASSES),
+    ("MultiMarginLoss", {"p": 2, "margin": 0.5, "weight": FACTORS, "reduction": "none"}, NUMBERS, CLASSES),
     ("TripletMarginLoss", {}, NUMBERS, NUMBERS, NUMBERS),
     ("TripletMarginLoss", {"margin": 3.0, "p": 1.0, "swap": True, "reduction": "none"}, NUMBERS, NUMBERS, NUMBERS),
 ]
@@ -582,6 +597,8 @@ def test_factory_arguments(dtype: type, device: str) -> None:
         ("Bilinear", (0, 3, 3), {}),
         ("HuberLoss", (), {"delta": "1"}),
         ("TripletMarginLoss", (0.0,), {}),
+        ("MultiMarginLoss", (3,), {}),
+        ("LPPool2d", (0, 2), {}),
     ],
     ids=str,
 )
