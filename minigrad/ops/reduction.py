@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import axes, axis, floating, quiet, sum_to
+from minigrad.ops.common import axes, axis, floating, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -336,7 +337,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noq
 
 
 def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-    over = axes(dim, x.ndim)
+    over = () if dim == () else axes(dim, x.ndim)  # alone among torch's reductions, () means no axis here
     result = getattr(x.array if x.dtype == dtypes.bool_ else x.array != 0, name)(axis=over, keepdims=keepdim)
     return Tensor._wrap(result.astype(np.uint8) if x.dtype == dtypes.uint8 else result)
 
@@ -355,8 +356,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
         largest = where(largest.isfinite(), largest, 0.0)
         total = Sum(over, True)((x - largest).exp()).log() + largest
     else:
-        with quiet():
-            total = Sum(over, True)(x).log()
+        total = Sum(over, True)(x) - inf
     return total if keepdim else total.reshape(tuple([n for i, n in enumerate(x.shape) if i not in over]))
 
 
