@@ -65,7 +65,7 @@ from minigrad.ops.comparison import (
     ne,
     not_equal,
 )
-from minigrad.ops.convolution import conv2d
+from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.ops.creation import (
     arange,
     as_tensor,
@@ -181,6 +181,7 @@ from minigrad.ops.elementwise import (
     xlogy,
 )  # fmt: skip
 from minigrad.ops.indexing import argwhere, gather, index_select, masked_select, nonzero, take, take_along_dim
+from minigrad.ops.interpolation import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from minigrad.ops.joining import (
     column_stack,
     concat,
@@ -195,6 +196,9 @@ from minigrad.ops.joining import (
 )  # fmt: skip
 from minigrad.ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, matmul, mm, mv, outer, vdot
 from minigrad.ops.norm import norm
+from minigrad.ops.normalization import group_norm, layer_norm, rms_norm
+from minigrad.ops.pairs import bilinear, cosine_similarity, pairwise_distance
+from minigrad.ops.pooling import adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, max_pool1d, max_pool2d
 from minigrad.ops.reduction import (
     all,
     amax,

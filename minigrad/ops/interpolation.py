@@ -11,6 +11,7 @@ Source for the shuffles: W. Shi et al., Real-Time Single Image and Video Super-R
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ class Interpolate(FusedFunction):
         before, after, t = self.neighbours[d]
         matrix = np.zeros((len(t), self.size[d]), dtype)
         rows = np.arange(len(t))
-        matrix[rows, before] += 1 - t
+        matrix[rows, before] = 1 - t
         matrix[rows, after] += t
         return matrix
 
@@ -189,6 +190,7 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:
     """The older name of interpolate."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 

@@ -387,18 +387,17 @@ def gaussian_nll_loss(
     log(2 pi) / 2. The bound eps does not stop var's gradient, as in torch.
     """
     reduction = chosen_reduction(None, None, reduction)
-    if isinstance(var, float):
-        var = input.new_full(input.shape, var)
-    if bool((var.array < 0).any()):
+    variance = var if isinstance(var, Tensor) else input.new_full(input.shape, var)
+    if bool((variance.array < 0).any()):
         raise ValueError("var has negative entry/entries")
-    if var.shape != input.shape:
-        different = [b for a, b in zip(input.shape, var.shape, strict=False) if a != b]
-        if input.shape[:-1] == var.shape:
-            var = var.unsqueeze(-1)
-        elif input.ndim != var.ndim or different != [1]:
-            raise ValueError(f"var is of incorrect size: {describe(var)} for input {describe(input)}")
-    var = var + (clamp_min(var, eps) - var).detach()
-    losses = 0.5 * (log(var) + (input - target) ** 2 / var)
+    if variance.shape != input.shape:
+        different = [b for a, b in zip(input.shape, variance.shape, strict=False) if a != b]
+        if input.shape[:-1] == variance.shape:
+            variance = variance.unsqueeze(-1)
+        elif input.ndim != variance.ndim or different != [1]:
+            raise ValueError(f"var is of incorrect size: {describe(variance)} for input {describe(input)}")
+    variance = variance + (clamp_min(variance, eps) - variance).detach()
+    losses = 0.5 * (log(variance) + (input - target) ** 2 / variance)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduce_losses(losses, reduction)

@@ -159,6 +159,7 @@ case("channel_shuffle", (2, 6, 3, 2), 2)
 
 
 @pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][1]}{CASES[i][2]}")
+@pytest.mark.filterwarnings("ignore:`nn.functional.upsample` is deprecated")
 def test_networks(i: int, device: str) -> None:
     how, name, inputs, kwargs = CASES[i]
     how(name, *inputs, device=device, **kwargs)

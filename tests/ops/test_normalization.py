@@ -10,6 +10,7 @@ import torch
 
 import minigrad
 from minigrad.nn import functional as F
+from tests import emulator
 from tests.checking import Drawn, Given, check
 
 P = "nn.functional."
@@ -86,6 +87,15 @@ def test_layer_norm_keeps_its_input_and_two_numbers_a_row() -> None:
     node = F.layer_norm(x, (32,), minigrad.ones(32), minigrad.zeros(32)).grad_fn
     assert node.arrays[0] is x.array
     assert node.mean.shape == node.invstd.shape == (64,)
+
+
+@pytest.mark.parametrize("order", emulator.ORDERS)
+def test_the_order_of_threads_does_not_matter(order: str) -> None:
+    """Rows longer than a warp, more rows than a block takes: no barrier is missing from the kernels."""
+    if emulator.real_cupy() is not None:
+        pytest.skip("a GPU picks its own order")
+    with emulator.thread_order(order):
+        check(P + "layer_norm", (7, 300), [300], (300,), (300,), device="gpu", order=1, layouts=False)
 
 
 X, W = np.zeros((2, 4)), np.zeros(4)

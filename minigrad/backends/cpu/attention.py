@@ -74,9 +74,8 @@ def attention(
     shape = (batches, heads, queries, k.shape[2])
     mask = None if mask is None else np.broadcast_to(mask, shape)
     if batches < min(heads, get_num_threads()):
-        turned = _turned(q, k, v, mask, dropped)
-        results = attention(*turned[:4], causal, scale, turned[4], keep_probabilities)  # type: ignore[arg-type]
-        return tuple(_turned(*results))  # type: ignore[return-value]
+        q, k, v, mask, dropped = _turned(q, k, v, mask, dropped)  # type: ignore[assignment]
+        return tuple(_turned(*attention(q, k, v, mask, causal, scale, dropped, keep_probabilities)))  # type: ignore[return-value]
     y = np.empty((batches, queries, heads, v.shape[3]), q.dtype).swapaxes(1, 2)  # as the next layer wants it: by token
     lse = np.empty(shape[:3], q.dtype)
     p = np.empty(shape, q.dtype) if keep_probabilities else None
