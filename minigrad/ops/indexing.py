@@ -272,7 +272,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """As gather, with both broadcast along the other axes; negative indices count from the end. No dim: of all elements."""
+    """As gather, with both broadcast along the other axes; indices go round the end. No dim: of all elements."""
     if dim is None:
         input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
     if input.ndim != indices.ndim:
@@ -281,7 +281,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"{describe(input)} and {describe(indices)}"
         )
     d = axis(dim, input.ndim)
-    bounded("take_along_dim", indices, input.shape[d], d, negative=True)
+    if indices.dtype.kind not in "iu":
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {describe(indices)}")
+    n = input.shape[d]
+    if n == 0 and indices.numel():
+        raise RuntimeError(f"take_along_dim(): no index is in bounds of {describe(input)} at dimension {d}")
+    indices = Tensor._wrap(indices.array % n if n else indices.array)
     shapes = [(*x.shape[:d], 1, *x.shape[d + 1 :]) for x in (input, indices)]
     shape = broadcast_shapes(*shapes)
     index = indices.expand((*shape[:d], indices.shape[d], *shape[d + 1 :]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import dtypes
+from minigrad import backends, dtypes
 from minigrad.ops.common import axis
 from minigrad.ops.indexing import PutAdd, SetItem, bounded, in_two, matching, open_index, plain
 from minigrad.ops.shape import broadcast_shapes
@@ -80,7 +80,8 @@ def _slices(name: str, x: Tensor, dim: int, index: Tensor, source: Any) -> tuple
     if isinstance(source, Tensor) and name != "index_fill":
         expected = (*x.shape[:d], index.numel(), *x.shape[d + 1 :])
         if max(source.ndim, 1) != x.ndim or (source.shape or (1,)) != expected:
-            raise (RuntimeError if name == "index_add" or source.ndim == x.ndim else IndexError)(
+            counted = source.ndim != x.ndim or source.shape[d] == index.numel()
+            raise (RuntimeError if name == "index_add" or counted else IndexError)(
                 f"{name}(): Number of indices ({index.numel()}) should be equal to source.size(dim), and source have the "
                 f"slices' shape, {list(expected)}, but got {describe(source)}"
             )
@@ -110,8 +111,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
             )
         value = value.to(input.dtype)
-    x, places = _slices("index_fill", input, dim, index, value)
-    return SetItem(places)(x, value).reshape(input.shape)
+    x, (*before, named) = _slices("index_fill", input, dim, index, value)
+    once = backends.of(named).xp.unique(named % x.shape[len(before)])  # a slice named twice is filled once
+    return SetItem((*before, once))(x, value).reshape(input.shape)
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
