@@ -31,8 +31,8 @@ class guard(Observer):
     """Within it, arrays that are saved for a gradient are fingerprinted; mode=False: they are not.
 
     The check is made by the backward pass, wherever that runs. It costs one pass over each saved array when it is saved and
-    one when it is read (on the CPU a CRC-32, some 1 to 4 GB/s; on a GPU a sum of mixed words and the wait for it): a
-    training step of SimpleNet takes about half as long again. For debugging.
+    one when it is read: on the CPU a CRC-32, on a GPU a sum of mixed words and the wait for it. A training step of
+    SimpleNet takes 1.15 times as long; a small op, forward and backward, twice. For debugging.
     """
 
     looks_inside = True
@@ -136,7 +136,7 @@ def _mixed_sum(array: Any) -> int:
         for start in range(0, words.size, 1 << 24):
             block = words[start : start + (1 << 24)].astype(np.uint64)
             places = xp.arange(start, start + block.size, dtype=np.uint64)
-            mixed = (block ^ (block >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15) + places
+            mixed = block * np.uint64(0x9E3779B97F4A7C15) + places
             mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
             total = total + (mixed ^ (mixed >> np.uint64(32))).sum()
     return int(total)

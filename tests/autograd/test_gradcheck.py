@@ -222,7 +222,7 @@ def test_a_kink_is_reported_as_a_kink(name: str) -> None:
 
 def test_a_wrong_gradient_at_a_kink_is_a_wrong_gradient() -> None:
     x = mg.tensor([0.0, 1.0], dtype=mg.float64, requires_grad=True)
-    twice = custom(lambda x: x.relu(), lambda g, x: 3 * g * (x >= 0))
+    twice = custom(lambda x: x.relu(), lambda g, x: g * ((x > 0) + 3.0 * (x == 0)))
     with pytest.raises(GradcheckError) as caught:
         gradcheck(twice, x)
     assert caught.value.kind == "gradient"
@@ -234,6 +234,10 @@ def test_steep_is_not_a_kink() -> None:
     x = mg.tensor([0.02], dtype=mg.float64, requires_grad=True)
     with pytest.raises(GradcheckError) as caught:
         gradcheck(wrong, x)
+    assert caught.value.kind == "gradient"
+    wrong = custom(lambda x: 1e6 * x * x, lambda g, x: g * (2e6 * x + 0.5))  # the slopes over one step: -1 and 1
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(wrong, mg.tensor([0.0, 1.0], requires_grad=True).double().detach().requires_grad_())
     assert caught.value.kind == "gradient"
 
 
