@@ -18,6 +18,7 @@ from minigrad.ops.pointwise import (
     Unary,
     floats_only,
     no_bools,
+    ones_like,
     tensors,
     with_zero_gradient,
     zeros_like,
@@ -248,9 +249,10 @@ def _is_bool(x: Any) -> bool:
 
 def _scaled(x: Any, other: Any, alpha: float) -> Any:
     """alpha other, for add and sub: integers take no fraction of one another."""
-    if isinstance(alpha, float) and dtypes.result_type(*operands(x, other)).kind != "f":
+    kind = dtypes.result_type(*operands(x, other)).kind
+    if isinstance(alpha, float) and kind != "f":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-    return mul(other, alpha)
+    return mul(other, bool(alpha) if kind == "b" else alpha)
 
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -305,7 +307,9 @@ def true_divide(input: Any, other: Any) -> Tensor:
 
 
 def _check_divisor(dtype: np.dtype, y: Any) -> None:
-    """Raises where integers are divided by zero."""
+    """Raises where bools are to be divided to a whole number, and where integers are divided by zero."""
+    if dtype.kind == "b":
+        raise NotImplementedError("remainders and division with rounding are not implemented for bools")
     if dtype.kind != "f" and bool((y.array == 0).any() if isinstance(y, Tensor) else y == 0):
         raise RuntimeError(f"ZeroDivisionError: integers are divided by zero in {describe(y)}")
 
@@ -333,6 +337,8 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power of exponent."""
     x, y = operands(input, exponent)
+    if _is_bool(x) and isinstance(y, bool):
+        return x.clone() if y else ones_like(x)
     if _is_bool(x) and _is_bool(y):
         raise NotImplementedError("pow is not implemented for bools")
     if isinstance(y, (int, float)) and x.dtype.kind in "iu" and y < 0:

@@ -185,7 +185,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(bounds[0], Tensor):
         x = input if min is None else Maximum()(*operands(input, min))
         return x if max is None else Minimum()(*operands(x, max))
-    return Clamp(min, max)(cast(input, dtypes.result_type(input, *bounds)))
+    dtype = dtypes.result_type(input, *bounds)
+    if dtype == dtypes.bool_:
+        raise NotImplementedError(f"clamp is not implemented for bools: {describe(input)}")
+    return Clamp(min, max)(cast(input, dtype))
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:

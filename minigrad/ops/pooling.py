@@ -257,10 +257,9 @@ def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
     if min(*kernel, *stride, *dilation) < 1:
         raise RuntimeError(f"kernel size {kernel}, stride {stride} and dilation {dilation} should be greater than zero")
     for i in range(2):
-        if padding[i] < 0 or padding[i] > (dilation[i] * (kernel[i] - 1) + 1) // 2:
+        if padding[i] < 0 or padding[i] > kernel[i] // 2:
             raise RuntimeError(
-                f"pad should be at most half of effective kernel size, but got pad={padding[i]}, "
-                f"kernel_size={kernel[i]} and dilation={dilation[i]}"
+                f"pad should be at most half of kernel size, but got pad={padding[i]} and kernel_size={kernel[i]}"
             )
         if output_size(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) < 1:
             raise RuntimeError(
