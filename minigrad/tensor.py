@@ -305,19 +305,18 @@ class Tensor:
                     kept = before._alias()
                     kept.array, kept._version = before.array.copy(), [0]
                     node._saved[i] = (kept, 0)
-        base = self if self._base is None else self._base
-        if self._base is not None and self._views is None:
+        base, views = (self, ()) if self._base is None else (self._base, self._views)
+        if views is None:
             raise NotImplementedError(
                 f"an in-place change of {describe(self)}, a view that a hook or an autograd.Function returned, is not built. "
                 "Use the op that returns a new tensor."
             )
-        if self._base is None and result._node is not None:
+        if base is self and result._node is not None:
             self.array[...] = result.array
             changed = result
         else:
             from minigrad.ops.views import WriteThrough
 
-            views = () if self._base is None else self._views
             changed = WriteThrough(views, self.array)(base._alias(), result)
         base._bump_version()
         base._node, base._index, base._requires_grad = changed._node, changed._index, True

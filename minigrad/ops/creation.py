@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.device import Device, get_device, to_device
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, describe
 
 
 def _xp(device: Device) -> Any:
@@ -332,12 +332,11 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that each element names (or p), else 0. Its gradient is 0."""
     if p is None and input.dtype.kind != "f":
         raise NotImplementedError(f"bernoulli() of probabilities is not implemented for {input.dtype}")
-    chances = input.detach() if p is None else p
-    low, high = (
-        (float(chances.min().item()), float(chances.max().item())) if p is None and input.numel() else (p or 0.0,) * 2
-    )
-    if not (low >= 0 and high <= 1):
-        raise RuntimeError(f"Expected p_in >= 0 && p_in <= 1 to be true, but probabilities go from {low} to {high}")
+    chances = input.detach() if p is None else full_like(input, p, dtype=dtypes.float64)
+    if chances.numel() and not (chances.min().item() >= 0 and chances.max().item() <= 1):
+        raise RuntimeError(
+            f"Expected p_in >= 0 && p_in <= 1 to be true, but not all probabilities are: {describe(input)}"
+        )
     drawn = (generator or default_generator).uniform(0, 1, input.shape, np.float64)
     return (_made(drawn, input.device, False) < chances).to(input.dtype)
 

@@ -101,7 +101,7 @@ class Cumprod(FusedFunction):
         (x,) = self.arrays
         xp, dtype = backends.of(x).xp, x.dtype
         x, gy = (a.astype(np.float64) if dtype == np.float32 else a for a in (x, gy))
-        zeros = xp.cumsum(x == 0, axis=self.dim)  # how many so far
+        zeros = xp.cumsum(x == 0, axis=self.dim, dtype=np.int64)  # how many so far
         first = (x == 0) & (zeros == 1)
         without = xp.where(first, 1, x)
         with quiet():

@@ -123,9 +123,10 @@ def unique(
     With return_inverse also where each element of the input is in them, with return_counts how often each occurs (int64).
     They are sorted whether asked for or not. No gradient.
     """
-    array = input.detach().array
-    xp = backends.of(array).xp
     d = None if dim is None else axis(dim, input.ndim)
+    # Whole slices are compared on the host: CuPy orders them by their hashes.
+    array = input.detach().array if d is None else input.numpy(force=True)
+    xp = backends.of(array).xp
     values, inverse, counts = xp.unique(array, return_inverse=True, return_counts=True, axis=d, equal_nan=False)
     shape = input.shape if d is None else (input.shape[d] if input.ndim else 1,)
     results = [values]
@@ -133,7 +134,7 @@ def unique(
         results.append(inverse.astype(np.int64).reshape(shape))
     if return_counts:
         results.append(counts.astype(np.int64))
-    made = [Tensor._wrap(result) for result in results]
+    made = [Tensor._wrap(result).to(input.device) for result in results]
     return made[0] if len(made) == 1 else tuple(made)
 
 
