@@ -3,8 +3,8 @@
     python tools/mutation.py [--limit N] [--seed S] [--only FILE] [--jobs 2]
 
 A **mutant** is the source with one node of its syntax tree changed, inside a function that computes gradients: `backward`,
-`gx`, `gy`, `backward_arrays`, `differentiate` and `definition` of every op, and the functions that only they call. It is
-**caught** if a test that passes without it fails with it (or does not come to an end).
+`gx`, `gy`, `gradient`, `backward_arrays`, `differentiate` and `definition` of every op, and the functions that only they
+call. It is **caught** if a test that passes without it fails with it (or does not come to an end).
 
 The committed tree is copied to a temporary folder; nothing is changed in place. One process imports the copy, torch and the
 tests. A first child runs all tests once and notes which of them reach which statement. Then each mutant has a child of its
@@ -16,12 +16,14 @@ Source: R. DeMillo, R. Lipton, F. Sayward, Hints on Test Data Selection (1978).
 """
 
 from __future__ import annotations
+import __future__
 
 import argparse
 import ast
 import builtins
 import copy
 import datetime
+import gc
 import importlib
 import io
 import json
@@ -41,7 +43,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ["tests/ops", "tests/autograd", "tests/engine", "tests/nn", "tests/properties"]
-GRADIENTS = {"backward", "gx", "gy", "backward_arrays", "differentiate", "definition"}
+GRADIENTS = {"backward", "gx", "gy", "backward_arrays", "differentiate", "definition", "gradient"}
 ADJOINTS = {"sum_to", "spread"}
 """Helpers of gradients that are of use elsewhere too."""
 ENOUGH = 0.95
@@ -64,6 +66,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("ScaledDotProductAttention.definition", "-2 -> 2"): "of four axes, axis -2 is axis 2",
     ("ScaledDotProductAttention.definition", "0.0 -> 1.0"): "any number will do: what comes of it is thrown away",
     ("CrossEntropy.definition", "0 -> 1"): "any class will do: the row's loss is thrown away",
+    ("_sum_to_value", "extra > 0 -> extra >= 0"): "with as many axes, the reshape changes nothing",
+    ("Softmax.definition", "return x.exp() -> return -x.exp()"): "of an empty tensor",
+    ("Softmax.definition", "x.exp() -> x"): "of an empty tensor",
     ("GroupNorm.backward_arrays", "False -> True"): "computes what nobody looks at",
 }
 """Mutants that change nothing that could be seen: {(function, "before -> after"): the reason}. Rules, where there is one,
@@ -257,8 +262,8 @@ def published(tree: ast.Module) -> Counter[str]:
     return found
 
 
-def targets(root: Path) -> tuple[dict[str, ast.Module], list[Target]]:
-    """The modules' trees, and the functions in them that compute gradients or serve those alone."""
+def targets(root: Path) -> list[Target]:
+    """The functions that compute gradients or serve those alone."""
     trees = {str(p.relative_to(root)): ast.parse(p.read_text()) for p in sorted((root / "minigrad").rglob("*.py"))}
     everywhere: Counter[str] = Counter()
     for file, tree in trees.items():
@@ -293,7 +298,7 @@ def targets(root: Path) -> tuple[dict[str, ast.Module], list[Target]]:
                 target.statements[count] = child
                 count += 1
         found.append(target)
-    return trees, found
+    return found
 
 
 def _abstract(node: ast.FunctionDef) -> bool:
@@ -306,18 +311,23 @@ def _abstract(node: ast.FunctionDef) -> bool:
 # -- putting code into functions ----------------------------------------------------------------------------------------
 
 
-def install(file: str, tree: ast.Module, names: list[str]) -> None:
-    """Gives the named functions of the imported module the code that the tree has for them.
+def install(targets: list[Target]) -> None:
+    """Gives the functions of the imported modules the code that the trees have for them.
 
     The code goes into the functions that are there, so that everything that holds them (subclasses, other modules) runs it.
     """
-    module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
-    compiled = compile(ast.fix_missing_locations(tree), file, "exec")
-    for name in names:
-        code, holder = compiled, vars(module)
-        for part in name.split("."):
+    for target in targets:
+        holder: Any = importlib.import_module(target.file.removesuffix(".py").replace("/", "."))
+        tree: ast.stmt = target.tree
+        *classes, name = target.name.split(".")
+        for part in classes:  # around the method, so that super() finds its class
+            holder = getattr(holder, part)
+            tree = ast.ClassDef(part, [], [], [tree], [])
+        module = ast.fix_missing_locations(ast.Module([tree], []))
+        code = compile(module, target.file, "exec", flags=__future__.annotations.compiler_flag, dont_inherit=True)
+        for part in [*classes, name]:
             code = next(c for c in code.co_consts if hasattr(c, "co_name") and c.co_name == part)
-            held, holder = holder[part], vars(holder[part]) if isinstance(holder[part], type) else {}
+        held = vars(holder)[name]
         function = held.fget if isinstance(held, property) else getattr(held, "__func__", held)
         function.__code__ = code
 
@@ -363,7 +373,7 @@ class Runner:
 
         assert Path(minigrad.__file__).is_relative_to(self.root), "tests must see the copy, not the original"
         self.items = session.items
-        self.trees, self.targets = targets(self.root)
+        self.targets = targets(self.root)
         for target in self.targets:
             close_over_class(target)
         began = time.time()
@@ -374,6 +384,8 @@ class Runner:
             s: sorted((t for t in tests if t not in failed), key=lambda t: self.durations[t])
             for s, tests in reached.items()
         }
+        print(*self.broken, sep="\n")
+        gc.freeze()
         sites = [site for target in self.targets for site in target.sites()]
         print(f"{len(sites)} mutants of {len(self.targets)} functions")
         if self.options.only:
@@ -416,8 +428,7 @@ class Runner:
             builtins.__reached__ = seen.add  # type: ignore[attr-defined]
             for target in self.targets:
                 watch(target)
-            for file in {t.file for t in self.targets}:
-                install(file, self.trees[file], [t.name for t in self.targets if t.file == file])
+            install(self.targets)
             durations, failed = [], []
             for i in range(len(self.items)):
                 seen.clear()
@@ -486,9 +497,10 @@ class Runner:
         """In a child: the test that fails, or None."""
         import resource
 
+        gc.disable()  # a mutant lives for a second, and what was there before it is large
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         site.apply()
-        install(site.file, self.trees[site.file], [site.function])
+        install([next(t for t in self.targets if (t.file, t.name) == (site.file, site.function))])
         for i in plan:
             if not self._run(i):
                 return i
