@@ -14,6 +14,7 @@ from typing import Any
 
 from minigrad.function import AFTER, BEFORE, Function
 from minigrad.grad_mode import state
+from minigrad.ops.common import quiet
 from minigrad.tensor import Tensor, describe
 
 Edge = tuple[Function, int] | Tensor | None
@@ -57,33 +58,34 @@ def run(
     if observers:  # most look at a node's backward as one, under the node's own name, not at the ops that it is made of
         state.observers = tuple([observer for observer in observers if observer.looks_inside])
     try:
-        for tensor, gradient in roots:
-            if tensor._requires_grad:
-                send(tensor._edge(), gradient)
-        del tensor, gradient
-        while queue:
-            node = heapq.heappop(queue)[1]
-            gradients = waiting.pop(node)
-            if node.hooks:
-                _run_hooks(node, gradients)
-            if targets:
-                for i, complete in enumerate(gradients):
-                    if complete is not None and (node.order, i) in targets:
-                        captured[node.order, i] = complete
-                        complete = None
-            if useful is not None and node.order not in useful:
-                continue
-            results = _step(node, gradients, None if useful is None else useful[node.order], observers)
-            gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
-            if not retain_graph:
-                node.free()
-            elif node.packed is not None:
-                node.packed.put_away(node)
-            while results:
-                edge, result = results.pop()
-                send(edge, result)
-            result = None  # type: ignore[assignment]
-        return _deliver(leaves, captured, wanted, create_graph)
+        with quiet():
+            for tensor, gradient in roots:
+                if tensor._requires_grad:
+                    send(tensor._edge(), gradient)
+            del tensor, gradient
+            while queue:
+                node = heapq.heappop(queue)[1]
+                gradients = waiting.pop(node)
+                if node.hooks:
+                    _run_hooks(node, gradients)
+                if targets:
+                    for i, complete in enumerate(gradients):
+                        if complete is not None and (node.order, i) in targets:
+                            captured[node.order, i] = complete
+                            complete = None
+                if useful is not None and node.order not in useful:
+                    continue
+                results = _step(node, gradients, None if useful is None else useful[node.order], observers)
+                gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
+                if not retain_graph:
+                    node.free()
+                elif node.packed is not None:
+                    node.packed.put_away(node)
+                while results:
+                    edge, result = results.pop()
+                    send(edge, result)
+                result = None  # type: ignore[assignment]
+            return _deliver(leaves, captured, wanted, create_graph)
     finally:
         state.grad, state.observers = recording, observers
 

@@ -41,12 +41,13 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         device = data.device if device is None else device
         data = data.array
     elif not isinstance(data, np.ndarray) and not hasattr(data, "__cuda_array_interface__"):
-        data = _from_lists(data)
+        data = _from_lists(data, inferred=dtype is None)
     array = data.copy() if dtype is None else data.astype(_type(dtype))
     return _made(array, device, requires_grad)
 
 
-def _from_lists(data: Any) -> np.ndarray:
+def _from_lists(data: Any, inferred: bool = True) -> np.ndarray:
+    """Numbers and nested lists as an array; `inferred`: of the type that torch infers (float32 for Python's floats)."""
     if isinstance(data, np.generic):
         return np.asarray(data)
     try:
@@ -59,7 +60,7 @@ def _from_lists(data: Any) -> np.ndarray:
         if array.dtype.kind == "c":
             raise NotImplementedError("complex tensors are not built")
         raise TypeError(f"can't make a tensor of {type(data).__name__} holding {array.dtype}")
-    if array.dtype == np.float64 and not _holds_float64(data):
+    if inferred and array.dtype == np.float64 and not _holds_float64(data):
         return array.astype(np.float32)
     return array
 

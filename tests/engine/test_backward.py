@@ -272,13 +272,13 @@ def test_nothing_is_left_after_forward_and_backward() -> None:
     gc.disable()
     try:
         before = len(gc.get_objects())
-        for _ in range(10):
+        for _ in range(100):
             step()
         after = len(gc.get_objects())
         assert gc.collect() == 0  # no cycles: everything was freed by reference counts
     finally:
         gc.enable()
-    assert after - before < 10
+    assert after - before < 50  # caches settle; one object a step would be a hundred
 
 
 def test_retain_grad_and_hooks_leave_no_cycle() -> None:
@@ -511,3 +511,11 @@ def test_a_gradient_that_broadcasts_is_made_whole() -> None:
     x = leaf(np.ones((3, 4)))
     x.sum().backward()
     assert x.grad.array.flags.writeable and x.grad.array.strides == x.array.strides
+
+
+def test_infinite_gradients_meet_without_numpys_warnings() -> None:
+    x = leaf([0.0])
+    with np.errstate(all="raise"):
+        (x.log() - x.log() * 2 + 1 / x).sum().backward()
+        (x.log() - 1 / x).sum().backward()
+    assert not np.isfinite(values(x.grad)).any()

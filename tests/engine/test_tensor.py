@@ -57,6 +57,11 @@ def test_tensor_infers_torchs_type(data) -> None:
     assert str(theirs.dtype) == f"torch.{ours.dtype}" and ours.shape == tuple(theirs.shape)
 
 
+def test_a_wide_type_asked_for_keeps_every_digit() -> None:
+    assert mg.tensor([0.1, 1 / 3], dtype=mg.float64).tolist() == [0.1, 1 / 3]
+    assert mg.tensor(2**53 + 1, dtype=mg.int64).item() == 2**53 + 1
+
+
 def test_tensor_copies_and_from_numpy_shares() -> None:
     a = np.zeros(3, np.float32)
     copied, shared = mg.tensor(a), mg.from_numpy(a)
