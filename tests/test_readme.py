@@ -1,0 +1,37 @@
+"""What README.md shows runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_python_runs(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_commands_exist() -> None:
+    """Each script and make target that the page names is there."""
+    for script in set(re.findall(r"python (\w+\.py|tools/\w+\.py)", README)):
+        assert (ROOT / script).exists(), script
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"make (\w+)  ", README)):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_options_exist() -> None:
+    """Each --option that the page shows is one that the scripts take."""
+    shown = set(re.findall(r"(?:train_\w+\.py|--\S+ \S+).*?(--[a-z-]+)", README))
+    help_text = subprocess.run(
+        [sys.executable, "train_minigrad.py", "--help"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for option in shown - {"--model", "--batch", "--editable", "--help", "--limit"}:
+        assert option in help_text, option
