@@ -54,6 +54,8 @@ LIMIT = 90
 MEMORY = 12 << 30
 """Bytes of address space, so that a mutant which asks for an absurd array fails."""
 
+MORE_PADDING = "more padding than the windows reach, which they do not see"
+
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("sum_to", "True -> False"): "a reshape follows, which drops the kept axes or not",
     (
@@ -69,10 +71,34 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("_sum_to_value", "extra > 0 -> extra >= 0"): "with as many axes, the reshape changes nothing",
     ("Softmax.definition", "return x.exp() -> return -x.exp()"): "of an empty tensor",
     ("Softmax.definition", "x.exp() -> x"): "of an empty tensor",
+    (
+        "MaxPool2d.definition bottom =",
+        "(height - 1) * sh + dh * (kh - 1) + 1 - h - ph -> (height - 1) * sh + dh * (kh - 1) + 1 - h + ph",
+    ): MORE_PADDING,
+    (
+        "MaxPool2d.definition bottom =",
+        "(height - 1) * sh + dh * (kh - 1) + 1 - h -> (height - 1) * sh + dh * (kh - 1) + 1 + h",
+    ): MORE_PADDING,
+    ("MaxPool2d.definition bottom =", "height - 1 -> height + 1"): MORE_PADDING,
+    ("MaxPool2d.definition bottom =", "kh - 1 -> kh + 1"): MORE_PADDING,
+    ("MaxPool2d.definition bottom =", "1 -> 2"): MORE_PADDING,
+    ("MaxPool2d.definition bottom =", "0 -> 1"): MORE_PADDING,
+    (
+        "MaxPool2d.definition right =",
+        "(width - 1) * sw + dw * (kw - 1) + 1 - w - pw -> (width - 1) * sw + dw * (kw - 1) + 1 - w + pw",
+    ): MORE_PADDING,
+    (
+        "MaxPool2d.definition right =",
+        "(width - 1) * sw + dw * (kw - 1) + 1 - w -> (width - 1) * sw + dw * (kw - 1) + 1 + w",
+    ): MORE_PADDING,
+    ("MaxPool2d.definition right =", "width - 1 -> width + 1"): MORE_PADDING,
+    ("MaxPool2d.definition right =", "kw - 1 -> kw + 1"): MORE_PADDING,
+    ("MaxPool2d.definition right =", "1 -> 2"): MORE_PADDING,
+    ("MaxPool2d.definition right =", "0 -> 1"): MORE_PADDING,
     ("GroupNorm.backward_arrays", "False -> True"): "computes what nobody looks at",
 }
-"""Mutants that change nothing that could be seen: {(function, "before -> after"): the reason}. Rules, where there is one,
-are in `alternatives`."""
+"""Survivors that change nothing that could be seen: {(function, "before -> after"): the reason}, the function with the
+beginning of the statement behind it where that matters. Rules, where there is one, are in `alternatives` and `harmless`."""
 
 
 # -- mutants -----------------------------------------------------------------------------------------------------------
@@ -94,6 +120,7 @@ class Site:
     function: str
     line: int
     statement: int  # the id of the statement it lies in
+    within: str  # that statement
     before: str
     after: str
     parent: ast.AST
@@ -213,11 +240,24 @@ class Target:
                         for replacement in alternatives(child, node, role):
                             ast.copy_location(replacement, child)
                             ast.fix_missing_locations(replacement)
-                            yield Site(self.file, self.name, child.lineno, inside, text(child), text(replacement), node,
-                                       (name, i if several else None), replacement)  # fmt: skip
+                            yield Site(self.file, self.name, child.lineno, inside, text(self.statements[inside]), text(child),
+                                       text(replacement), node, (name, i if several else None), replacement)  # fmt: skip
                     yield from walk(child, inside)
 
         yield from walk(self.tree, None)
+
+
+def excuse(site: Site) -> str | None:
+    """Why this mutant cannot be seen, if it cannot."""
+    for (where, mutation), reason in EQUIVALENT.items():
+        function, _, beginning = where.partition(" ")
+        if (
+            function == site.function
+            and mutation == f"{site.before} -> {site.after}"
+            and site.within.startswith(beginning)
+        ):
+            return reason
+    return None
 
 
 def text(node: ast.AST) -> str:
@@ -318,13 +358,14 @@ def install(targets: list[Target]) -> None:
     """
     for target in targets:
         holder: Any = importlib.import_module(target.file.removesuffix(".py").replace("/", "."))
+        path = holder.__file__
         tree: ast.stmt = target.tree
         *classes, name = target.name.split(".")
         for part in classes:  # around the method, so that super() finds its class
             holder = getattr(holder, part)
             tree = ast.ClassDef(part, [], [], [tree], [])
         module = ast.fix_missing_locations(ast.Module([tree], []))
-        code = compile(module, target.file, "exec", flags=__future__.annotations.compiler_flag, dont_inherit=True)
+        code = compile(module, path, "exec", flags=__future__.annotations.compiler_flag, dont_inherit=True)
         for part in [*classes, name]:
             code = next(c for c in code.co_consts if hasattr(c, "co_name") and c.co_name == part)
         held = vars(holder)[name]
@@ -455,10 +496,6 @@ class Runner:
         while waiting or running:
             while waiting and len(running) < self.options.jobs:
                 site = waiting.pop()
-                reason = EQUIVALENT.get((site.function, f"{site.before} -> {site.after}"))
-                if reason:
-                    self.equivalent.append((site, reason))
-                    continue
                 plan = self._plan(site, killers[site.function])
                 child, read = self._fork(lambda site=site, plan=plan: self._attack(site, plan))
                 running[child] = site, read, time.time(), len(plan)
@@ -473,7 +510,7 @@ class Runner:
                         said = result.read()
                     del running[child]
                     self._note(site, planned, "late" if late else json.loads(said) if said else "died", killers)
-                    count = len(self.caught) + len(self.survivors)
+                    count = len(self.caught) + len(self.survivors) + len(self.equivalent)
                     if count % 100 == 0:
                         print(f"{count} of {len(sites)} mutants, {len(self.survivors)} survive, {time.time() - began:.0f} s",
                               flush=True)  # fmt: skip
@@ -507,6 +544,9 @@ class Runner:
         return None
 
     def _note(self, site: Site, planned: int, outcome: Any, killers: dict[str, list[int]]) -> None:
+        if outcome is None and (reason := excuse(site)):
+            self.equivalent.append((site, reason))
+            return
         if outcome is None:
             self.survivors.append((site, planned))
             print(f"  survives {planned} tests: {site}", flush=True)
