@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Tensor:
     __slots__ = (
         "__weakref__",
         "_base",  # for a view: the tensor whose memory it shares; else None
-        "_dependents",  # the living views taken before this tensor required a gradient, by id
+        "_dependents",  # views taken before this tensor required a gradient
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
         "_node",  # the Function that made it, or None for a leaf
@@ -50,7 +50,7 @@ class Tensor:
     array: Any
     grad: Tensor | None
     _base: Tensor | None
-    _dependents: WeakValueDictionary[int, Tensor] | None
+    _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
     _node: Function | None
@@ -243,9 +243,12 @@ class Tensor:
         self._viewed_at = base._version[0]
         root = self._base
         if state.grad and not root._requires_grad:
-            if root._dependents is None:
-                root._dependents = WeakValueDictionary()
-            root._dependents[id(self)] = self
+            views = root._dependents
+            if views is None:
+                views = root._dependents = []
+            elif len(views) >= 8 and len(views) & (len(views) - 1) == 0:  # now and then, forget those that are gone
+                views[:] = [view for view in views if view() is not None]
+            views.append(ref(self))
 
     def _alias(self) -> Tensor:
         """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
@@ -321,8 +324,9 @@ class Tensor:
         base._bump_version()
         base._node, base._index, base._requires_grad = changed._node, changed._index, True
         if base._dependents is not None:
-            for view in base._dependents.values():
-                view._requires_grad = True
+            for alive in [view() for view in base._dependents]:
+                if alive is not None:
+                    alive._requires_grad = True
             base._dependents = None
         self._requires_grad = True
         return self

@@ -63,11 +63,10 @@ class Prod(FusedFunction):
         xp = backends.of(x).xp
         one = xp.ones_like(x[_stretch(self.dim, 0, 1)])
         x = x.astype(np.float64) if x.dtype == np.float32 else x
-        with quiet():
-            before = xp.concatenate([one, xp.cumprod(x, axis=self.dim)[_stretch(self.dim, 0, -1)]], axis=self.dim)
-            others = xp.cumprod(xp.flip(x, self.dim), axis=self.dim)[_stretch(self.dim, 0, -1)]
-            after = xp.flip(xp.concatenate([one, others], axis=self.dim), self.dim)
-            return (before * after * gy).astype(gy.dtype, copy=False)
+        before = xp.concatenate([one, xp.cumprod(x, axis=self.dim)[_stretch(self.dim, 0, -1)]], axis=self.dim)
+        others = xp.cumprod(xp.flip(x, self.dim), axis=self.dim)[_stretch(self.dim, 0, -1)]
+        after = xp.flip(xp.concatenate([one, others], axis=self.dim), self.dim)
+        return (before * after * gy).astype(gy.dtype, copy=False)
 
 
 def _stretch(dim: int, start: int, stop: int | None) -> tuple[slice, ...]:
@@ -104,11 +103,10 @@ class Cumprod(FusedFunction):
         zeros = xp.cumsum(x == 0, axis=self.dim, dtype=np.int64)  # how many so far
         first = (x == 0) & (zeros == 1)
         without = xp.where(first, 1, x)
-        with quiet():
-            products = xp.cumprod(without, axis=self.dim)
-            until = _running(xp, "cumsum", xp.where(zeros == 0, gy * products, 0), self.dim, reverse=True)
-            at_first = _running(xp, "cumsum", gy * products, self.dim, reverse=True)
-            gx = xp.where(first, at_first, xp.where(zeros == 0, until / without, 0))
+        products = xp.cumprod(without, axis=self.dim)
+        until = _running(xp, "cumsum", xp.where(zeros == 0, gy * products, 0), self.dim, reverse=True)
+        at_first = _running(xp, "cumsum", gy * products, self.dim, reverse=True)
+        gx = xp.where(first, at_first, xp.where(zeros == 0, until / without, 0))
         return gx.astype(dtype, copy=False)
 
 

@@ -24,39 +24,45 @@ Index = tuple[Any, ...]
 def plain(index: Any, x: Tensor) -> Index:
     """An index as NumPy and CuPy take it: Tensors as arrays on x's device, lists as arrays, bounds checked."""
     parts = index if isinstance(index, tuple) else (index,)
-    if len(parts) == 0:
-        return ()
+    taken = tuple(
+        [
+            part if part is None or part is Ellipsis or type(part) is int or type(part) is bool
+            else _plain_slice(part) if type(part) is slice
+            else _plain_array(part, x)
+            for part in parts
+        ]
+    )  # fmt: skip
+    if not _is_basic(taken):
+        _check_bounds(taken, x)
+    return taken
+
+
+def _plain_array(part: Any, x: Tensor) -> Any:
+    """A Tensor, an array or a list as an array; a single integer as a number. Bytes are masks, as in torch."""
     xp = backends.of(x.array).xp
-    taken: list[Any] = []
-    for part in parts:
-        if part is None or part is Ellipsis or isinstance(part, (int, bool)):
-            taken.append(part)
-        elif isinstance(part, slice):
-            taken.append(_plain_slice(part))
-        elif isinstance(part, Tensor):
-            if part.ndim == 0 and part.dtype.kind in "iu":
-                taken.append(int(part.item()))
-            else:
-                taken.append(part.to(x.device).array)
-        elif isinstance(part, (list, range, np.ndarray, np.generic)) or type(part) is xp.ndarray:
-            array = xp.asarray(part)
-            taken.append(array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array)
-        elif hasattr(part, "__index__"):
-            taken.append(part.__index__())
-        else:
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
-                f"(got {type(part).__name__})"
-            )
-    for array in taken:
-        if hasattr(array, "dtype") and array.dtype.kind == "f":
-            raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
-    _check_bounds(tuple(taken), x)
-    return tuple([a.astype(bool) if hasattr(a, "dtype") and a.dtype == np.uint8 else a for a in taken])
+    if isinstance(part, Tensor):
+        if part.ndim == 0 and part.dtype.kind in "iu":
+            return int(part.item())
+        array = part.to(x.device).array
+    elif isinstance(part, (list, range, np.ndarray)) or type(part) is xp.ndarray:
+        array = xp.asarray(part)
+        array = array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array
+    elif hasattr(part, "__index__"):
+        return part.__index__()
+    elif isinstance(part, np.bool_):
+        return bool(part)
+    else:
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            f"(got {type(part).__name__})"
+        )
+    if array.dtype.kind == "f":
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
+    return array.astype(bool) if array.dtype == np.uint8 else array
 
 
 def _plain_slice(part: slice) -> slice:
-    ends = [None if v is None else int(v) for v in (part.start, part.stop, part.step)]
+    ends = [v if v is None or type(v) is int else int(v) for v in (part.start, part.stop, part.step)]
     if ends[2] is not None and ends[2] <= 0:
         raise ValueError("step must be greater than zero")
     return slice(*ends)
@@ -156,8 +162,10 @@ def in_two(index: Index) -> tuple[Index, Index]:
 
     NumPy counts a number among the arrays, which decides where their axes go; torch takes it first.
     """
-    if _is_basic(index) or all([type(part) is not int for part in index]):
-        return ((), index) if not _is_basic(index) else (index, ())
+    if _is_basic(index):
+        return index, ()
+    if all([type(part) is not int for part in index]):
+        return (), index
     first: list[Any] = []
     then: list[Any] = []
     for part in index:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
-from minigrad.ops.common import axes, axis, floating, sum_to
+from minigrad.function import Function, FusedFunction
+from minigrad.ops.common import axes, axis, floating, quiet, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -72,6 +72,35 @@ class ExactMean(Mean):
 
     def forward(self, x: Any) -> Any:
         return super().forward(x.astype(np.float64)).astype(x.dtype) if x.dtype == np.float32 else super().forward(x)
+
+
+class Var(FusedFunction):
+    """y = sum of (x - mean)^2 over axes / freedom;  gx = gy (x - mean) 2 / freedom. Summed in float64."""
+
+    saves = {0: None}
+
+    def __init__(self, over: tuple[int, ...], keepdim: bool, freedom: float) -> None:
+        self.over, self.keepdim, self.freedom = over, keepdim, freedom
+
+    def definition(self, x: Tensor) -> Tensor:
+        centred = x - ExactMean(self.over, True)(x)
+        return Sum(self.over, self.keepdim)(centred * centred) / self.freedom
+
+    def forward(self, x: Any) -> Any:
+        with quiet():
+            centred = self._centred(x)
+            squares = (centred * centred).sum(axis=self.over, keepdims=self.keepdim)
+            return (squares / np.float64(self.freedom)).astype(x.dtype, copy=False)
+
+    def _centred(self, x: Any) -> Any:
+        wide = x.astype(np.float64) if x.dtype == np.float32 else x
+        return wide - wide.sum(axis=self.over, keepdims=True) / np.float64(_count(x, self.over))
+
+    def backward_arrays(self, gy: Any) -> Any:
+        (x,) = self.arrays
+        if not self.keepdim:
+            gy = gy.reshape([1 if i in self.over else n for i, n in enumerate(x.shape)])
+        return (self._centred(x) * (gy * (np.float64(2) / self.freedom))).astype(x.dtype, copy=False)
 
 
 def _count(x: Any, over: tuple[int, ...]) -> int:
@@ -156,8 +185,8 @@ def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any
 
 def _variance(
     x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
-) -> tuple[Tensor, Tensor]:
-    """var and mean, both with the reduced axes kept or not."""
+) -> tuple[Tensor, tuple[int, ...]]:
+    """The variance, and the axes that it is taken over."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     _only_floats(x, "var and std")
@@ -166,12 +195,8 @@ def _variance(
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     over = axes(dim, x.ndim)
-    centre = ExactMean(over, True)(x)
-    centred = x - centre
-    squares = Sum(over, keepdim)(centred * centred)
     freedom = _count(x, over) - correction
-    centre = centre if keepdim else centre.reshape(squares.shape)
-    return squares / (freedom if freedom > 0 else 0.0), centre
+    return Var(over, keepdim, freedom if freedom > 0 else 0.0)(x), over
 
 
 def _root(variance: Tensor) -> Tensor:
@@ -216,7 +241,8 @@ def var_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(var, mean) over `dim`."""
-    return _variance(input, dim, unbiased, keepdim, correction)
+    variance, over = _variance(input, dim, unbiased, keepdim, correction)
+    return variance, ExactMean(over, keepdim)(input)
 
 
 def std_mean(
@@ -228,8 +254,8 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(std, mean) over `dim`."""
-    variance, centre = _variance(input, dim, unbiased, keepdim, correction)
-    return _root(variance), centre
+    variance, over = _variance(input, dim, unbiased, keepdim, correction)
+    return _root(variance), ExactMean(over, keepdim)(input)
 
 
 def amax(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
