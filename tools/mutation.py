@@ -1,6 +1,6 @@
 """How many errors in the source of the gradients would the tests see? Make them, one at a time, and count.
 
-    python tools/mutation.py [--limit N] [--seed S] [--only FILE] [--jobs 2]
+    python tools/mutation.py [--limit N] [--minutes M] [--seed S] [--only FILE] [--jobs 2]
 
 A **mutant** is the source with one node of its syntax tree changed, inside a function that computes gradients: `backward`,
 `gx`, `gy`, `gradient`, `backward_arrays`, `differentiate` and `definition` of every op, and the functions that only they
@@ -11,7 +11,7 @@ tests. A first child runs all tests once and notes which of them reach which sta
 own, forked from the warm process: it puts the mutated code into the function, and runs the tests that reach the mutated
 statement, the quick ones first, until one fails. All on the CPU.
 
-A full run writes docs/mutation.md. The exit code is 1 if fewer than 95 % of the mutants are caught.
+The result is written to docs/mutation.md, unless it is of one file only. The exit code is 1 if fewer than 95 % of the mutants are caught.
 Source: R. DeMillo, R. Lipton, F. Sayward, Hints on Test Data Selection (1978).
 """
 
@@ -431,8 +431,9 @@ class Runner:
         print(f"{len(sites)} mutants of {len(self.targets)} functions")
         if self.options.only:
             sites = [s for s in sites if s.file.endswith(self.options.only)]
-        if self.options.limit:
-            sites = random.Random(self.options.seed).sample(sites, min(self.options.limit, len(sites)))
+        self.total = len(sites)
+        random.Random(self.options.seed).shuffle(sites)  # so that those of a run that is cut short are a fair sample
+        sites = sites[: self.options.limit]
         self._mutate(sites)
         return True
 
@@ -494,6 +495,8 @@ class Runner:
         waiting = list(reversed(sites))
         began = time.time()
         while waiting or running:
+            if self.options.minutes and time.time() - began > 60 * self.options.minutes:
+                waiting.clear()
             while waiting and len(running) < self.options.jobs:
                 site = waiting.pop()
                 plan = self._plan(site, killers[site.function])
@@ -569,6 +572,10 @@ def report(runner: Runner, commit: str, seconds: float, command: str) -> str:
     """The page docs/mutation.md."""
     caught, survived = Counter(s.file for s in runner.caught), Counter(s.file for s, _ in runner.survivors)
     total, alive = len(runner.caught) + len(runner.survivors), len(runner.survivors)
+    tried = total + len(runner.equivalent)
+    sample = (
+        "" if tried == runner.total else f"This is a random sample: {tried} of all {runner.total} mutants were tried. "
+    )
     lines = [
         "# Do the tests see errors in the gradients?",
         "",
@@ -578,7 +585,7 @@ def report(runner: Runner, commit: str, seconds: float, command: str) -> str:
         f"({len(runner.timeouts)} of them by not coming to an end), in {len(runner.targets)} functions that compute gradients, "
         f"by {len(runner.items)} tests on the CPU.",
         "",
-        f"Command `{command}`, {datetime.date.today()}, commit {commit}, {seconds / 60:.0f} minutes.",
+        f"{sample}Command `{command}`, {datetime.date.today()}, commit {commit}, {seconds / 60:.0f} minutes.",
         "",
         "| file | mutants | caught |",
         "| --- | ---: | ---: |",
@@ -592,7 +599,7 @@ def report(runner: Runner, commit: str, seconds: float, command: str) -> str:
         "| where | function | mutation | tests run |",
         "| --- | --- | --- | ---: |",
     ]
-    for site, tests in runner.survivors:
+    for site, tests in sorted(runner.survivors, key=lambda row: (row[0].file, row[0].line)):
         lines.append(f"| {site.file}:{site.line} | {site.function} | `{site.before}` to `{site.after}` | {tests} |")
     if runner.equivalent:
         lines += ["", "## Not counted: mutants that change nothing that could be seen", "",
@@ -614,7 +621,8 @@ def report(runner: Runner, commit: str, seconds: float, command: str) -> str:
 def main() -> int:
     """Parses the command line, copies the tree, runs, reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--limit", type=int, help="a random sample of so many mutants (writes no page)")
+    parser.add_argument("--limit", type=int, help="a random sample of so many mutants")
+    parser.add_argument("--minutes", type=float, help="a random sample of as many mutants as can be tried in that time")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--only", help="mutants of one file, such as loss.py (writes no page)")
     parser.add_argument("--jobs", type=int, default=2, help="children at a time")
@@ -638,15 +646,18 @@ def main() -> int:
 
         runner = Runner(root, options)
         where = [t for t in TESTS if (root / t).is_dir()]
-        pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-m", "not gpu and not slow", *where], plugins=[runner])
+        pytest.main(
+            ["-q", "-s", "--tb=native", "-p", "no:cacheprovider", "-m", "not gpu and not slow", *where],
+            plugins=[runner],
+        )
         os.chdir(ROOT)
     total = len(runner.caught) + len(runner.survivors)
     if not total:
         print("no mutants were run")
         return 1
     print(f"{len(runner.caught)} of {total} mutants caught, {len(runner.caught) / total:.1%}")
-    if not options.limit and not options.only:
-        page = report(runner, commit, time.time() - began, "python tools/mutation.py")
+    if not options.only:
+        page = report(runner, commit, time.time() - began, " ".join(["python tools/mutation.py", *sys.argv[1:]]))
         (ROOT / "docs" / "mutation.md").write_text(page)
     return 0 if len(runner.caught) >= ENOUGH * total else 1
 
