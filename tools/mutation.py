@@ -11,7 +11,8 @@ tests. A first child runs all tests once and notes which of them reach which sta
 own, forked from the warm process: it puts the mutated code into the function, and runs the tests that reach the mutated
 statement, the quick ones first, until one fails. All on the CPU.
 
-The result is written to docs/mutation.md, unless it is of one file only. The exit code is 1 if fewer than 95 % of the mutants are caught.
+The result is written to docs/mutation.md, unless it is of one file only. The exit code is 1 if fewer than 95 % of the
+mutants are caught.
 Source: R. DeMillo, R. Lipton, F. Sayward, Hints on Test Data Selection (1978).
 """
 
