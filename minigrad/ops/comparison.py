@@ -80,19 +80,26 @@ def bitwise_not(x: Tensor) -> Tensor:
     return Tensor._wrap(~x.array)
 
 
+def _tensors(name: str, *operands: Any) -> tuple[Any, ...]:
+    for x in operands:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): operands must be Tensors, not {type(x).__name__}")
+    return operands
+
+
 def logical_and(x: Tensor, other: Tensor) -> Tensor:
     """Both are not zero."""
-    return _compare("logical_and", x, other)
+    return _compare("logical_and", *_tensors("logical_and", x, other))
 
 
 def logical_or(x: Tensor, other: Tensor) -> Tensor:
     """Either is not zero."""
-    return _compare("logical_or", x, other)
+    return _compare("logical_or", *_tensors("logical_or", x, other))
 
 
 def logical_xor(x: Tensor, other: Tensor) -> Tensor:
     """One is zero and the other is not."""
-    return _compare("logical_xor", x, other)
+    return _compare("logical_xor", *_tensors("logical_xor", x, other))
 
 
 def logical_not(x: Tensor) -> Tensor:

@@ -156,7 +156,8 @@ class Xlogy(Binary):
 
     def gx(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return (gz * log(y)).masked_fill((x == 0) & (y <= 0), 0.0)
+        nothing = (x == 0) & (y <= 0)
+        return (gz * log(y.masked_fill(nothing, 1.0))).masked_fill(nothing, 0.0)
 
     def gy(self, gz: Tensor) -> Tensor:
         x, y = self.inputs

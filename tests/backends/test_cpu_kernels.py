@@ -641,9 +641,7 @@ def test_sgd_step(shape, momentum, dampening, weight_decay, nesterov, maximize, 
         cpu.sgd_step(p, g, buf, 0.1, momentum, dampening, weight_decay, nesterov, maximize, i == 0)
 
     def optimizer(ps):
-        return torch.optim.SGD(
-            ps, 0.1, momentum, dampening, weight_decay, nesterov, maximize=maximize, foreach=False
-        )
+        return torch.optim.SGD(ps, 0.1, momentum, dampening, weight_decay, nesterov, maximize=maximize, foreach=False)
 
     step_both(optimizer, kernel, numbers(*shape), [numbers(*shape, seed=i) for i in range(1, 5)], 1)
 

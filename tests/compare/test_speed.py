@@ -85,7 +85,8 @@ def test_an_unknown_command_lists_the_known_ones(capsys: Any) -> None:
     error = capsys.readouterr().err
     assert all(name in error for name in ("nonesuch", *COMMANDS))
     assert main([]) == 0
-    assert all(name in capsys.readouterr().out for name in COMMANDS)
+    usage = capsys.readouterr().out
+    assert all(name in usage for name in COMMANDS)
 
 
 def test_no_gpu_is_one_line() -> None:
