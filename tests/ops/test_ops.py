@@ -421,3 +421,20 @@ def test_fused_convolution(name: str, x: Any, w: Any, b: Any, kwargs: Any, devic
     inputs = [x, w] if b is None else [x, w, b]
     check(name, *inputs, device=device,
           minigrad_call=lambda x, w, b=None: ours(x, w, b, *convolve.values(), *more), torch_call=reference)  # fmt: skip
+
+
+def test_setitem_of_a_value_with_leading_axes_of_length_one(device: str) -> None:
+    import torch
+
+    import minigrad
+
+    def call(framework: Any, device: str | None) -> Any:
+        def f(x: Any, v: Any) -> Any:
+            y = x * 2
+            y[_indexed(framework, [0, 2], device)] = v
+            return y * y
+
+        return f
+
+    check("setitem", (3, 4), (1, 1, 2, 4), device=device, minigrad_call=call(minigrad, device),
+          torch_call=call(torch, None))  # fmt: skip
