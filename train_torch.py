@@ -15,8 +15,13 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+
+try:
+    import torch
+    from torch import nn
+except ImportError as missing:
+    print(f'error: the reference track needs PyTorch ({missing}): pip install -e ".[reference]"', file=sys.stderr)
+    sys.exit(2)
 
 from minigrad.errors import DeviceError
 from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_evaluate

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from compare.arguments import Parser, count
 from compare.machine import commit, describe_machine
 from compare.summary import summarize
 from compare.worker import ROOT
+from minigrad.errors import MinigradError
 
 OPS = ("add", "mul", "exp", "relu", "sum", "matmul", "reshape")
 LENGTHS = (1_000, 10_000, 100_000)
@@ -32,6 +34,8 @@ CALLS = 200  # in a batch
 def run(arguments: Sequence[str]) -> int:
     """Measure and print a table; write --json if asked."""
     options = parse(arguments)
+    if find_spec("torch") is None:
+        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
     times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
     for _ in range(options.rounds):
         for framework, found in times.items():
