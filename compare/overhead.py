@@ -26,7 +26,10 @@ from compare.summary import summarize
 from compare.worker import ROOT
 from minigrad.errors import MinigradError
 
-OPS = ("add", "mul", "exp", "relu", "sum", "matmul", "reshape")
+OPS = (
+    "add", "mul", "div", "exp", "sigmoid", "relu", "where", "sum", "mean", "amax", "softmax", "matmul", "linear", "reshape",
+    "getitem", "cat",
+)  # fmt: skip
 LENGTHS = (1_000, 10_000, 100_000)
 CALLS = 200  # in a batch
 
@@ -95,7 +98,9 @@ def small(framework: Any, batches: int) -> dict[str, float]:
     """The least microseconds a call of forward and backward, for each op."""
     x = framework.rand(10, 10).add(0.5).requires_grad_()
     w = framework.rand(10, 10).add(0.5).requires_grad_()
-    g, one = framework.ones(10, 10), framework.tensor(1.0)
+    g, mask, linear = framework.ones(10, 10), x.detach() > 1, framework.nn.functional.linear
+    starts = {"sum": framework.tensor(1.0), "reshape": g.reshape(100), "mean": g[0], "amax": g[0], "getitem": g[2:7]}
+    starts["cat"] = framework.cat([g, g])
     ops: dict[str, Callable[[], Any]] = {
         "add": lambda: x + w,
         "mul": lambda: x * w,
@@ -103,11 +108,20 @@ def small(framework: Any, batches: int) -> dict[str, float]:
         "relu": lambda: x.relu(),
         "sum": lambda: x.sum(),
         "matmul": lambda: x @ w,
+        "div": lambda: x / w,
+        "sigmoid": lambda: x.sigmoid(),
+        "where": lambda: framework.where(mask, x, w),
+        "mean": lambda: x.mean(1),
+        "amax": lambda: x.amax(1),
+        "softmax": lambda: x.softmax(1),
+        "linear": lambda: linear(x, w),
         "reshape": lambda: x.reshape(100),
+        "getitem": lambda: x[2:7],
+        "cat": lambda: framework.cat([x, w]),
     }
     found = {}
     for name in OPS:
-        op, start = ops[name], {"sum": one, "reshape": g.reshape(100)}.get(name, g)
+        op, start = ops[name], starts.get(name, g)
 
         def call(op: Callable[[], Any] = op, start: Any = start) -> None:
             op().backward(start)
@@ -152,6 +166,7 @@ def main(what: str, framework: str, argument: str) -> None:
         engine.set_num_threads(1)
     else:
         import minigrad as engine  # type: ignore[no-redef]
+        import minigrad.nn.functional
 
         engine.set_num_threads(1)
     print(json.dumps({"small": small, "chain": chain}[what](engine, int(argument))))

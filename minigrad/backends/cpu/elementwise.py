@@ -53,8 +53,9 @@ def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
     """body(*parts, axis): parts keep all of axis `dim` and take turns along the slowest other one."""
     first = arrays[0]
     dim %= first.ndim
-    others = [axis for axis in memory_order(first) if axis != dim]
-    if not others or first.size == 0:
+    small = first.size <= BLOCK // 8
+    others = [] if small else [axis for axis in memory_order(first) if axis != dim]
+    if not others:
         with np.errstate(all="ignore"):
             body(*arrays, dim)
         return
