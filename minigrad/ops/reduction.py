@@ -135,11 +135,12 @@ class Extreme(Function):
         return getattr(x, self.which)(axis=self.over, keepdims=self.keepdim)
 
     def backward(self, gy: Tensor) -> Tensor:
-        x, y = self.inputs[0].detach(), self.output.detach()
-        y = spread(y, self.shape, self.over, self.keepdim)
+        # Whom gy goes to is constant, whatever gy is: worked out on the arrays.
+        x, y = self.inputs[0].array, self.output.array
+        y = y.reshape([1 if i in self.over else n for i, n in enumerate(self.shape)])
         chosen = (x == y) | ((x != x) & (y != y)) if self.to_nan else x == y
-        chosen = chosen.to(gy.dtype)
-        share = chosen / chosen.sum(self.over, keepdim=True)
+        chosen = chosen.astype(gy.dtype)
+        share = Tensor._wrap(chosen / chosen.sum(axis=self.over, keepdims=True))
         return spread(gy, self.shape, self.over, self.keepdim) * share
 
 
