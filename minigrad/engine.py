@@ -30,8 +30,7 @@ def run(
     """Sends the gradients of `roots` = [(tensor, its gradient)] back through the graph.
 
     With `inputs`: returns the gradient of each (None where no path leads), visits only nodes on the way to them and
-    computes only what they need. Without: returns the pairs' gradients of every leaf, as [leaf, gradient, ...] is
-    accumulated into `leaf.grad`.
+    computes only what they need. Without: accumulates every leaf's gradient into its .grad, and returns [].
     """
     wanted: list[Edge] | None = None if inputs is None else [x._edge() for x in inputs]
     useful = None if wanted is None else _useful([x._edge() for x, _ in roots], wanted)

@@ -11,7 +11,6 @@ from weakref import ref
 
 import numpy as np
 
-from minigrad import backends
 from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
@@ -587,13 +586,3 @@ def describe(x: Any) -> str:
     if not isinstance(x, Tensor):
         return repr(x)
     return f"{x.dtype}{list(x.shape)} on {x.device}"
-
-
-def as_tensor_on(x: Any, device: Device) -> Tensor:
-    """A Tensor as it is; a NumPy array wrapped, on its own device; anything else converted, on `device`."""
-    if isinstance(x, Tensor):
-        return x
-    if isinstance(x, np.ndarray):
-        return Tensor(x)
-    xp = backends.get(device.type).xp
-    return Tensor(xp.asarray(x))

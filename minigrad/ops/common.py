@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import dtypes
-from minigrad.tensor import Tensor, as_tensor_on, describe
+from minigrad.tensor import Tensor, describe
 
 
 def _ignored_errors() -> tuple[ContextVar[Any], Any] | None:
@@ -62,16 +62,9 @@ def operands(x: Any, y: Any) -> tuple[Any, Any]:
         if not isinstance(y, (Tensor, bool, int, float)):
             y = _converted(y, x)
         if not isinstance(x, Tensor) and not isinstance(y, Tensor):
-            x = as_tensor_on(float(x) if isinstance(x, float) else x, dtypes_device(y)).to(dtypes.result_type(x))
+            x = Tensor(np.asarray(x, dtypes.result_type(x)))
     dtype = dtypes.result_type(x, y)
     return cast(x, dtype), cast(y, dtype)
-
-
-def dtypes_device(x: Any) -> Any:
-    """The device of a Tensor, the CPU for anything else."""
-    from minigrad.device import CPU
-
-    return x.device if isinstance(x, Tensor) else CPU
 
 
 def _converted(x: Any, other: Any) -> Tensor:
