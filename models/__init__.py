@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
 
 if TYPE_CHECKING:
     from minigrad.nn import Module
+    from minigrad.random import Generator
 
 # name: (module, class), here and in models/reference. Imported when asked for, so that neither track loads the other's.
 MODELS = {
@@ -25,6 +28,41 @@ def find(name: str, package: str) -> type:
     return getattr(import_module(f"{package}.{module}"), cls)
 
 
-def create(name: str, num_classes: int, channels: int = 3) -> Module:
-    """A new model on minigrad; minigrad.manual_seed decides its weights. OptionError for an unknown name."""
-    return find(name, "models")(num_classes=num_classes, channels=channels)
+def build(
+    name: str,
+    package: str,
+    num_classes: int,
+    channels: int,
+    image_size: int,
+    generator: Generator | None,
+    settings: Mapping[str, Any],
+) -> Any:
+    """A model of `package`: given what every model is given, as far as its class takes it, and its own `settings`.
+
+    OptionError for a setting that the model does not have, or a value that it refuses with ValueError.
+    """
+    cls = find(name, package)
+    takes = signature(cls).parameters
+    if unknown := [key for key in settings if key not in takes]:
+        raise OptionError(f"{name} has no {', '.join(unknown)}: its settings are {', '.join(takes)}")
+    common = {"num_classes": num_classes, "channels": channels, "image_size": image_size, "generator": generator}
+    try:
+        return cls(**{key: value for key, value in common.items() if key in takes}, **settings)
+    except ValueError as error:
+        raise OptionError(f"{name}: {error}") from error
+
+
+def create(
+    name: str,
+    num_classes: int,
+    channels: int = 3,
+    image_size: int = 128,
+    generator: Generator | None = None,
+    **settings: Any,
+) -> Module:
+    """A new model on minigrad; minigrad.manual_seed decides its weights.
+
+    Dropout and drop path draw their masks from `generator` (None: from minigrad's default one). `settings` are the
+    model's own: create("vit", 100, depth=6). OptionError for an unknown name or setting.
+    """
+    return build(name, "models", num_classes, channels, image_size, generator, settings)
