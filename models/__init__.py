@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minigrad.errors import OptionError
 
@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     from minigrad.nn import Module
     from minigrad.random import Generator
 
-# name: (module, class), here and in models/reference. Imported when asked for, so that neither track loads the other's.
+
+class Entry(NamedTuple):
+    """Where a model is found, here and in models/reference, and the name of its last layer: the one for the classes."""
+
+    module: str
+    cls: str
+    head: str = "fc"
+
+
+# Imported when asked for, so that neither track loads the other's.
 MODELS = {
-    "simplenet": ("simplenet", "SimpleNet"),
-    "simplenet-bn": ("simplenet", "SimpleNetBN"),
+    "simplenet": Entry("simplenet", "SimpleNet"),
+    "simplenet-bn": Entry("simplenet", "SimpleNetBN"),
 }
 
 
@@ -24,8 +33,8 @@ def find(name: str, package: str) -> type:
     """The class of a model in `package`. OptionError, with the names that exist, for an unknown one."""
     if name not in MODELS:
         raise OptionError(f"unknown model {name!r}: there are {', '.join(MODELS)}")
-    module, cls = MODELS[name]
-    return getattr(import_module(f"{package}.{module}"), cls)
+    entry = MODELS[name]
+    return getattr(import_module(f"{package}.{entry.module}"), entry.cls)
 
 
 def build(
