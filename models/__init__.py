@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 MODELS = {
     "simplenet": Entry("simplenet", "SimpleNet"),
     "simplenet-bn": Entry("simplenet", "SimpleNetBN"),
+    "resnet18": Entry("resnet", "ResNet18"),
 }
 
 
