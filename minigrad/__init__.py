@@ -34,6 +34,8 @@ from minigrad.dtypes import (
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
+from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
+from minigrad.ops import loss as _loss
 from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold
 from minigrad.ops.comparison import (
     allclose,

@@ -27,11 +27,12 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from minigrad import backends
-from minigrad.grad_mode import enable_grad, state
+from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
 from minigrad.tensor import RemovableHandle, Tensor, describe
 
 BEFORE, AFTER = -1, -2
@@ -241,12 +242,24 @@ class AccumulateGrad:
 class FusedFunction(Function):
     """An op with two stories: a definition in primitives, and a fast road on raw arrays that gives the same numbers.
 
-    The fast road runs unless `with minigrad.definitions():`. Its gradient is `backward_arrays`; where the gradient is to
-    be differentiated again (create_graph=True), the definition is run on the saved inputs and differentiated instead.
+    The fast road runs unless `with minigrad.definitions():`, or `definitions("gelu")`: of that op alone. Its gradient is
+    `backward_arrays`; where the gradient is to be differentiated again (create_graph=True), the definition is run on the
+    saved inputs and differentiated instead.
     An input that was not saved has no influence on the gradients asked for: zeros stand in for it there.
     """
 
     __slots__ = ("_forms",)
+
+    known_as: ClassVar[str]
+    """What `minigrad.definitions` calls the op: torch's function. By default the class's name, ScaledDotProduct as
+    scaled_dot_product; a class that extends an op goes by the name of that one."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.definition is not FusedFunction.definition:  # else it is the frame of several ops, not one of them
+            if not hasattr(cls, "known_as"):
+                cls.known_as = re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+            fused_ops.add(cls.known_as)
 
     def definition(self, *inputs: Any) -> Any:
         """The op in primitives, on Tensors."""
@@ -257,7 +270,9 @@ class FusedFunction(Function):
         raise NotImplementedError
 
     def __call__(self, *inputs: Any) -> Any:
-        return self.definition(*inputs) if state.definitions else super().__call__(*inputs)
+        if state.definitions and is_definitions(self.known_as):
+            return self.definition(*inputs)
+        return super().__call__(*inputs)
 
     def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         super()._record(inputs, outputs)

@@ -15,21 +15,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _State(threading.local):
     grad = True  # ops record themselves for the backward pass
-    definitions = False  # fused ops run their definition in primitives
+    definitions: bool | frozenset[str] = False  # fused ops, all or those of these names, run their definitions
     observers: tuple[Any, ...] = ()  # who is told of every op (minigrad.autograd.observer)
 
 
 state = _State()
+fused_ops: set[str] = set()  # the names that `definitions` knows; each FusedFunction adds its own
 
 
 class _Switch:
     """Sets one attribute of the thread's state, and puts the old value back."""
 
     name: str
-    value: bool
+    value: Any
 
     def __init__(self) -> None:
-        self._before: list[bool] = []
+        self._before: list[Any] = []
 
     def __enter__(self) -> None:
         self._before.append(getattr(state, self.name))
@@ -56,12 +57,12 @@ class _Switch:
 class _BareSwitch(_Switch):
     """A switch that needs no argument: as a decorator it needs no parentheses either, as in torch."""
 
-    def __new__(cls, function: Any = None, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         switch = super().__new__(cls)
-        if not callable(function):
+        if not (args and callable(args[0])):
             return switch
         switch.__init__()  # type: ignore[misc]  # used as a decorator without parentheses, as torch allows
-        return switch(function)
+        return switch(args[0])
 
 
 class no_grad(_BareSwitch):
@@ -96,9 +97,28 @@ class set_grad_enabled(_Switch):
 
 
 class definitions(_BareSwitch):
-    """Within it every fused op runs its definition in primitives: the textbook road, slower, for reading and checking."""
+    """Within it fused ops run their definitions in primitives: the textbook road, slower, for reading and checking.
 
-    name, value = "definitions", True
+    With names, those ops alone: definitions("conv2d", "gelu"), and inside of another `definitions` those as well. The names
+    are torch's; a function that is made of another one's op goes by that one's: conv1d by conv2d, std by var.
+    ValueError, with the known names, for an unknown one.
+    """
+
+    name = "definitions"
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        if unknown := sorted(set(names) - fused_ops):
+            raise ValueError(f"no fused op is called {', '.join(unknown)}: there are {', '.join(sorted(fused_ops))}")
+        self.value = frozenset(names) or True
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        before = self._before[-1]
+        if isinstance(before, frozenset) and isinstance(self.value, frozenset):
+            state.definitions = before | self.value
+        elif before is True:
+            state.definitions = True
 
 
 class inference_mode(_BareSwitch):
@@ -119,6 +139,7 @@ def is_grad_enabled() -> bool:
     return state.grad
 
 
-def is_definitions() -> bool:
-    """Whether fused ops of this thread run their definitions."""
-    return state.definitions
+def is_definitions(op: str) -> bool:
+    """Whether the fused op of that name runs its definition in this thread."""
+    chosen = state.definitions
+    return chosen if isinstance(chosen, bool) else op in chosen

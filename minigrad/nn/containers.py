@@ -91,7 +91,7 @@ class Sequential(_Numbered):
     One trick. A Conv2d followed by a ReLU, or by a ReLU and a MaxPool2d, runs as one fused op: the same values and
     gradients, but the maps between them are never stored. It is left out wherever somebody could see those maps or
     replace them: where one of the modules has hooks, is of a subclass or has its own `forward`, where the pool returns
-    indices, where the convolution does not pad by plain zeros, and inside `minigrad.definitions()`.
+    indices, where the convolution does not pad by plain zeros, and where `minigrad.definitions` wants the op in its parts.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -131,11 +131,13 @@ def _fusable(modules: list[Module], i: int, input: Any) -> int:
     conv = modules[i]
     if not (_is_plain(conv, Conv2d) and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)):
         return 1
-    if is_definitions() or not isinstance(input, Tensor) or input.ndim != 4:
+    if is_definitions("conv2d") or not isinstance(input, Tensor) or input.ndim != 4:
         return 1
     if i + 1 == len(modules) or not _is_plain(modules[i + 1], ReLU):
         return 1
     if i + 2 == len(modules) or not _is_plain(modules[i + 2], MaxPool2d) or modules[i + 2].return_indices:
+        return 2
+    if is_definitions("max_pool2d"):
         return 2
     return 3
 

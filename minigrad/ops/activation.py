@@ -179,6 +179,8 @@ class Softplus(Pointwise):
 class LogSigmoid(Pointwise):
     """y = ln s(x) = min(x, 0) - ln(1 + e^-|x|);  gx = gy s(-x)."""
 
+    known_as = "logsigmoid"
+
     def definition(self, x: Tensor) -> Tensor:
         return where(x < 0, x, 0.0) - log1p(exp(where(x < 0, x, -x)))
 

@@ -61,6 +61,7 @@ class BatchNorm(FusedFunction):
 class BatchNormApply(FusedFunction):
     """y = (x - mean) r w + b with given statistics (evaluation);  gx = gy r w."""
 
+    known_as = "batch_norm"
     saves = {0: 1, 1: None}
 
     def __init__(self, mean: Any, var: Any, eps: float) -> None:
