@@ -27,6 +27,7 @@ MODELS = {
     "simplenet": Entry("simplenet", "SimpleNet"),
     "simplenet-bn": Entry("simplenet", "SimpleNetBN"),
     "resnet18": Entry("resnet", "ResNet18"),
+    "vit": Entry("vit", "SimpleViT", "head"),
 }
 
 

@@ -34,7 +34,7 @@ from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, Inst
 from minigrad.nn.containers import Identity, ModuleDict, ModuleList, Sequential
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigrad.nn.distance import CosineSimilarity, PairwiseDistance
-from minigrad.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
+from minigrad.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, DropPath, StochasticDepth
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Bilinear, Linear
 from minigrad.nn.loss import (
@@ -93,6 +93,7 @@ from minigrad.nn.upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+from minigrad.nn.windows import WindowAttention
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -120,6 +121,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -187,6 +189,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "StochasticDepth",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -196,6 +199,7 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "WindowAttention",
     "ZeroPad1d",
     "ZeroPad2d",
     "functional",

@@ -34,7 +34,7 @@ from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_tran
 from minigrad.ops.convolution import conv2d_relu as _conv2d_relu
 from minigrad.ops.convolution import conv2d_relu_max_pool2d as _conv2d_relu_max_pool2d
 from minigrad.ops.creation import dropout
-from minigrad.ops.dropout import alpha_dropout, dropout1d, dropout2d
+from minigrad.ops.dropout import alpha_dropout, dropout1d, dropout2d, stochastic_depth
 from minigrad.ops.elementwise import sigmoid, tanh
 from minigrad.ops.embedding import embedding
 from minigrad.ops.indexing import one_hot
@@ -84,6 +84,7 @@ from minigrad.ops.pooling import (
     max_pool2d_with_indices,
     max_unpool2d,
 )  # fmt: skip
+from minigrad.ops.windows import shifted_window_attention, window_partition, window_reverse
 from minigrad.tensor import Tensor
 
 
@@ -109,7 +110,8 @@ __all__ = [
     "linear", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool2d", "margin_ranking_loss", "max_pool1d",
     "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "mish", "mse_loss", "multi_margin_loss", "nll_loss",
     "normalize", "one_hot", "pad", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss",
-    "prelu", "relu", "relu6", "relu_", "rms_norm", "scaled_dot_product_attention", "selu", "selu_", "sigmoid",
-    "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign",
-    "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss", "unfold", "upsample",
+    "prelu", "relu", "relu6", "relu_", "rms_norm", "scaled_dot_product_attention", "selu", "selu_",
+    "shifted_window_attention", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin",
+    "softplus", "softshrink", "softsign", "stochastic_depth", "tanh", "tanhshrink", "threshold", "threshold_",
+    "triplet_margin_loss", "unfold", "upsample", "window_partition", "window_reverse",
 ]  # fmt: skip

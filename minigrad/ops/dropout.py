@@ -1,7 +1,8 @@
-"""Dropout of whole channels, and dropout that keeps mean and variance of SELU networks.
+"""Dropout of whole channels or whole samples, and dropout that keeps mean and variance of SELU networks.
 
-Sources: J. Tompson et al., Efficient Object Localization Using Convolutional Networks (2015), for channels; G. Klambauer et
-al., Self-Normalizing Neural Networks (2017), for alpha dropout.
+Sources: J. Tompson et al., Efficient Object Localization Using Convolutional Networks (2015), for channels; G. Huang et al.,
+Deep Networks with Stochastic Depth (2016), for samples; G. Klambauer et al., Self-Normalizing Neural Networks (2017), for
+alpha dropout.
 """
 
 from __future__ import annotations
@@ -108,3 +109,26 @@ def alpha_dropout(
         return where(kept, x, -ALPHA) * a + a * ALPHA * p
 
     return input._in_place(dropped) if inplace else dropped(input)
+
+
+def stochastic_depth(
+    input: Tensor,  # noqa: A002
+    p: float,
+    mode: str,
+    training: bool = True,
+    generator: Generator | None = None,
+) -> Tensor:
+    """In training, zeros each sample of input (N, ...) with probability p and scales the others by 1 / (1 - p).
+
+    mode: "row" decides for each sample, "batch" once for all of them. As torchvision.ops.stochastic_depth; Huang et al.
+    (2016), where p was the probability to stay and the scaling was done in evaluation. ValueError for another p or mode.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
+    if mode not in ("batch", "row"):
+        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode}")
+    if not training or p == 0:
+        return input
+    rows = input.shape[0] if mode == "row" else 1
+    kept = _kept((rows, *(1,) * (input.ndim - 1)), p, input, generator)
+    return input * (kept.to(input.dtype) * (0.0 if p == 1 else 1 / (1 - p)))
