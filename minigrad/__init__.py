@@ -264,6 +264,7 @@ from minigrad.ops.shape import (
 from minigrad.ops.sorting import argsort, bincount, bucketize, kthvalue, median, msort, searchsorted, sort, topk, unique
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.tensor import Tensor
+from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"
 

@@ -20,8 +20,10 @@ RULES = {
     "minigrad/data/transforms.py": {"PIL"},  # itself imported only where images are read
     "minigrad/data": {"PIL lazily", "torchvision lazily"},
     "minigrad/training": {
-        "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "tqdm lazily", "models lazily",
+        "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "torchvision lazily", "tqdm lazily",
+        "models lazily",
     },
+    "minigrad/weights.py": {"safetensors lazily", "torch lazily"},
     "minigrad": set(),
     "models/reference": {"models", "torch", "torchvision", "torchvision lazily"},
     "models": {"models"},

@@ -11,7 +11,6 @@ import torch
 from safetensors.numpy import save_file
 
 from minigrad.errors import CheckpointError
-from minigrad.training import checkpoints
 from minigrad.training.checkpoints import (
     check_weights,
     find_checkpoint,
@@ -89,7 +88,7 @@ def test_a_failed_write_leaves_the_old_one(saved: Path, monkeypatch: pytest.Monk
     def killed(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(checkpoints.os, "replace", killed)
+    monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(saved, {"model.fc.weight": np.zeros(3)}, {"epoch": 9})
     assert_same(load_checkpoint(saved)[0], ARRAYS)

@@ -1,0 +1,69 @@
+"""Turns files of weights from torch's kind into safetensors and back, bit for bit: python -m minigrad.convert IN OUT
+
+    python -m minigrad.convert resnet18.pth resnet18.safetensors
+    python -m minigrad.convert runs/resnet18-.../best.safetensors resnet18.pth      the model's weights alone
+
+The suffixes say what is read and written: .safetensors, .pth, .pth.tar or .pt. Keys, shapes and dtypes stay. The keys of
+a safetensors file are in the file's order, which is not always the model's; loading does not care.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from minigrad.errors import CheckpointError, MinigradError, OptionError
+from minigrad.weights import check_suffix, read_tensors, save_weights
+
+
+def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
+    """Write the weights in the file `source` to the file `target`, whole or not at all; returns how many tensors.
+
+    Of {"state_dict": ...} the inner part is taken, of a run's checkpoint the model's.
+
+    OptionError for an unknown suffix, or if `target` is there already (unless `force`) or cannot be written;
+    CheckpointError if `source` is missing, damaged, without a state_dict, or would execute code, or if `target` cannot
+    hold one of the dtypes.
+    """
+    source, target = check_suffix(source), check_suffix(target)
+    if target.exists() and not force:
+        raise OptionError(f"{target} is there already: --force overwrites it")
+    tensors = read_tensors(source)
+    if not tensors:
+        raise CheckpointError(f"{source} holds no state_dict: there is no tensor in it")
+    try:
+        save_weights(target, tensors)
+    except OSError as error:
+        raise OptionError(f"{target} cannot be written ({error.strerror})") from error
+    return len(tensors)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 2, after one line, for what the user can put right."""
+    parser = _Parser(
+        prog="python -m minigrad.convert",
+        description="Convert weights between torch's files (.pth, .pth.tar, .pt) and .safetensors, bit for bit.",
+    )
+    parser.add_argument("source", metavar="IN", help="weights, or a checkpoint of a run, whose model's part is taken")
+    parser.add_argument("target", metavar="OUT", help="the file to write")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT if it is there")
+    try:
+        given = parser.parse_args(arguments)
+        count = convert(given.source, given.target, given.force)
+    except MinigradError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(f"{given.target}: {count} tensors")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

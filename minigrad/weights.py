@@ -1,0 +1,328 @@
+"""Files of weights, and weights that travel between minigrad and torch, bit for bit.
+
+    .pth, .pth.tar, .pt     torch's own files: read by torch.load(weights_only=True), which executes nothing
+    .safetensors            a list of names, types and shapes, then the numbers; neither reading nor writing takes torch
+
+State_dict keys are torch's on both sides, so nothing is renamed. `python -m minigrad.convert` turns one kind into the other.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import warnings
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.errors import CheckpointError, OptionError
+from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    import torch
+
+Arrays = dict[str, np.ndarray]
+
+TORCH_SUFFIXES = (".pth", ".pth.tar", ".pt")
+# Where a file of torch's keeps its state_dict, if it holds more than that.
+STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model")
+# The types that a safetensors file can hold, under torch's names.
+SAFETENSORS_TYPES = set(
+    "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float8_e4m3fn float8_e5m2 float16 bfloat16 float32 float64 "
+    "complex64".split()
+)
+
+
+def is_torch_file(path: str | Path) -> bool:
+    """Whether the name of a file says that it is one of torch's."""
+    return Path(path).name.endswith(TORCH_SUFFIXES)
+
+
+def check_suffix(path: str | Path) -> Path:
+    """The path of a file of weights. OptionError if its suffix is none of theirs."""
+    path = Path(path)
+    if not is_torch_file(path) and path.suffix != ".safetensors":
+        raise OptionError(f"{path}: a file of weights ends in .safetensors, {', '.join(TORCH_SUFFIXES)}")
+    return path
+
+
+# ---- between models ----------------------------------------------------------------------------------------------
+
+
+def load_torch_state_dict(
+    model: Any, state_dict_or_path: Mapping[str, torch.Tensor] | str | Path, strict: bool = True
+) -> Any:
+    """Copy torch's weights into a module of minigrad's; its own dtypes and device stay.
+
+    Args:
+        model: a `minigrad.nn.Module`.
+        state_dict_or_path: {key: torch tensor}, on any device; or a file, as `load_weights` reads it.
+        strict: whether keys that are missing or too many are an error.
+
+    Returns:
+        (missing_keys, unexpected_keys), as torch's load_state_dict does.
+
+    Raises:
+        RuntimeError: with every missing and unexpected key, and every shape that differs beside the model's; the
+            model is then as it was.
+        CheckpointError: the file is missing or damaged, or would execute code.
+    """
+    if isinstance(state_dict_or_path, (str, os.PathLike)):
+        return model.load_state_dict(load_weights(state_dict_or_path), strict)
+    if not isinstance(state_dict_or_path, Mapping):
+        raise TypeError(f"a state_dict or the path of a file is wanted, not a {type(state_dict_or_path).__name__}")
+    state: Any = OrderedDict(to_arrays(state_dict_or_path))
+    if hasattr(state_dict_or_path, "_metadata"):  # the layout versions of the modules
+        state._metadata = state_dict_or_path._metadata
+    return model.load_state_dict(state, strict)
+
+
+def to_torch_state_dict(model: Any) -> OrderedDict[str, torch.Tensor]:
+    """The state_dict of a module of minigrad's for torch's load_state_dict: copies, on the CPU, each of its own dtype."""
+    state = model.state_dict()
+    tensors: Any = OrderedDict((key, to_torch(value)) for key, value in state.items())
+    tensors._metadata = state._metadata
+    return tensors
+
+
+def to_arrays(tensors: Mapping[str, Any]) -> Arrays:
+    """{key: array} of torch tensors, each with its own dtype; what is no torch tensor stays as it is.
+
+    bfloat16 and the 8-bit floats, which NumPy lacks, become float32, which holds them exactly. CheckpointError for a
+    tensor that is no plain array: sparse or quantised.
+    """
+    import torch
+
+    arrays = {}
+    for key, value in tensors.items():
+        if isinstance(value, torch.Tensor):
+            try:
+                if value.is_floating_point() and value.dtype not in (torch.float16, torch.float32, torch.float64):
+                    value = value.float()
+                value = value.numpy(force=True)
+            except (TypeError, RuntimeError) as error:
+                raise CheckpointError(f"{key} is no plain tensor but {value.layout}, {value.dtype}") from error
+        arrays[key] = value
+    return arrays
+
+
+def to_torch(value: Any) -> torch.Tensor:
+    """A contiguous copy, on the CPU, of a tensor of minigrad's or torch's or of an array."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return torch.from_numpy(np.array(value.numpy(force=True) if isinstance(value, Tensor) else value, order="C"))
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def load_weights(path: str | Path) -> Arrays:
+    """A model's weights {key: array} from a torch file, a plain safetensors state_dict or a checkpoint of a run.
+
+    Of {"state_dict": ...}, {"model_state_dict": ...} or {"model": ...} the inner part is taken, of a checkpoint the
+    model's. A leading "module.", which DataParallel adds, is dropped. bfloat16 becomes float32.
+
+    CheckpointError if the file is missing, damaged, no such file, or would have to execute code.
+    """
+    path = Path(path)
+    if is_torch_file(path):
+        arrays = to_arrays(read_torch(path))
+    else:
+        arrays, metadata = read_safetensors(path)
+        if "minigrad" in metadata:
+            return part(arrays, "model.")
+    if arrays and all(key.startswith("module.") for key in arrays):
+        print(f"{path}: dropped the leading 'module.' of its keys")
+        arrays = part(arrays, "module.")
+    return arrays
+
+
+def save_weights(path: str | Path, state_dict: Mapping[str, Any]) -> None:
+    """Write {key: tensor of minigrad's or torch's, or array} to a file, of the kind that its suffix says.
+
+    The file is there whole or not at all. OptionError for an unknown suffix; CheckpointError for a dtype that the
+    file cannot hold.
+    """
+    path = check_suffix(path)
+    if is_torch_file(path):
+        torch = _import_torch(path)
+        buffer = io.BytesIO()
+        torch.save(OrderedDict((key, to_torch(value)) for key, value in state_dict.items()), buffer)
+        write_atomically(path, buffer.getvalue())
+    else:
+        write_atomically(path, _safetensors_bytes(state_dict))
+
+
+def _safetensors_bytes(state_dict: Mapping[str, Any]) -> bytes:
+    for key, value in state_dict.items():
+        dtype = str(value.dtype).removeprefix("torch.")
+        if dtype not in SAFETENSORS_TYPES:
+            raise CheckpointError(f"{key} is {dtype}, which a .safetensors file cannot hold")
+    if all(isinstance(value, (Tensor, np.ndarray)) for value in state_dict.values()):
+        arrays = {
+            key: np.asarray(value.numpy(force=True) if isinstance(value, Tensor) else value, order="C")
+            for key, value in state_dict.items()
+        }
+        from safetensors.numpy import save
+
+        return save(arrays, metadata={"format": "np"})
+    from safetensors.torch import save as save_tensors
+
+    return save_tensors({key: to_torch(value) for key, value in state_dict.items()}, metadata={"format": "pt"})
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    """A safetensors file, opened. CheckpointError if it is missing or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.is_dir() or not path.exists():
+        raise CheckpointError(f"there is no checkpoint file {path}")
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise CheckpointError(f"{path} is not a safetensors checkpoint, or is not whole ({error})") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error})") from error
+
+
+def read_safetensors(path: str | Path) -> tuple[Arrays, dict[str, str]]:
+    """(arrays, metadata) of a safetensors file; bfloat16 becomes float32. Torch is not needed.
+
+    CheckpointError unless the file is one, and whole; a run's checkpoint is held against its checksum too.
+    """
+    from safetensors import deserialize
+
+    path = Path(path)
+    with _opened(path, "numpy") as file:
+        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name, kind in types.items() if kind != "BF16"}
+        metadata = file.metadata() or {}
+        if "BF16" in types.values():
+            for name, entry in deserialize(path.read_bytes()):
+                if entry["dtype"] == "BF16":  # the upper half of a float32
+                    upper = np.frombuffer(entry["data"], np.uint16).astype(np.uint32)
+                    arrays[name] = (upper << 16).view(np.float32).reshape(entry["shape"])
+    if "minigrad" in metadata and metadata.get("crc32") != checksum(arrays, metadata["minigrad"]):
+        raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
+    return arrays, metadata
+
+
+def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """A model's weights {key: torch tensor} from any of the files that `load_weights` reads, each with its own dtype."""
+    path = Path(path)
+    if is_torch_file(path):
+        return read_torch(path)
+    _import_torch(path)
+    with _opened(path, "pt") as file:
+        if "minigrad" not in (file.metadata() or {}):
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return {key: to_torch(array) for key, array in load_weights(path).items()}
+
+
+def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
+    """The state_dict {key: tensor} in a torch file, on the CPU. Nothing in it is executed.
+
+    CheckpointError if torch is not installed; if the file is missing or damaged; if it holds anything but plain data, so
+    that reading it could execute code; or if there is no state_dict in it.
+    """
+    path = Path(path)
+    torch = _import_torch(path)
+    if path.is_dir() or not path.exists():
+        raise CheckpointError(f"there is no checkpoint file {path}")
+    try:
+        _check_zip(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the pickle's age and the like: errors say what matters
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\w[\w.]*)", str(error))
+        asks = f"it asks for {wanted[1]}" if wanted else "it has instructions that torch does not know as safe"
+        raise CheckpointError(
+            f"{path} is refused: it is not plain weights, and loading it could execute code ({asks})"
+        ) from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # a broken file shows in many ways
+        reason = f"{type(error).__name__} {error}".strip()
+        raise CheckpointError(f"{path} is not a torch checkpoint, or is not whole ({reason})") from error
+    if isinstance(content, dict):
+        content = next((content[name] for name in STATE_DICT_NAMES if isinstance(content.get(name), dict)), content)
+    if not content or not _is_state_dict(content):
+        raise CheckpointError(f"{path} holds no state_dict: {{key: tensor}}, or {{'state_dict': ...}}, is wanted")
+    return {key: value.detach() for key, value in content.items()}
+
+
+def _import_torch(path: Path) -> ModuleType:
+    """torch. CheckpointError, which names the file that it is wanted for, if it is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path} is a torch file, or to become one: that takes torch, which is not installed (pip install torch); "
+            ".safetensors files are read without it"
+        ) from error
+    return torch
+
+
+def _check_zip(path: Path) -> None:
+    """CheckpointError if a part of a torch file does not match its checksum: torch.load would not notice."""
+    if not zipfile.is_zipfile(path):  # a file of torch before 1.6, or none at all
+        return
+    with zipfile.ZipFile(path) as file:
+        if damaged := file.testzip():
+            raise CheckpointError(f"{path} is damaged: {damaged} in it does not match its checksum")
+
+
+def _is_state_dict(content: Any) -> bool:
+    import torch
+
+    return isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # the rename itself has to reach the disk too
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
+    """The CRC-32 of a text and of the names, types, shapes and values of arrays."""
+    crc = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array.tobytes(), crc)
+    return str(crc)
+
+
+def part(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The arrays whose names start with `prefix`, without it."""
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
