@@ -2,6 +2,7 @@
 
     python train_minigrad.py                                      SimpleNet on the embedded images
     python train_minigrad.py --data miniplaces                    ... on MiniPlaces, by its own recipe
+    python train_minigrad.py --model vit                          the vision transformer; simplenet-bn, resnet18
     python train_minigrad.py --resume runs/...                    go on with a run
     python train_minigrad.py --resume runs/... --evaluate --tta   measure what it has learnt
 
@@ -18,7 +19,8 @@ import numpy as np
 
 import minigrad
 from minigrad import nn
-from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_evaluate
+from minigrad.random import Generator
+from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_load
 from models import MODELS, create
 
 
@@ -28,15 +30,25 @@ def train(options: Options) -> None:
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    model = create(options.model, data.num_classes, data.channels).to(device)
+    masks = Generator(options.seed)  # of dropout and drop path: both tracks draw the same ones from it
+    model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
+    model.to(device)
+    convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
+    head = MODELS[options.model].head
+    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    weights = weights_to_load(options, shapes, head)
+    model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
     if options.evaluate:
-        weights = weights_to_evaluate(options, {key: tuple(value.shape) for key, value in model.state_dict().items()})
-        model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()})
-        report_evaluation(options, data, evaluate(model, data, data.val_batches(), device, options.tta))
+        with convolutions:
+            report_evaluation(options, data, evaluate(model, data, data.val_batches(), device, options.tta))
         return
 
+    if options.freeze_backbone:
+        model.requires_grad_(False)
+        model.get_submodule(head).requires_grad_(True)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss_function = nn.CrossEntropyLoss()
-    optimizer = make_optimizer(model, options)
+    optimizer = make_optimizer(trained, options)
 
     def save() -> dict[str, np.ndarray]:
         arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
@@ -54,11 +66,13 @@ def train(options: Options) -> None:
         "framework": f"minigrad {minigrad.__version__}",
         "device": device_name(device),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "trained_parameters": sum(parameter.numel() for parameter in trained),
+        "loaded": list(weights),
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
-    with Run(options, data, save, load, facts) as run:
+    with convolutions, Run(options, data, save, load, masks, facts) as run:
         for _ in run.epochs():
-            model.train()
+            model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
@@ -70,7 +84,7 @@ def train(options: Options) -> None:
                     optimizer.zero_grad()
                     loss.backward()
                 if options.clip_grad:
-                    nn.utils.clip_grad_norm_(model.parameters(), options.clip_grad)
+                    nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
@@ -91,13 +105,11 @@ def evaluate(model: nn.Module, data: Data, batches: Iterable[Any], device: minig
     return meter
 
 
-def make_optimizer(model: nn.Module, options: Options) -> minigrad.optim.Optimizer:
-    """SGD or AdamW over all the parameters, weight decay on everything."""
+def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad.optim.Optimizer:
+    """SGD or AdamW over the parameters, weight decay on all of them."""
     if options.optimizer == "adamw":
-        return minigrad.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-    return minigrad.optim.SGD(
-        model.parameters(), lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay
-    )
+        return minigrad.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)
+    return minigrad.optim.SGD(parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
 
 
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:

@@ -3,14 +3,16 @@
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
-from minigrad.training.run import Data, Run, main, report_evaluation, weights_to_evaluate
+from minigrad.training.run import Data, Run, main, report_evaluation, weights_to_load
 from minigrad.training.schedule import learning_rate
+from minigrad.training.weights import initial_weights
 
 __all__ = [
     "Data",
     "Meter",
     "Options",
     "Run",
+    "initial_weights",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
@@ -20,5 +22,5 @@ __all__ = [
     "report_evaluation",
     "save_checkpoint",
     "unpack",
-    "weights_to_evaluate",
+    "weights_to_load",
 ]

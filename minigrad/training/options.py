@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import Any, NoReturn
 
 from minigrad.errors import OptionError
 from minigrad.training.checkpoints import find_checkpoint, read_state
-
-# The data sets known by name, and the size of their images.
-SMALL_IMAGES = {"fashion-mnist-small": 28, "fashionmnist": 28, "cifar10": 32, "cifar100": 32}
+from minigrad.training.recipes import SETTINGS, as_written, defaults, model_settings, recipe
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class Options:
     """What a run was asked to do, every default filled in."""
 
     model: str
+    settings: dict[str, Any]  # those that the model alone has: recipes.SETTINGS
     device: str
     data: str | None
     image_size: int
@@ -37,6 +35,10 @@ class Options:
     print_freq: int
     limit_train: int | None
     limit_val: int | None
+    weights: str | None
+    freeze_backbone: bool
+    conv: str
+    custom_conv: bool
     out: str | None
     resume: str | None
     evaluate: bool
@@ -44,43 +46,22 @@ class Options:
     detect_anomaly: bool
 
 
-# On --resume these may differ from the checkpoint's: they do not change what is learnt. Every other option must agree.
-FREE_ON_RESUME = {"device", "data", "workers", "print_freq", "out", "resume", "evaluate", "tta", "detect_anomaly"}
-
-DEFAULTS = """\
-defaults by data set (as far as an option is not given):
-  the embedded images      --image-size 28   --epochs 15  --batch-size 32   --lr 0.05  --warmup 1
-  FashionMNIST, CIFAR10,   their own size    --epochs 15  --batch-size 32   --lr 0.05  --warmup 1
-  CIFAR100
-  a folder (MiniPlaces)    --image-size 128  --epochs 60  --batch-size 256  --lr 0.1   --warmup 5
-                           with simplenet-bn: --epochs 90 --lr 0.5
-  --optimizer adamw        --lr 0.001  --weight-decay 0.01
-The warm-up is by default at most half of the epochs.
-On --resume the options are the checkpoint's.
-"""
-
-
-def recipe(data: str | None, model: str, optimizer: str) -> dict[str, Any]:
-    """The defaults that depend on the data set, the model and the optimizer: see DEFAULTS."""
-    name = (data or "fashion-mnist-small").lower().partition(":")[0]
-    if name in SMALL_IMAGES:
-        found = {
-            "image_size": SMALL_IMAGES[name],
-            "epochs": 15,
-            "batch_size": 32,
-            "lr": 0.05,
-            "warmup": 1.0,
-            "workers": 0,
-        }
-    else:
-        found = {"image_size": 128, "epochs": 60, "batch_size": 256, "lr": 0.1, "warmup": 5.0}
-        found["workers"] = min(os.cpu_count() or 1, 8)
-        if model == "simplenet-bn":
-            found |= {"epochs": 90, "lr": 0.5}
-    found["weight_decay"] = 1e-4
-    if optimizer == "adamw":
-        found |= {"lr": 1e-3, "weight_decay": 0.01}
-    return found
+# What an option is where neither the command line, nor the checkpoint, nor a recipe says so.
+FIXED: dict[str, Any] = {
+    "model": "simplenet", "settings": {}, "device": "auto", "data": None, "momentum": 0.9, "seed": 2024,
+    "print_freq": 50, "limit_train": None, "limit_val": None, "weights": None, "freeze_backbone": False,
+    "conv": "fast", "custom_conv": False, "out": None, "resume": None, "evaluate": False, "tta": False,
+    "detect_anomaly": False,
+}  # fmt: skip
+# On --resume these are not taken from the checkpoint ...
+OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "device"}
+# ... and these may differ from it: they do not change what is learnt. Every other option must agree.
+FREE_ON_RESUME = OF_THIS_CALL | {"data", "workers", "print_freq", "conv", "custom_conv"}
+# The options of one script alone, and what is there in its place in the other.
+OWN = {
+    "conv": ("train_minigrad.py", "--conv definition", "--custom-conv"),
+    "custom_conv": ("train_torch.py", "--custom-conv", "--conv definition"),
+}
 
 
 def parse_options(arguments: Sequence[str], models: Iterable[str], program: str) -> Options:
@@ -88,21 +69,19 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str)
 
     On --resume, what is not given is taken from the checkpoint, and what contradicts it is refused.
     """
-    models = list(models)
-    given = vars(_parser(program, models).parse_args(arguments))
-    stored = _stored_options(given) if "resume" in given else {}
-    if given.get("evaluate") and "resume" not in given:
-        raise OptionError("--evaluate takes its weights from --resume: give a checkpoint file or a run folder there")
-    if given.get("tta") and not given.get("evaluate"):
-        raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+    given = vars(_parser(program, list(models)).parse_args(arguments))
+    _check_combinations(given, program)
+    settings = {name: given.pop(name) for name in _SETTINGS if name in given}
+    if given.get("weights", "imagenet") != "imagenet":
+        given["weights"] = str(find_checkpoint(given["weights"], "best.safetensors").resolve())
+    stored = _stored_options(given, program) if "resume" in given else {}
 
-    fixed = {
-        "model": "simplenet", "device": "auto", "data": None, "optimizer": "sgd", "momentum": 0.9, "clip_grad": 0.0,
-        "seed": 2024, "print_freq": 50, "limit_train": None, "limit_val": None, "out": None, "resume": None,
-        "evaluate": False, "tta": False, "detect_anomaly": False,
-    }  # fmt: skip
-    chosen = {**fixed, **stored, **given}
-    values = {**recipe(chosen["data"], chosen["model"], chosen["optimizer"]), **chosen}
+    chosen = {**FIXED, **stored, **given}
+    values = {**recipe(chosen["data"], chosen["model"], chosen.get("optimizer")), **chosen}
+    values["settings"] = model_settings(values["model"], values["image_size"], {**chosen["settings"], **settings})
+    for name in settings:
+        if stored and values["settings"][name] != stored["settings"][name]:
+            raise _contradiction(name, settings[name], given["resume"], stored["settings"][name])
     if "warmup" not in chosen:
         values["warmup"] = min(values["warmup"], values["epochs"] / 2)
     if values["warmup"] > values["epochs"]:
@@ -112,31 +91,53 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str)
     return Options(**values)
 
 
-def _stored_options(given: dict[str, Any]) -> dict[str, Any]:
+def _check_combinations(given: dict[str, Any], program: str) -> None:
+    """OptionError for options that do not go together, or belong to the other script."""
+    for name, (script, option, elsewhere) in OWN.items():
+        if name in given and program != script:
+            raise OptionError(f"{option} belongs to {script}: {program} has {elsewhere} in its place")
+    if given.get("evaluate") and ("resume" in given) == ("weights" in given):
+        raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
+    if given.get("tta") and not given.get("evaluate"):
+        raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+
+
+def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
     """The options of the checkpoint that --resume names, as far as they bind what is to be done."""
-    path = find_checkpoint(given["resume"], "best.safetensors" if given.get("evaluate") else "last.safetensors")
+    evaluate = given.get("evaluate", False)
+    path = find_checkpoint(given["resume"], "best.safetensors" if evaluate else "last.safetensors")
     state = read_state(path)
     if state is None:
-        if given.get("evaluate"):
+        if evaluate:
             return {}
-        raise OptionError(f"{path} holds weights alone, not a run that could go on: use it with --evaluate")
+        raise OptionError(
+            f"{path} holds weights alone, not a run that could go on: measure it with --evaluate, or start a new run "
+            "from it with --weights"
+        )
     known = {field.name for field in fields(Options)}
-    stored = {name: value for name, value in state["options"].items() if name in known}
-    binding = {"model"} if given.get("evaluate") else known - FREE_ON_RESUME
+    stored = {name: value for name, value in {**FIXED, **state["options"]}.items() if name in known}
+    binding = {"model"} if evaluate else known - FREE_ON_RESUME
     for name in sorted(binding & given.keys()):
         if given[name] != stored[name]:
-            option = "--" + name.replace("_", "-")
-            raise OptionError(f"{option} {given[name]} contradicts {path}, where it is {stored[name]}: leave it out")
-    if given.get("evaluate") and "data" in given:  # other images: their own size, all of them
-        stored = {"model": stored["model"]}
-    for name in ("out", "resume", "evaluate", "tta", "detect_anomaly", "device"):
-        stored.pop(name, None)
-    return stored
+            raise _contradiction(name, given[name], path, stored[name])
+    if evaluate and "data" in given:  # other images: all of them, and of their own size unless the model has one
+        kept = {"model", "settings"} | ({"image_size"} if stored["settings"] else set())
+        stored = {name: stored[name] for name in kept}
+    not_ours = {name for name, (script, *_) in OWN.items() if script != program}
+    not_ours |= {"weights"} if evaluate else set()
+    return {name: value for name, value in stored.items() if name not in OF_THIS_CALL | not_ours}
+
+
+def _contradiction(name: str, value: Any, path: str | Path, there: Any) -> OptionError:
+    return OptionError(f"{as_written(name, value)} contradicts {path}, where it is {there}: leave it out")
 
 
 def as_dict(options: Options) -> dict[str, Any]:
     """The options as JSON can hold them."""
     return asdict(options)
+
+
+_SETTINGS = {name for settings in SETTINGS.values() for name in settings}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -166,11 +167,21 @@ def _number(
     return convert
 
 
+def _blocks(text: str) -> list[int] | str:
+    """An argparse type: the blocks of --window-blocks."""
+    if text == "all":
+        return text
+    parts = [] if text == "none" else text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"block numbers such as 0,2, or none, or all are wanted, not {text!r}")
+    return sorted({int(part) for part in parts})
+
+
 def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=program,
         description="Train a network on images, or measure a trained one. Without options: SimpleNet, embedded images.",
-        epilog=DEFAULTS,
+        epilog=defaults(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,  # what is not given stays out: defaults depend on data and checkpoint
         allow_abbrev=False,
@@ -178,17 +189,23 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     count = _number(int, 1)
     add = parser.add_argument
     add("--model", choices=models, help="the network (simplenet)")
+    add(
+        "--weights",
+        help="what to start from: imagenet (torchvision's), a .pth or .safetensors file, or a run folder (its best); the "
+        "last layer starts anew if the classes differ. With --evaluate: what to measure",
+    )
+    add("--freeze-backbone", action="store_true", help="train the last layer alone; the others stay as they are")
     add("--device", help="auto, cpu, gpu or gpu:1 (auto: a GPU if there is one, else the CPU)")
     add("--data", help="a MiniPlaces or ImageFolder folder, or FashionMNIST, CIFAR10, CIFAR100 (the embedded images)")
     add("--image-size", type=_number(int, 8, 4096), help="pixels a side")
     add("--epochs", type=count, help="passes over the training images")
     add("--batch-size", type=count, help="images a step")
-    add("--optimizer", choices=["sgd", "adamw"], help="(sgd)")
+    add("--optimizer", choices=["sgd", "adamw"], help="what makes a step of a gradient")
     add("--lr", type=_number(float, 0, above=True), help="the highest learning rate, reached after the warm-up")
     add("--momentum", type=_number(float, 0, 1, below=True), help="of SGD (0.9)")
-    add("--weight-decay", type=_number(float, 0), help="(0.0001)")
+    add("--weight-decay", type=_number(float, 0), help="pulls all weights towards 0")
     add("--warmup", type=_number(float, 0), help="epochs in which the learning rate rises from 0")
-    add("--clip-grad", type=_number(float, 0), help="the longest gradient allowed, as a 2-norm; 0: any (0)")
+    add("--clip-grad", type=_number(float, 0), help="the longest gradient allowed, as a 2-norm; 0: any")
     add(
         "--workers",
         type=_number(int, 0, 256),
@@ -205,4 +222,29 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     )
     add("--tta", action="store_true", help="with --evaluate: average the logits with those of the mirrored image")
     add("--detect-anomaly", action="store_true", help="slow: name the operation that brings a NaN into the gradients")
+    add(
+        "--conv",
+        choices=["fast", "definition"],
+        help="of train_minigrad.py: definition convolves as the textbook does, by unfold and a matrix product (fast)",
+    )
+    add(
+        "--custom-conv",
+        action="store_true",
+        help="of train_torch.py: convolve by our own unfold convolution, not torch's",
+    )
+
+    add = parser.add_argument_group("options of --model vit").add_argument
+    add("--patch-size", type=count, help="pixels a side of a patch; it divides the image size (16, small images: 4)")
+    add("--dim", type=count, help="features of a token (192)")
+    add("--depth", type=count, help="blocks (4)")
+    add("--heads", type=count, help="heads of the attention; they divide the features (4)")
+    add("--mlp-ratio", type=_number(float, 0, above=True), help="hidden features of the MLP, in --dim (4)")
+    add("--no-qkv-bias", dest="qkv_bias", action="store_false", help="no bias where queries, keys, values are made")
+    add("--drop-path", type=_number(float, 0, 1, below=True), help="rate of the last block, rising from 0 (0.1)")
+    add("--dropout", type=_number(float, 0, 1, below=True), help="rate of dropout (0)")
+    add("--window-size", type=count, help="tokens a side of a window (4)")
+    add("--window-blocks", type=_blocks, help="the blocks that look at windows, from 0: 0,2 or none or all (0,2)")
+    add("--shift", action="store_true", help="every second windowed block shifts its windows by half")
+    add("--relative-positions", action="store_true", help="a learned bias for each distance within a window")
+    add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
     return parser

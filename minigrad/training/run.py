@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.data import DataLoader, normalize, open_dataset
-from minigrad.errors import MinigradError, OptionError
+from minigrad.errors import CheckpointError, MinigradError, OptionError
+from minigrad.random import Generator
 from minigrad.training.checkpoints import (
     Arrays,
     check_weights,
@@ -93,7 +95,7 @@ class Run:
     """One run, new or resumed: its schedule, meters, folder, checkpoints and interruptions.
 
     The script gives `save`, which returns the checkpoint's arrays (checkpoints.pack), and `load`, which takes them;
-    `facts` are the framework's own entries for config.json. Used as
+    `masks`, which the model draws its random masks from; `facts`, the script's own entries for config.json. Used as
 
         with Run(...) as run:
             for _ in run.epochs():
@@ -109,9 +111,10 @@ class Run:
         data: Data,
         save: Callable[[], Arrays],
         load: Callable[[Arrays], None],
+        masks: Generator,
         facts: dict[str, Any],
     ) -> None:
-        self.options, self.data, self.save_arrays, self.facts = options, data, save, facts
+        self.options, self.data, self.save_arrays, self.masks, self.facts = options, data, save, masks, facts
         self.steps = len(data.train_loader)
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
@@ -263,12 +266,14 @@ class Run:
 
     def _save(self, name: str) -> None:
         arrays = self.save_arrays()
+        arrays["random.masks"] = np.frombuffer(json.dumps(self.masks.get_state()).encode(), np.uint8)
         for key, array in part(arrays, "model.").items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise NotFiniteError(self._where(f"{key} is no longer finite"))
         state = {
             "model": self.options.model,
             "framework": self.facts["framework"],
+            "loaded": self.facts["loaded"],
             "dataset": {"name": self.data.val.name, "classes": self.data.num_classes, "channels": self.data.channels},
             "epoch": self.epoch,
             "step": self.step,
@@ -291,6 +296,9 @@ class Run:
                 "it is another data set"
             )
         load(arrays)
+        if "random.masks" in arrays:
+            self.masks.set_state(json.loads(arrays["random.masks"].tobytes()))
+        self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
         self.lr = self.history[-1]["lr"] if self.history else 0.0
@@ -344,26 +352,46 @@ class Run:
         }
 
 
-def weights_to_evaluate(options: Options, shapes: dict[str, tuple[int, ...]]) -> Arrays:
-    """The weights that --evaluate is about. CheckpointError unless they have the keys and shapes of the model."""
-    path = find_checkpoint(str(options.resume), "best.safetensors")
-    weights = load_weights(path)
-    check_weights(weights, shapes, path)
-    print(f"weights: {path}")
-    return weights
+def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: str) -> Arrays:
+    """The weights to put into a new model: what --evaluate measures, or what --weights starts from.
+
+    {} where there is nothing to load, and for a run that goes on, which takes all from its checkpoint. The keys of the
+    last layer, `head`, are missing where a run starts from weights for other classes. CheckpointError unless the keys
+    and shapes are the model's.
+    """
+    if options.weights is not None and options.resume is None:
+        from minigrad.training.weights import initial_weights
+
+        weights = initial_weights(options.weights, options.model, shapes, head)
+        if options.evaluate and len(weights) < len(shapes):
+            raise CheckpointError(f"{options.weights} is for other classes than the data's: nothing can be measured")
+        return weights
+    if options.evaluate:
+        path = find_checkpoint(str(options.resume), "best.safetensors")
+        weights = load_weights(path)
+        check_weights(weights, shapes, path)
+        print(f"weights: {path}")
+        return weights
+    if options.freeze_backbone and options.resume is None:
+        print("note: --freeze-backbone without --weights: the last layer learns from features that are random")
+    return {}
 
 
 def report_evaluation(options: Options, data: Data, meter: Meter) -> None:
-    """Print what --evaluate measured, and write evaluation.json into --out, or beside the checkpoint."""
+    """Print what --evaluate measured, and write evaluation.json into --out, or beside the weights."""
     result = {"top1": meter.top1, "top5": meter.top5, "loss": meter.loss, "images": meter.images}
     data.close()
-    resumed = find_checkpoint(str(options.resume), "best.safetensors")
-    folder = Path(options.out) if options.out is not None else resumed.parent
     print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
     print(
         f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} {meter.loss:8.4f}"
         f"{'  mirrored images averaged in' if options.tta else ''}"
     )
+    if options.out is not None:
+        folder = Path(options.out)
+    elif options.weights == "imagenet":
+        return
+    else:
+        folder = find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "evaluation.json", result)
