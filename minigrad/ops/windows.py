@@ -32,13 +32,11 @@ def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size
 
     Zeros are added right and below where the windows do not divide the image; then the image is moved left and up by
     shift_size, what leaves on one side coming back on the other. A window that is the whole image is a view of it.
-    RuntimeError for another number of axes; ValueError for a window without tokens.
+    RuntimeError for another number of axes; ValueError for a window without tokens, or sizes that are no pair.
     """
     if input.ndim != 4:
         raise RuntimeError(f"window_partition: expected an input (B, H, W, C), but got {describe(input)}")
-    (h, w), shift = _pair(window_size), _pair(shift_size)
-    if h < 1 or w < 1:
-        raise ValueError(f"window_partition: a window has at least one token, but got window_size {(h, w)}")
+    (h, w), shift = _window(window_size), _pair(shift_size)
     batch, height, width, channels = input.shape
     below, right = -height % h, -width % w
     x = pad(input, (0, 0, 0, right, 0, below)) if below or right else input
@@ -52,9 +50,9 @@ def window_reverse(
 ) -> Tensor:
     """The image (B, height, width, C) whose windows (B nH nW, h, w, C) are given: undoes window_partition, padding and shift.
 
-    RuntimeError for windows that do not make up whole images.
+    RuntimeError for windows that do not make up whole images; ValueError as there.
     """
-    (h, w), shift = _pair(window_size), _pair(shift_size)
+    (h, w), shift = _window(window_size), _pair(shift_size)
     rows, columns = math.ceil(height / h), math.ceil(width / w)
     if windows.ndim != 4 or windows.shape[1:3] != (h, w) or windows.shape[0] % (rows * columns):
         raise RuntimeError(
@@ -96,12 +94,19 @@ def shifted_window_attention(
     logit_scale (heads, 1, 1): cosine attention, softmax(cos(Q, K) exp(min(logit_scale, log 100)) + ...), keys without
     bias. Dropout in training: of probabilities by attention_dropout, of the result by `dropout`, from `generator`.
     As torchvision.models.swin_transformer.shifted_window_attention; Liu et al. (2021), equation 4, and for cosine
-    attention Liu et al., Swin Transformer V2 (2022), equation 2. RuntimeError for an input that is not (B, H, W, C).
+    attention Liu et al., Swin Transformer V2 (2022), equation 2.
+
+    RuntimeError for an input that is not (B, H, W, C), or heads that do not divide C; ValueError for a window without
+    tokens, or sizes that are no pair.
     """
     if input.ndim != 4:
         raise RuntimeError(f"shifted_window_attention: expected an input (B, H, W, C), but got {describe(input)}")
-    window = _pair(window_size)
+    window = _window(window_size)
     _, height, width, channels = input.shape
+    if num_heads < 1 or channels % num_heads:
+        raise RuntimeError(
+            f"shifted_window_attention: {num_heads} heads cannot share the channels of {describe(input)}"
+        )
     padded = height + -height % window[0], width + -width % window[1]
     shift = tuple([0 if h >= n else s for s, h, n in zip(_pair(shift_size), window, padded, strict=True)])
     if sum(shift) <= 0:
@@ -152,3 +157,11 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     if len(value) != 2:
         raise ValueError(f"expected one number or a pair (height, width), but got {tuple(value)}")
     return int(value[0]), int(value[1])
+
+
+def _window(size: int | Sequence[int]) -> tuple[int, int]:
+    """The height and width of a window. ValueError unless both are positive."""
+    h, w = _pair(size)
+    if h < 1 or w < 1:
+        raise ValueError(f"a window has at least one token, but got window_size {(h, w)}")
+    return h, w
