@@ -61,6 +61,7 @@ from minigrad.ops.margin_loss import (
     triplet_margin_loss,
 )  # fmt: skip
 from minigrad.ops.matmul import linear
+from minigrad.ops.multihead import multi_head_attention_forward
 from minigrad.ops.normalization import (
     batch_norm,
     group_norm,
@@ -108,10 +109,10 @@ __all__ = [
     "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "hinge_embedding_loss",
     "huber_loss", "instance_norm", "interpolate", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_",
     "linear", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool2d", "margin_ranking_loss", "max_pool1d",
-    "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "mish", "mse_loss", "multi_margin_loss", "nll_loss",
-    "normalize", "one_hot", "pad", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss",
-    "prelu", "relu", "relu6", "relu_", "rms_norm", "scaled_dot_product_attention", "selu", "selu_",
-    "shifted_window_attention", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin",
+    "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "mish", "mse_loss", "multi_head_attention_forward",
+    "multi_margin_loss", "nll_loss", "normalize", "one_hot", "pad", "pairwise_distance", "pixel_shuffle",
+    "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rms_norm", "scaled_dot_product_attention", "selu",
+    "selu_", "shifted_window_attention", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin",
     "softplus", "softshrink", "softsign", "stochastic_depth", "tanh", "tanhshrink", "threshold", "threshold_",
     "triplet_margin_loss", "unfold", "upsample", "window_partition", "window_reverse",
 ]  # fmt: skip

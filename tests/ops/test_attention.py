@@ -13,7 +13,10 @@ import torch
 import minigrad
 from minigrad import backends
 from minigrad.autograd import grad
+from minigrad.autograd.graph import saved_bytes
 from minigrad.nn import functional as F
+from minigrad.ops.attention import merge_heads, split_heads
+from minigrad.tensor import Tensor
 from tests.checking import Given, check
 
 NAME = "nn.functional.scaled_dot_product_attention"
@@ -198,7 +201,112 @@ def test_errors(i: int, device: str) -> None:
         F.scaled_dot_product_attention(*(minigrad.from_numpy(a).to(device) for a in arrays), **kwargs)
 
 
-def test_grouped_queries_are_refused() -> None:
-    x = minigrad.zeros(1, 2, 3, 4)
-    with pytest.raises(NotImplementedError, match="enable_gqa"):
-        F.scaled_dot_product_attention(x, x, x, enable_gqa=True)
+GROUPED: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    (((2, 4, 3, 4), (2, 2, 5, 4), (2, 2, 5, 6)), {}),
+    (((2, 6, 3, 4), (2, 3, 5, 4), (2, 2, 5, 6), (6, 3, 5)), {}),
+    (((1, 4, 3, 4), (1, 1, 3, 4), (1, 1, 3, 2)), {"is_causal": True}),
+    (((4, 3, 4), (2, 5, 4), (2, 5, 4)), {"scale": 0.3}),
+    (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 4)), {}),
+]
+
+
+@pytest.mark.parametrize("i", range(len(GROUPED)))
+def test_grouped_queries(i: int, device: str) -> None:
+    """Several heads of the query share one of the keys and values."""
+    inputs, kwargs = GROUPED[i]
+    check(NAME, *inputs, device=device, torch_call=_math, layouts=False, enable_gqa=True, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((1, 4, 3, 4), (1, 3, 5, 4), (1, 4, 5, 4)), ((1, 2, 3, 4), (1, 4, 5, 4), (1, 4, 5, 4)), ((3, 4), (5, 4), (5, 4))],
+)
+def test_groups_that_do_not_fit(shapes: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises((RuntimeError, IndexError)) as theirs:
+        torch.nn.functional.scaled_dot_product_attention(*map(torch.zeros, shapes), enable_gqa=True)
+    with pytest.raises(theirs.type, match="heads"):
+        F.scaled_dot_product_attention(*(minigrad.zeros(*s) for s in shapes), enable_gqa=True)
+
+
+def test_a_mask_of_single_precision(device: str) -> None:
+    """torch takes float32 masks with any query."""
+    mask = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    shapes = (2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2)
+    check(NAME, *shapes, Given(mask), device=device, torch_call=_math, layouts=False, float32=False, differences=False)
+
+
+@pytest.mark.parametrize("dropout_p", [0.0, 0.1])
+@pytest.mark.parametrize("length, samples", [(64, 8), (16, 32)], ids=["global", "windows"])
+def test_bytes_kept(length: int, samples: int, dropout_p: float) -> None:
+    """q, k and v, in the memory that they share, and the probabilities or y and a number a query; a byte a mask's number."""
+    packed = minigrad.randn(samples, length, 3 * 192).requires_grad_() * 1  # SimpleViT's 4 heads of 48 numbers
+    y = F.scaled_dot_product_attention(*split_heads(packed, 3, 4), dropout_p=dropout_p)
+    probabilities = samples * 4 * length * length * 4
+    least = min(probabilities, y.array.nbytes + samples * 4 * length * 4)
+    mask = probabilities // 4 if dropout_p else 0
+    assert saved_bytes(y) == packed.array.nbytes + least + mask
+    node = y.grad_fn
+    y.sum().backward()
+    assert node.p is None and node.lse is None and node.kept is None  # freed with the rest
+
+
+def test_heads_of_one_product_are_views(device: str) -> None:
+    """split_heads copies nothing; merge_heads neither, of what attention returns; gradients are packed again."""
+    packed = minigrad.randn(2, 3, 3 * 8, dtype=minigrad.float64).to(device).detach().requires_grad_()
+    x = packed * 1
+    parts = split_heads(x, 3, 4)
+    host = packed.numpy(force=True).reshape(2, 3, 3, 4, 2)
+    for i, part in enumerate(parts):
+        assert part.shape == (2, 4, 3, 2)
+        np.testing.assert_array_equal(part.numpy(force=True), host[:, :, i].swapaxes(1, 2))
+    y = F.scaled_dot_product_attention(*parts)
+    merged = merge_heads(y)
+    np.testing.assert_array_equal(merged.numpy(force=True), y.numpy(force=True).swapaxes(1, 2).reshape(2, 3, 8))
+    if device == "cpu":
+        assert all(np.shares_memory(part.array, x.array) for part in parts)
+        assert np.shares_memory(merged.array, y.array)
+    weights = [minigrad.randn(2, 4, 3, 2, dtype=minigrad.float64).to(device) for _ in parts]
+    total = sum((part * w).sum() for part, w in zip(parts, weights, strict=True))
+    (g,) = grad(total, packed)
+    expected = np.stack([w.numpy(force=True).swapaxes(1, 2) for w in weights], 2).reshape(2, 3, 24)
+    np.testing.assert_array_equal(g.numpy(force=True), expected)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_gradients_of_split_heads(parts: int, device: str) -> None:
+    def torchs(x: torch.Tensor) -> list[torch.Tensor]:
+        return [part.transpose(1, 2) for part in x.unflatten(2, (parts, 2, 2)).unbind(2)]
+
+    def ours(x: Tensor) -> tuple[Tensor, ...]:
+        return split_heads(x, parts, 2)
+
+    check("split_heads", (2, 3, parts * 4), device=device, minigrad_call=ours, torch_call=torchs)
+
+
+def test_split_heads_notices_changes() -> None:
+    """The parts share their memory with the packed tensor, and the count of its changes."""
+    x = minigrad.randn(2, 3, 12, requires_grad=True) * 1
+    q, k, v = split_heads(x, 3, 2)
+    y = F.scaled_dot_product_attention(q, k, v)
+    x.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    with pytest.raises(RuntimeError, match="heads"):
+        split_heads(x, 3, 5)
+
+
+@pytest.mark.parametrize("chance", [0.3, 1.0])
+def test_dropout_is_torchs_with_the_same_mask(chance: float, device: str) -> None:
+    """The mask that the docstring names, drawn again: values and gradients by torch's primitives."""
+    random = np.random.default_rng(1)
+    arrays = [random.normal(size=s) for s in ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 6), (2, 2, 3, 6))]
+    ours = [minigrad.from_numpy(a).to(device).detach().requires_grad_() for a in arrays[:3]]
+    y = F.scaled_dot_product_attention(*ours, dropout_p=chance, generator=minigrad.Generator(3))
+    y.backward(minigrad.from_numpy(arrays[3]).to(device))
+    q, k, v = (torch.from_numpy(a.copy()).requires_grad_() for a in arrays[:3])
+    kept = torch.from_numpy(minigrad.Generator(3).uniform(0, 1, (2, 2, 3, 5), np.float32) >= chance)
+    p = torch.softmax(q @ k.mT / 2, -1) * kept * (0 if chance == 1 else 1 / (1 - chance))
+    (p @ v).backward(torch.from_numpy(arrays[3]))
+    np.testing.assert_allclose(y.numpy(force=True), (p @ v).detach().numpy(), rtol=1e-10, atol=1e-12)
+    for ours_x, theirs in zip(ours, (q, k, v), strict=True):
+        np.testing.assert_allclose(ours_x.grad.numpy(force=True), theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
