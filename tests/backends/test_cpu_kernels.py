@@ -42,6 +42,17 @@ def small_blocks(monkeypatch):
         monkeypatch.setattr(room, "BLOCK", 40)
 
 
+@pytest.fixture
+def any_winograd(monkeypatch):
+    """Winograd's road for every convolution that it can take, in blocks of one image."""
+    from minigrad.backends.cpu import winograd
+
+    for name in ("CHANNELS", "WORK", "TILES", "GRAIN"):
+        monkeypatch.setattr(winograd, name, 1)
+    monkeypatch.setattr(winograd, "WASTE", 4)
+    return winograd
+
+
 def numbers(*shape, seed=0):
     """Random float32 values: exact in float64 too."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
@@ -140,29 +151,66 @@ CONVOLUTIONS = {
 }
 
 
+def check_conv2d(x_shape, w_shape, *geometry, relu=False):
+    x, w, b = numbers(*x_shape), numbers(*w_shape, seed=1), numbers(w_shape[0], seed=2)
+    shape = F.conv2d(torch.from_numpy(x), torch.from_numpy(w), None, *geometry).shape
+    check_conv2d_values(x, w, b, numbers(*shape, seed=3), *geometry, relu=relu)
+
+
+def check_conv2d_values(x, w, b, gy, *geometry, relu=False):
+    needs = (True, True, b is not None)
+
+    def kernel(x, w, b, gy):
+        y = cpu.conv2d(x, w, b, *geometry, relu)
+        assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+        return y, *cpu.conv2d_backward(gy, x, w, y if relu else None, x.shape, w.shape, *geometry, needs)
+
+    def reference(x, w, b, gy):
+        x, w, b = (None if t is None else t.requires_grad_() for t in (x, w, b))
+        y = F.conv2d(x, w, b, *geometry)
+        y = F.relu(y) if relu else y
+        return y, *gradients(y, gy, x, w, b)
+
+    check(kernel, reference, x, w, b, gy)
+
+
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 @pytest.mark.parametrize("blocks", ["whole images", "a few rows"])
 def test_conv2d(name, relu, blocks, team, request):
     if blocks == "a few rows":
         request.getfixturevalue("small_blocks")
-    x_shape, w_shape, *geometry = CONVOLUTIONS[name]
-    x, w, b = numbers(*x_shape), numbers(*w_shape, seed=1), numbers(w_shape[0], seed=2)
-    shape = F.conv2d(torch.from_numpy(x), torch.from_numpy(w), None, *geometry).shape
-    gy = numbers(*shape, seed=3)
+    check_conv2d(*CONVOLUTIONS[name], relu=relu)
 
-    def kernel(x, w, b, gy):
-        y = cpu.conv2d(x, w, b, *geometry, relu)
-        assert y.transpose(0, 2, 3, 1).flags.c_contiguous
-        return y, *cpu.conv2d_backward(gy, x, w, y if relu else None, x_shape, w_shape, *geometry, (True,) * 3)
 
-    def reference(x, w, b, gy):
-        x, w, b = (t.requires_grad_() for t in (x, w, b))
-        y = F.conv2d(x, w, b, *geometry)
-        y = F.relu(y) if relu else y
-        return y, *gradients(y, gy, x, w, b)
+WINOGRAD = {
+    "odd": ((2, 5, 9, 8), (7, 5, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "one channel": ((3, 1, 6, 6), (2, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "no padding": ((2, 4, 7, 6), (3, 4, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "one output": ((2, 4, 3, 3), (3, 4, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "rectangle": ((3, 6, 1, 9), (4, 6, 3, 3), (1, 1), (1, 0), (1, 1), 1),
+    "much padding": ((2, 2, 4, 5), (3, 2, 3, 3), (1, 1), (3, 4), (1, 1), 1),
+    "long sums": ((2, 300, 4, 4), (140, 300, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "no images": ((0, 4, 6, 5), (3, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+}
 
-    check(kernel, reference, x, w, b, gy)
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize("weights", ["each thread its images", "all threads at each step"])
+def test_conv2d_by_winograd(name, relu, weights, any_winograd, team, monkeypatch):
+    monkeypatch.setattr(any_winograd, "WEIGHTS", 1 << 30 if weights == "each thread its images" else 0)
+    check_conv2d(*WINOGRAD[name], relu=relu)
+
+
+def test_winograd_says_where_a_result_is_not_finite(any_winograd):
+    """One pixel that is not finite reaches the outputs that see it, and no others; likewise for gradients."""
+    for value in (np.inf, -np.inf, np.nan, 1e30):
+        x, w, gy = numbers(2, 4, 8, 7), numbers(3, 4, 3, 3, seed=1), numbers(2, 3, 8, 7, seed=2)
+        x[1, 2, 4, 3] = value
+        check_conv2d_values(x, w, None, gy, (1, 1), (1, 1), (1, 1), 1)
+        gy[0, 1, 2, 2] = value
+        check_conv2d_values(x, w, None, gy, (1, 1), (1, 1), (1, 1), 1)
 
 
 def test_conv2d_takes_any_strides_and_gives_what_is_asked(small_blocks):

@@ -1,5 +1,7 @@
 """Convolution and its gradients, alone and fused with the ReLU and the max-pooling that follow it.
 
+A kernel of 3x3 at stride 1 goes Winograd's way where that is faster (winograd.py), all others by columns (columns.py).
+
 The fused convolution and pool is made a few images at a time: the map before the pool exists, in the forward pass and
 (as its gradient) in the backward pass, for as many images as fit into the cache, and at least one, in each thread.
 """
@@ -17,6 +19,7 @@ from minigrad.backends.cpu.depthwise import Depthwise
 from minigrad.backends.cpu.pooling import Winners, images_at_once, pool_images, tap_dtype, unpool_images
 from minigrad.backends.cpu.threads import SHARES, parallel_for, scratch
 from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, nhwc, padded
+from minigrad.backends.cpu.winograd import Winograd, suits
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_relu_max_pool2d", "conv2d_relu_max_pool2d_backward"]
 
@@ -78,7 +81,12 @@ def conv2d(
     """
     conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     y = channels_last((x.shape[0], w.shape[0], *conv.out), x.dtype)
-    pixels, rows, matrix = nhwc(x), nhwc(y), conv.matrix(w)
+    pixels, rows = nhwc(x), nhwc(y)
+    if suits(conv, len(x)):
+        winograd = Winograd(conv, x.dtype)
+        if winograd.forward(pixels, w, rows, lambda part: _bias_relu(part.reshape(-1, w.shape[0]), b, relu)):
+            return y
+    matrix = conv.matrix(w)
 
     def body(start: int, stop: int) -> None:
         for block in blocks(start, stop, conv.out[0], conv.block_rows):
@@ -155,6 +163,27 @@ def _total(conv: Convolution, parts: list[Sums], dtype: np.dtype) -> Sums:
     return None if gw is None else conv.weights(gw), None if gb is None else gb.astype(dtype)
 
 
+def _weight_gradients(
+    conv: Convolution,
+    least: float,
+    gy: np.ndarray,
+    y: np.ndarray | None,
+    x: np.ndarray | None,
+    needs: Sequence[bool],
+) -> Sums:
+    """(gw (O, C/G, KH, KW), gb (O,)), None where `needs` is False."""
+    if not (needs[1] or needs[2]):
+        return None, None
+
+    def body(start: int, stop: int) -> Sums:
+        sums = _zero_sums(conv, needs, gy.dtype)
+        _add_weight_gradients(conv, gy, x, y, (start, stop), *sums)
+        return sums
+
+    units = len(gy) * conv.out[0]
+    return _total(conv, parallel_for(units, body, _grain(units, least), _shares(conv, needs)), gy.dtype)
+
+
 def conv2d_backward(
     gy: np.ndarray,
     x: np.ndarray | None,
@@ -173,31 +202,19 @@ def conv2d_backward(
     gx is channels-last; x may be None where gw is not needed, w where gx is not.
     """
     conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gy.dtype)
-    images, height = x_shape[0], conv.out[0]
-    rows, mask = nhwc(gy), None if y is None else nhwc(y)
-    gx = gw = gb = None
-    if needs[1] or needs[2]:
-        pixels = None if x is None else nhwc(x)
-
-        def of_weights(start: int, stop: int) -> Sums:
-            sums = _zero_sums(conv, needs, gy.dtype)
-            _add_weight_gradients(conv, rows, pixels, mask, (start, stop), *sums)
-            return sums
-
-        gw, gb = _total(
-            conv,
-            parallel_for(images * height, of_weights, _grain(images * height, least), _shares(conv, needs)),
-            gy.dtype,
+    g, mask, pixels = nhwc(gy), None if y is None else nhwc(y), nhwc(x) if needs[1] and x is not None else None
+    gx = channels_last(tuple(x_shape), gy.dtype) if needs[0] else None
+    if suits(conv, len(g)) and (needs[0] or needs[1]):
+        gw, finite = Winograd(conv, gy.dtype).backward(g, mask, pixels, w, None if gx is None else nhwc(gx))
+        if finite:
+            return gx, gw, _weight_gradients(conv, least, g, mask, None, (False, False, needs[2]))[1]
+    gw, gb = _weight_gradients(conv, least, g, mask, pixels, needs)
+    if gx is not None:
+        matrix, pixels_gx = _input_matrix(conv, w), nhwc(gx)
+        units = len(g) * (conv.size[0] if conv.turns else 1)
+        parallel_for(
+            units, lambda a, b: _write_input_gradient(conv, matrix, g, mask, pixels_gx, (a, b)), _grain(units, least)
         )
-    if needs[0]:
-        gx = channels_last(tuple(x_shape), gy.dtype)
-        matrix = _input_matrix(conv, w)
-
-        def of_input(start: int, stop: int) -> None:
-            _write_input_gradient(conv, matrix, rows, mask, nhwc(gx), (start, stop))
-
-        units = images * (conv.size[0] if conv.turns else 1)
-        parallel_for(units, of_input, _grain(units, least))
     return gx, gw, gb
 
 
