@@ -30,6 +30,7 @@ from minigrad.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from minigrad.nn.attention import MultiheadAttention
 from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
 from minigrad.nn.containers import Identity, ModuleDict, ModuleList, Sequential
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -85,6 +86,7 @@ from minigrad.nn.pooling import (
     MaxUnpool2d,
 )
 from minigrad.nn.reshaping import Flatten, Fold, Unflatten, Unfold
+from minigrad.nn.transformer import TransformerEncoder, TransformerEncoderLayer
 from minigrad.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -161,6 +163,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -193,6 +196,8 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",
