@@ -28,6 +28,7 @@ from minigrad.errors import DeviceError
 from minigrad.random import Generator
 from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_load
 from models.reference import MODELS, create
+from models.reference.unfold_conv import use_unfold_convolutions
 
 
 def train(options: Options) -> None:
@@ -40,8 +41,6 @@ def train(options: Options) -> None:
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:
-        from models.reference.unfold_conv import use_unfold_convolutions
-
         use_unfold_convolutions(model)
     head = MODELS[options.model].head
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}

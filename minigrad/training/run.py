@@ -37,6 +37,7 @@ from minigrad.training.meters import Meter
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.progress import Progress, duration
 from minigrad.training.schedule import learning_rate
+from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
 
@@ -360,8 +361,6 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
     and shapes are the model's.
     """
     if options.weights is not None and options.resume is None:
-        from minigrad.training.weights import initial_weights
-
         weights = initial_weights(options.weights, options.model, shapes, head)
         if options.evaluate and len(weights) < len(shapes):
             raise CheckpointError(f"{options.weights} is for other classes than the data's: nothing can be measured")
