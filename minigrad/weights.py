@@ -89,7 +89,7 @@ def load_torch_state_dict(
 def to_torch_state_dict(model: Any) -> OrderedDict[str, torch.Tensor]:
     """The state_dict of a module of minigrad's for torch's load_state_dict: copies, on the CPU, each of its own dtype."""
     state = model.state_dict()
-    tensors: Any = OrderedDict((key, to_torch(value)) for key, value in state.items())
+    tensors: Any = to_tensors(state)
     tensors._metadata = state._metadata
     return tensors
 
@@ -105,23 +105,35 @@ def to_arrays(tensors: Mapping[str, Any]) -> Arrays:
     arrays = {}
     for key, value in tensors.items():
         if isinstance(value, torch.Tensor):
-            try:
-                if value.is_floating_point() and value.dtype not in (torch.float16, torch.float32, torch.float64):
-                    value = value.float()
-                value = value.numpy(force=True)
-            except (TypeError, RuntimeError) as error:
-                raise CheckpointError(f"{key} is no plain tensor but {value.layout}, {value.dtype}") from error
+            _check_plain(key, value)
+            if value.is_floating_point() and value.dtype not in (torch.float16, torch.float32, torch.float64):
+                value = value.float()
+            value = value.numpy(force=True)
         arrays[key] = value
     return arrays
 
 
-def to_torch(value: Any) -> torch.Tensor:
-    """A contiguous copy, on the CPU, of a tensor of minigrad's or torch's or of an array."""
+def to_tensors(values: Mapping[str, Any]) -> OrderedDict[str, torch.Tensor]:
+    """{key: torch tensor} of tensors of minigrad's or torch's, or arrays: contiguous copies, on the CPU, dtypes kept.
+
+    CheckpointError for a tensor that is no plain array: sparse or quantised.
+    """
     import torch
 
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().clone(memory_format=torch.contiguous_format)
-    return torch.from_numpy(np.array(value.numpy(force=True) if isinstance(value, Tensor) else value, order="C"))
+    tensors: OrderedDict[str, torch.Tensor] = OrderedDict()
+    for key, value in values.items():
+        if isinstance(value, torch.Tensor):
+            _check_plain(key, value)
+            tensors[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        else:
+            array = value.numpy(force=True) if isinstance(value, Tensor) else value
+            tensors[key] = torch.from_numpy(np.array(array, order="C"))
+    return tensors
+
+
+def _check_plain(key: str, tensor: torch.Tensor) -> None:
+    if tensor.is_quantized or str(tensor.layout) != "torch.strided":
+        raise CheckpointError(f"{key} is no plain tensor but {tensor.layout}, {tensor.dtype}")
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
@@ -158,7 +170,7 @@ def save_weights(path: str | Path, state_dict: Mapping[str, Any]) -> None:
     if is_torch_file(path):
         torch = _import_torch(path)
         buffer = io.BytesIO()
-        torch.save(OrderedDict((key, to_torch(value)) for key, value in state_dict.items()), buffer)
+        torch.save(to_tensors(state_dict), buffer)
         write_atomically(path, buffer.getvalue())
     else:
         write_atomically(path, _safetensors_bytes(state_dict))
@@ -170,16 +182,16 @@ def _safetensors_bytes(state_dict: Mapping[str, Any]) -> bytes:
         if dtype not in SAFETENSORS_TYPES:
             raise CheckpointError(f"{key} is {dtype}, which a .safetensors file cannot hold")
     if all(isinstance(value, (Tensor, np.ndarray)) for value in state_dict.values()):
+        from safetensors.numpy import save
+
         arrays = {
             key: np.asarray(value.numpy(force=True) if isinstance(value, Tensor) else value, order="C")
             for key, value in state_dict.items()
         }
-        from safetensors.numpy import save
-
         return save(arrays, metadata={"format": "np"})
     from safetensors.torch import save as save_tensors
 
-    return save_tensors({key: to_torch(value) for key, value in state_dict.items()}, metadata={"format": "pt"})
+    return save_tensors(to_tensors(state_dict), metadata={"format": "pt"})
 
 
 @contextmanager
@@ -192,6 +204,8 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework=framework) as file:
             yield file
+    except CheckpointError:
+        raise
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise CheckpointError(f"{path} is not a safetensors checkpoint, or is not whole ({error})") from error
     except OSError as error:
@@ -208,6 +222,8 @@ def read_safetensors(path: str | Path) -> tuple[Arrays, dict[str, str]]:
     path = Path(path)
     with _opened(path, "numpy") as file:
         types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        if small := [name for name, kind in types.items() if kind.startswith("F8_")]:
+            raise CheckpointError(f"{path}: {small[0]} is {types[small[0]]}, a type that NumPy has not")
         arrays = {name: file.get_tensor(name) for name, kind in types.items() if kind != "BF16"}
         metadata = file.metadata() or {}
         if "BF16" in types.values():
@@ -229,7 +245,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     with _opened(path, "pt") as file:
         if "minigrad" not in (file.metadata() or {}):
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return {key: to_torch(array) for key, array in load_weights(path).items()}
+    return to_tensors(load_weights(path))
 
 
 def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
@@ -256,7 +272,7 @@ def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
     except CheckpointError:
         raise
     except Exception as error:  # a broken file shows in many ways
-        reason = f"{type(error).__name__} {error}".strip()
+        reason = " ".join(f"{type(error).__name__} {error}".split())
         raise CheckpointError(f"{path} is not a torch checkpoint, or is not whole ({reason})") from error
     if isinstance(content, dict):
         content = next((content[name] for name in STATE_DICT_NAMES if isinstance(content.get(name), dict)), content)

@@ -22,7 +22,7 @@ from minigrad import nn
 from minigrad.convert import convert, main
 from minigrad.errors import CheckpointError, OptionError
 from minigrad.training import save_checkpoint
-from minigrad.weights import load_weights, save_weights, to_arrays
+from minigrad.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = [".pth", ".pth.tar", ".pt", ".safetensors"]
@@ -147,9 +147,20 @@ def test_what_is_no_state_dict_is_a_type_error(wrong: Any) -> None:
         minigrad.load_torch_state_dict(nn.Linear(1, 1), wrong)
 
 
-def test_sparse_and_quantised_tensors_are_refused() -> None:
+def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.eye(3).to_sparse()}, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="weight is no plain tensor but torch.sparse_coo"):
-        to_arrays({"weight": torch.eye(3).to_sparse()})
+        minigrad.load_torch_state_dict(nn.Linear(3, 3), tmp_path / "w.pth")
+    for target in ("x.pt", "x.safetensors"):
+        with pytest.raises(CheckpointError, match="weight is no plain tensor but torch.sparse_coo"):
+            convert(tmp_path / "w.pth", tmp_path / target)
+    assert os.listdir(tmp_path) == ["w.pth"]
+
+
+def test_types_that_numpy_has_not_are_named(tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", {"small": FOR_TORCH_ALONE["float8"]})
+    with pytest.raises(CheckpointError, match="small is F8_E4M3, a type that NumPy has not"):
+        load_weights(tmp_path / "w.safetensors")
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
