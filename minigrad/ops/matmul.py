@@ -43,21 +43,16 @@ class Linear(FusedFunction):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.shape, self.out = x.shape, w.shape[0]
-        y = backends.of(x).matmul(x.reshape(-1, w.shape[1]), w.T)
-        if b is not None:
-            y += b
-        return y.reshape(*x.shape[:-1], w.shape[0])
+        return backends.of(x).matmul(x.reshape(-1, w.shape[1]), w.T, b).reshape(*x.shape[:-1], w.shape[0])
 
     def backward_arrays(self, gy: Any) -> Any:
-        from minigrad.ops.reduction import exact_sum
-
         x, w, _ = self.arrays
         needs_x, needs_w, needs_b = self.needs
-        gy, matmul = gy.reshape(-1, self.out), backends.of(gy).matmul
+        gy, kernels = gy.reshape(-1, self.out), backends.of(gy)
         return (
-            matmul(gy, w).reshape(self.shape) if needs_x else None,
-            matmul(gy.T, x.reshape(-1, x.shape[-1])) if needs_w else None,
-            exact_sum(gy, (0,)) if needs_b else None,
+            kernels.matmul(gy, w).reshape(self.shape) if needs_x else None,
+            kernels.matmul(gy.T, x.reshape(-1, x.shape[-1])) if needs_w else None,
+            kernels.sum_rows(gy) if needs_b else None,
         )
 
 

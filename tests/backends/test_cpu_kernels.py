@@ -31,14 +31,14 @@ def team(request):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few rows even for the small images of a test, and threads for any work."""
-    from minigrad.backends.cpu import columns, convolution, elementwise, folding, layout, normalization
+    from minigrad.backends.cpu import columns, convolution, elementwise, folding, layout, normalization, products
 
     for room in (columns, pooling):
         monkeypatch.setattr(room, "CACHE", 2000)
     monkeypatch.setattr(convolution, "SHARE", 1)
     for room in (pooling, folding):
         monkeypatch.setattr(room, "SMALL", 0)
-    for room in (layout, elementwise, normalization):
+    for room in (layout, elementwise, normalization, products):
         monkeypatch.setattr(room, "BLOCK", 40)
 
 
@@ -624,6 +624,25 @@ def test_matmul(x_shape, y_shape, monkeypatch, team):
     np.testing.assert_array_equal(cpu.matmul(x.astype(np.int64), y.astype(np.int64)), x.astype(int) @ y.astype(int))
     with pytest.raises(ValueError):
         cpu.matmul(numbers(2, 3), numbers(4, 2))
+
+
+@pytest.mark.parametrize("small", [0, 1 << 20])
+@pytest.mark.parametrize(
+    "x_shape, y_shape", [((7, 5), (5, 6)), ((3, 5), (5, 9)), ((4, 3, 5), (4, 5, 2)), ((0, 5), (5, 2))]
+)
+def test_matmul_with_a_bias(x_shape, y_shape, small, monkeypatch, team):
+    from minigrad.backends.cpu import products
+
+    monkeypatch.setattr(products, "SMALL", small)
+    x, y, b = numbers(*x_shape), numbers(*y_shape, seed=1), numbers(y_shape[-1], seed=2)
+    for x2, y2, b2 in itertools.product(layouts(x), layouts(y), layouts(b)):
+        check(lambda x, y, b: (cpu.matmul(x, y, b),), lambda x, y, b: (torch.matmul(x, y) + b,), x2, y2, b2)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (300, 7), (1000, 1), (0, 3), (3, 0)])
+def test_sum_rows(shape, small_blocks, team):
+    for x in layouts(numbers(*shape) + np.float32(10)):
+        check(lambda x: (cpu.sum_rows(x),), lambda x: (x.sum(0),), x)
 
 
 INDICES = {

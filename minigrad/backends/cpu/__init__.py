@@ -54,7 +54,7 @@ from minigrad.backends.cpu.pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from minigrad.backends.cpu.products import matmul
+from minigrad.backends.cpu.products import matmul, sum_rows
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
 
 __all__ = [
@@ -104,6 +104,7 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "sum_rows",
     "synchronize",
     "to_host",
     "unfold",

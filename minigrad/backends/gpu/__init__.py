@@ -5,7 +5,7 @@ device and on the current stream; their arrays must be on that device. Results a
 """
 
 from .attention import attention, attention_backward
-from .blas import matmul
+from .blas import matmul, sum_rows
 from .conv import (
     conv2d,
     conv2d_backward,
@@ -99,6 +99,7 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "sum_rows",
     "synchronize",
     "to_host",
     "unfold",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .device import xp
 
 
@@ -24,6 +26,14 @@ def gemm(
     return xp.matmul(a, b, out=out)
 
 
-def matmul(x: Any, y: Any) -> Any:
-    """x @ y for x (..., M, K) and y (..., K, N), as numpy.matmul."""
-    return xp.matmul(x, y)
+def matmul(x: Any, y: Any, b: Any = None) -> Any:
+    """x @ y for x (..., M, K) and y (..., K, N), as numpy.matmul; plus b (N,)."""
+    z = xp.matmul(x, y)
+    if b is not None:
+        z += b
+    return z
+
+
+def sum_rows(x: Any) -> Any:
+    """The sum of the rows of x (M, N), as (N,), added in float64."""
+    return x.sum(axis=0, dtype=np.float64).astype(x.dtype)
