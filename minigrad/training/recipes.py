@@ -21,7 +21,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     SMALL: {
         "simplenet": _SMALL,
         "simplenet-bn": _SMALL,
-        "resnet18": _SMALL,
+        "resnet18": _SMALL | {"lr": 0.02},
         "vit": _SMALL | _VIT | {"lr": 1e-3},
     },
     FOLDER: {
