@@ -308,8 +308,8 @@ def synchronize(device: Any = None) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """nn, optim, data, training and utils are imported when first asked for."""
-    if name in ("linalg", "nn", "optim", "data", "special", "training", "utils"):
+    """What is named here is imported when first asked for."""
+    if name in ("attacks", "linalg", "nn", "optim", "data", "special", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")

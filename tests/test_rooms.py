@@ -63,7 +63,7 @@ def test_rooms_import_only_what_they_may(path: Path) -> None:
 
 
 def test_the_engine_knows_no_room_above_it() -> None:
-    above = ("minigrad.nn", "minigrad.optim", "minigrad.data", "minigrad.training")
+    above = ("minigrad.nn", "minigrad.optim", "minigrad.data", "minigrad.training", "minigrad.attacks")
     for path in [*ROOT.glob("minigrad/*.py"), *ROOT.glob("minigrad/ops/*.py"), *ROOT.glob("minigrad/backends/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -78,6 +78,15 @@ def test_importing_minigrad_is_light() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_attacks_are_there_when_asked_for() -> None:
+    code = (
+        "import sys, minigrad; before = 'minigrad.attacks' in sys.modules; "
+        "print(before, minigrad.attacks.PGD.__module__)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False minigrad.attacks.pgd"
 
 
 def test_the_script_of_the_minigrad_track_does_not_import_torch() -> None:

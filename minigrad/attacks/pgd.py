@@ -1,0 +1,250 @@
+"""Gradient attacks on images: small changes that a network is wrong about.
+
+N images of shape (C, H, W); x0 the images as they are, x the perturbed ones, y the labels (N,).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import minigrad as mg
+from minigrad.attacks.gradient import Loss, Model, cross_entropy, loss_and_gradient, untouched
+from minigrad.attacks.space import Space
+from minigrad.random import Generator
+from minigrad.tensor import Tensor, describe
+
+Choice = Callable[[Tensor], Tensor]
+"""From logits (N, M) to the classes (N,) whose loss an attack looks at."""
+
+CHOICES = {
+    "norm": ("linf", "l2"),
+    "target": ("least-likely", "label", "most-likely", "given"),
+    "direction": ("descend", "ascend"),
+    "units": ("normalised", "pixel"),
+}
+
+
+class AttackWarning(UserWarning):
+    """An attack could not do what its name says: it met gradients of zero."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an attack: where it stood, what it saw there, and where it went. The last one went where the attack ends."""
+
+    index: int
+    images: Tensor  # x, before the step
+    logits: Tensor  # model(x)
+    classes: Tensor  # (N,): whose loss the step goes down or up
+    loss: Tensor  # of each image (N,), or one number, as the loss function gives it
+    gradient: Tensor  # d loss / d x
+    moved: Tensor  # x after the step
+
+
+@dataclass(frozen=True)
+class PGD:
+    """Projected gradient descent: `steps` steps of size alpha, each projected into the ball of epsilon around the image.
+
+        x <- project(x -+ alpha sign(g))          norm "linf"
+        x <- project(x -+ alpha g / |g|_2)        norm "l2",   g = d loss(model(x), class) / dx,  x in `units`
+
+    minus to "descend", plus to "ascend". The class is the `target`: the "least-likely" or the "most-likely" one by the
+    model's own logits, chosen anew at each step (retarget) or once on the clean images, the "label", or the ones "given".
+    Descending on the least likely class pushes images there; ascending on the label pushes them away from the truth.
+
+    An attack is a plain value: make one, call it with model, images and labels. It touches nothing of the model (gradients,
+    running statistics, mode) and draws from its own generator. Where g is so near zero that float32 cannot tell its sign,
+    two machines may step to different sides there: the same attack then ends in other images, about equally strong.
+
+    Args:
+        steps: at least 1; each costs one forward and one backward pass.
+        alpha, epsilon: size of a step and of the ball, in `units`; finite, at least 0.
+        norm: "linf" or "l2", of one image's perturbation.
+        target, direction, retarget: see above.
+        random_start: begin at a random point of the ball instead of at the image.
+        restarts: begin so many times (random_start), and keep of each image the end with the largest loss of its label
+            (target "given": that went furthest in the attack's direction); one more forward pass for each.
+        clip: (low, high), the values that stay valid; None: any.
+        units: "normalised", those of the network's input; or "pixel", those of the image before (v - mean) / std: epsilon
+            8/255 and clip (0, 1), say. Pixel units need mean and std, a number a channel.
+        loss: loss(logits, classes), for each image (N,), or summed, or averaged: it makes no difference, for only the
+            gradient's direction within an image counts.
+        generator: where random starts come from; successive calls go on in its stream.
+
+    The defaults are the handout's: least likely class, descend, 10 steps, alpha .01, epsilon .1, no random start, no clip.
+
+    Raises ValueError for values outside of these, labels outside the model's classes, or images outside of clip. Gradients of
+    zero are said by an AttackWarning: those images stay where they are. FloatingPointError if loss or gradient are not finite.
+
+    Source: A. Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks (2018), 2.1; the least likely
+    class: A. Kurakin et al., Adversarial Examples in the Physical World (2017), 2.3.
+    """
+
+    steps: int = 10
+    alpha: float = 0.01
+    epsilon: float = 0.1
+    norm: Literal["linf", "l2"] = "linf"
+    target: Literal["least-likely", "label", "most-likely", "given"] = "least-likely"
+    direction: Literal["descend", "ascend"] = "descend"
+    retarget: bool = True
+    random_start: bool = False
+    restarts: int = 1
+    clip: tuple[float, float] | None = None
+    units: Literal["normalised", "pixel"] = "normalised"
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    loss: Loss = cross_entropy
+    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "restarts"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer and at least 1, got {value}")
+        for name in ("alpha", "epsilon"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be finite and at least 0, got {value}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts without random_start would all end at the same place")
+        if self.clip is not None and not self.clip[0] < self.clip[1]:
+            raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
+        if self.units == "pixel" and (self.mean is None or self.std is None):
+            raise ValueError("pixel units need the mean and std that the images were normalised with")
+        if self.std is not None and not all(value > 0 for value in self.std):
+            raise ValueError(f"std must be above 0 in each channel, got {self.std}")
+
+    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+        """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
+
+        Args:
+            model: images (N, C, H, W) -> logits (N, classes).
+            labels: (N,) integers; needed for target "label", and for restarts.
+            targets: (N,) integers, for target "given".
+        """
+        best = self._attempt(model, images, labels, targets)
+        if self.restarts == 1:
+            return best
+        best_score = self._score(model, best, labels, targets)
+        for _ in range(self.restarts - 1):
+            x = self._attempt(model, images, labels, targets)
+            score = self._score(model, x, labels, targets)
+            better = score > best_score
+            best, best_score = pick(better, x, best), pick(better, score, best_score)
+        return best
+
+    def _attempt(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
+        """Where one start ends."""
+        x = images
+        for step in self.path(model, images, labels, targets):
+            x = step.moved
+        return x
+
+    def _score(self, model: Model, x: Tensor, labels: Any, targets: Any) -> Tensor:
+        """How far each image (N,) has come: what the restarts are compared by."""
+        name, classes, sign = ("targets", targets, self._sign) if self.target == "given" else ("labels", labels, 1.0)
+        if classes is None:
+            raise ValueError(f"restarts need {name}, to tell which end is the worst")
+        with untouched(model), mg.no_grad():
+            logits = model(x)
+            return sign * cross_entropy(logits, check_classes(classes, logits, name))
+
+    def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
+        """The steps of one start, each computed when it is asked for."""
+        space, x, choose, sign = self._start(images, labels, targets)
+        velocity = None
+        for index in range(self.steps):
+            logits, classes, loss, gradient = loss_and_gradient(model, x, choose, self.loss)
+            with mg.no_grad():
+                check_step(index, loss, gradient)
+                if not self.retarget:
+                    choose = always(classes)
+                velocity = self._velocity(space.slope(gradient), velocity)
+                moved = space.move(x, velocity, sign * self.alpha)
+            yield Step(index, x, logits, classes, loss, gradient, moved)
+            x = moved
+
+    def noise(self, images: Tensor) -> Tensor:
+        """A random point of the same ball and box: what an attack has to beat."""
+        with mg.no_grad():
+            return Space(self, images.detach()).random(self.generator)
+
+    def _start(self, images: Tensor, labels: Any, targets: Any) -> tuple[Space, Tensor, Choice, float]:
+        """Where the attack may go, where it begins, whose loss is meant, and whether that goes down (-1) or up."""
+        _check_images(images)
+        with mg.no_grad():
+            images = images.detach()
+            space = Space(self, images)
+            x = space.random(self.generator) if self.random_start else images
+        return space, x, self._choice(labels, targets), self._sign
+
+    @property
+    def _sign(self) -> float:
+        """Which way the loss is to go."""
+        return -1.0 if self.direction == "descend" else 1.0
+
+    def _velocity(self, slope: Tensor, before: Tensor | None) -> Tensor:
+        """Which way to step, given the slope (the gradient in units) and the way of the step before."""
+        return slope
+
+    def _choice(self, labels: Any, targets: Any) -> Choice:
+        if self.target == "least-likely":
+            return lambda logits: logits.argmin(1)
+        if self.target == "most-likely":
+            return lambda logits: logits.argmax(1)
+        given, name = (labels, "labels") if self.target == "label" else (targets, "targets")
+        if given is None:
+            raise ValueError(f"target {self.target!r} needs {name}")
+        return lambda logits: check_classes(given, logits, name)
+
+
+def always(classes: Tensor) -> Choice:
+    """The same classes, whatever the logits."""
+    return lambda logits: classes
+
+
+def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Image by image, `yes` where `which` (N,) holds, and `no` elsewhere."""
+    return yes.where(which.reshape(-1, *(1 for _ in yes.shape[1:])), no)
+
+
+def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
+    """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
+    classes = mg.as_tensor(given).to(logits.device)
+    count, most = logits.shape[0], logits.shape[1]
+    if classes.shape != (count,) or classes.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be {count} integers, got {describe(classes)}")
+    if count and not 0 <= classes.min().item() <= classes.max().item() < most:
+        raise ValueError(
+            f"{name} must be classes from 0 to {most - 1}, got {classes.min().item()} to {classes.max().item()}"
+        )
+    return classes
+
+
+def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor) or images.ndim < 2 or images.dtype.kind != "f":
+        raise ValueError(f"images must be a floating-point Tensor (N, C, H, W), got {describe(images)}")
+
+
+def check_step(index: int, loss: Tensor, gradient: Tensor) -> None:
+    """FloatingPointError if loss or gradient are not finite; at the first step, an AttackWarning if images have none."""
+    for name, value in (("loss", loss), ("gradient", gradient)):
+        if not value.isfinite().all():
+            raise FloatingPointError(f"the {name} is NaN or infinite in step {index + 1} of the attack")
+    if index > 0:
+        return
+    still = len(gradient) - int((gradient != 0).flatten(1).any(1).sum().item())
+    if still:
+        warnings.warn(
+            f"the gradient of the loss is zero for {still} of {len(gradient)} images, which stay as they are: the model "
+            "does not depend on them there, or hides its gradient. That is no robustness",
+            AttackWarning,
+            stacklevel=5,  # the line that calls the attack
+        )

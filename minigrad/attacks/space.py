@@ -1,0 +1,110 @@
+"""Where an attack may go: a ball around each image, within the box of valid values, both in units that are said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import minigrad as mg
+from minigrad.linalg import vector_norm
+from minigrad.random import Generator
+from minigrad.tensor import Tensor, describe
+
+if TYPE_CHECKING:
+    from minigrad.attacks.pgd import PGD
+
+SLACK = 1e-5  # of the box's width: by so much may an image miss the box, for it has been rounded
+
+
+class Space:
+    """The perturbed images that an attack allows for the images x0 (N, C, H, W), and how it moves among them.
+
+    With u = 1 in normalised units and u_c = 1 / std_c in pixel units, and d = (x - x0) / u,
+
+        linf:  max |d| <= epsilon        l2:  |d|_2 <= epsilon, the norm over an image's C H W numbers,
+
+    and low <= x <= high (in pixel units low <= x std + mean <= high) where there is a box `clip` = (low, high).
+    """
+
+    def __init__(self, attack: PGD, x0: Tensor) -> None:
+        self.x0, self.epsilon, self.norm = x0, attack.epsilon, attack.norm
+        self.axes = tuple(range(1, x0.ndim))
+        self.unit: Tensor | float = 1.0
+        mean: Tensor | float = 0.0
+        if attack.units == "pixel":
+            mean, std = _per_channel(attack.mean, x0), _per_channel(attack.std, x0)
+            self.unit = 1 / std
+        self.low: Tensor | None = None
+        self.high: Tensor | None = None
+        if attack.clip is not None:
+            self._set_box(attack.clip, mean)
+        if self.norm == "linf":  # ball and box are one box then
+            reach = self.epsilon * self.unit
+            self.low = x0 - reach if self.low is None else (x0 - reach).maximum(self.low)
+            self.high = x0 + reach if self.high is None else (x0 + reach).minimum(self.high)
+
+    def _set_box(self, clip: tuple[float, float], mean: Tensor | float) -> None:
+        x0 = self.x0
+        self.low, self.high = (x0.new_zeros(()) + (bound - mean) * self.unit for bound in clip)
+        slack = SLACK * (clip[1] - clip[0]) * self.unit
+        if x0.numel() and bool(((x0 < self.low - slack) | (x0 > self.high + slack)).any()):
+            values = (x0 / self.unit) + mean
+            raise ValueError(
+                f"the images reach from {values.min().item():g} to {values.max().item():g}, outside the clip range "
+                f"{clip}: are they in other units, or normalised?"
+            )
+
+    def slope(self, gradient: Tensor) -> Tensor:
+        """d loss / d (images in the attack's units), from the gradient d loss / d x."""
+        return gradient * self.unit
+
+    def move(self, x: Tensor, slope: Tensor, size: Any) -> Tensor:
+        """The point at `size` from x along the steepest direction, brought back into ball and box.
+
+        The steepest step of size 1 is sign(slope) in the max norm, slope / |slope|_2 in the 2-norm, in units; nothing moves
+        where the slope is zero. Where x0 is zero makes no difference. `size` is a number, or one for each image (N, 1, 1, 1).
+        """
+        if self.norm == "linf":
+            step = slope.sign()
+        else:
+            length = self._length(slope)
+            step = slope / length.where(length > 0, 1.0)
+        return self.project(x + step * (self.unit * size))
+
+    def project(self, x: Tensor) -> Tensor:
+        """The allowed point nearest to x: by the max norm, or by the 2-norm first and the box after."""
+        if self.norm == "l2":
+            away = (x - self.x0) / self.unit
+            length = self._length(away)
+            factor = (self.epsilon / length.where(length > 0, 1.0)).clamp(max=1.0)
+            x = self.x0 + away * factor * self.unit
+        return x if self.low is None else x.clamp(self.low, self.high)
+
+    def random(self, generator: Generator) -> Tensor:
+        """A point drawn uniformly from the ball, then brought into the box."""
+        x0 = self.x0
+        if self.norm == "linf":
+            drawn = generator.uniform(-1, 1, x0.shape, x0.dtype)
+        else:
+            count = x0[0].numel() if len(x0) else 1
+            drawn = generator.normal(0, 1, x0.shape, x0.dtype)
+            radius = generator.uniform(0, 1, (len(x0), *(1 for _ in self.axes)), x0.dtype) ** (1 / count)
+            lengths = (drawn.astype("f8") ** 2).sum(self.axes, keepdims=True) ** 0.5
+            drawn = (drawn * (radius / lengths)).astype(x0.dtype)
+        return self.project(x0 + mg.from_numpy(drawn).to(x0.device) * self.epsilon * self.unit)
+
+    def size(self, x: Tensor) -> Tensor:
+        """How far each image is from its x0: (N,) norms of d."""
+        away = (x - self.x0) / self.unit
+        return away.abs().amax(self.axes) if self.norm == "linf" else self._length(away).flatten()
+
+    def _length(self, d: Tensor) -> Tensor:
+        """|d|_2 of each image, (N, 1, 1, 1): torch's norm of tiny numbers would be 0, ours adds their squares in float64."""
+        return vector_norm(d, dim=self.axes, keepdim=True)
+
+
+def _per_channel(values: Sequence[float] | None, images: Tensor) -> Tensor:
+    assert values is not None
+    if images.ndim < 2 or images.shape[1] != len(values):
+        raise ValueError(f"mean and std have {len(values)} channels, the images are {describe(images)}")
+    return images.new_tensor(list(values)).reshape(1, -1, *(1 for _ in images.shape[2:]))
