@@ -218,7 +218,9 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--out", help="the run folder (runs/MODEL-DATA-TIME)")
     add("--resume", help="a checkpoint file or a run folder to go on with, or to evaluate")
     add(
-        "--evaluate", action="store_true", help="measure the weights of --resume (of a folder: the best), train nothing"
+        "--evaluate",
+        action="store_true",
+        help="measure the weights of --resume (of a folder: the best), or of --weights; train nothing",
     )
     add("--tta", action="store_true", help="with --evaluate: average the logits with those of the mirrored image")
     add("--detect-anomaly", action="store_true", help="slow: name the operation that brings a NaN into the gradients")
@@ -245,6 +247,6 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--window-size", type=count, help="tokens a side of a window (4)")
     add("--window-blocks", type=_blocks, help="the blocks that look at windows, from 0: 0,2 or none or all (0,2)")
     add("--shift", action="store_true", help="every second windowed block shifts its windows by half")
-    add("--relative-positions", action="store_true", help="a learned bias for each distance within a window")
+    add("--relative-positions", action="store_true", help="a learned bias for each offset of two tokens")
     add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
     return parser
