@@ -79,7 +79,9 @@ def test_every_model_travels_there_and_back_bit_for_bit(name: str, tmp_path: Pat
 
 
 def test_to_torch_state_dict_copies() -> None:
+    """Contiguous ones, however the module's own numbers lie in memory."""
     model = nn.Linear(2, 3)
+    model.weight = nn.Parameter(minigrad.from_numpy(np.arange(6, dtype=np.float32).reshape(2, 3).T))
     state = minigrad.to_torch_state_dict(model)
     before = model.weight.numpy(force=True).copy()
     state["weight"].zero_()
