@@ -30,6 +30,8 @@ def check_settings(
     for name, value in positive.items():
         if not value > 0:
             raise ValueError(f"{name} has to be positive, but is {value}")
+    if int(dim * mlp_ratio) < 1:
+        raise ValueError(f"mlp_ratio has to leave the MLP a hidden number, but is {mlp_ratio} for a dim of {dim}")
     for name, value in {"drop_path": drop_path, "dropout": dropout}.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name} has to be between 0 and 1, but is {value}")

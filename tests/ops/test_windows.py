@@ -11,7 +11,7 @@ from torchvision.models.swin_transformer import shifted_window_attention
 
 import minigrad
 from minigrad.nn import functional as F
-from tests.checking import check
+from tests.checking import Given, check
 
 HEADS, CHANNELS = 2, 4
 
@@ -121,6 +121,14 @@ def test_dropout_is_torchvisions(i: int, device: str, monkeypatch: pytest.Monkey
 
     name = "nn.functional.shifted_window_attention"
     check(name, *shapes(i), device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False)
+
+
+def test_the_scale_of_a_cosine_is_at_most_100(device: str) -> None:
+    i, random = 13, np.random.default_rng(0)
+    inputs = [Given(random.normal(size=s)) for s in shapes(i)[:-1]] + [Given([[[4.5]], [[5.5]]])]
+    ours, theirs = call(F.shifted_window_attention, i), call(shifted_window_attention, i)
+    name = "nn.functional.shifted_window_attention"
+    check(name, *inputs, device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False, order=1)
 
 
 def test_without_a_relative_bias_nothing_is_added(device: str) -> None:
