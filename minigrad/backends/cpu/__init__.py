@@ -22,6 +22,7 @@ from minigrad.backends.cpu.elementwise import (
 from minigrad.backends.cpu.error_function import erf, erfc, gelu, gelu_backward
 from minigrad.backends.cpu.folding import fold, unfold
 from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
 from minigrad.backends.cpu.memory import (
     from_host,
     max_memory_allocated,
@@ -35,8 +36,6 @@ from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,
     batch_norm_backward,
-    layer_norm,
-    layer_norm_backward,
 )
 from minigrad.backends.cpu.optimizer import (
     adadelta_step,

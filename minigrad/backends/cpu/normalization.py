@@ -1,20 +1,18 @@
-"""Batch and layer normalisation, fused: statistics, values and gradients in sweeps over blocks of rows in the cache.
+"""Batch normalisation, fused: statistics, values and gradients in sweeps over blocks of rows in the cache.
 
-Inside this file arrays are rows: for batch norm (M, C), the pixels of the images, channels-last; for layer norm (M, D),
-what is normalised together. A sum over rows is made block by block, as a product with ones, and the sums of the blocks
-are added in float64.
+Inside this file arrays are rows (M, C): the pixels of the images, channels-last. A sum over rows is made block by block,
+as a product with ones, and the sums of the blocks are added in float64.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
 
-__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward"]
 
 BLOCK = 1 << 15  # numbers worked on at a time
 SAMPLE = 256  # rows that a first guess at the mean is made from
@@ -152,91 +150,3 @@ def batch_norm_backward(
 
         _sweep(g, body)
     return gx, gw, gb
-
-
-def layer_norm(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(y, mean, invstd): y = (x - mean) invstd w + b with the mean and (biased) variance of each row of x (M, D).
-
-    w, b (D,) or None for 1 and 0; mean, invstd = 1 / sqrt(var + eps): (M,). Ba, Kiros and Hinton 2016.
-    """
-    x = np.ascontiguousarray(x)
-    y, mean, invstd = np.empty_like(x), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
-    average = np.full(x.shape[1], 1 / max(1, x.shape[1]), x.dtype)
-
-    def body(block: slice) -> None:
-        out = y[block]
-        with np.errstate(all="ignore"):
-            # From the row's first number on: a row of equal numbers is exactly 0, and no digits go to a large mean.
-            np.subtract(x[block], x[block, :1], out=out)
-            beyond = out @ average
-            np.add(x[block, 0], beyond, out=mean[block])
-            out -= beyond[:, None]
-            var = np.einsum("md,md->m", out, out) * average[0]
-            np.divide(1, np.sqrt(var + x.dtype.type(eps)), out=invstd[block])
-            out *= invstd[block, None]
-            _each_row(np.multiply, out, w)
-            _each_row(np.add, out, b)
-
-    if x.size:
-        _sweep(x, body)
-    return y, mean, invstd
-
-
-def _each_row(operation: np.ufunc, rows: np.ndarray, v: np.ndarray | None) -> None:
-    """operation(row, v) into each row (D,), contiguous; several rows as one, for longer loops."""
-    if v is not None:
-        together = math.gcd(len(rows), max(1, 2048 // len(v)))
-        wide = rows.reshape(len(rows) // together, together * len(v))
-        operation(wide, np.tile(v, together), out=wide)
-
-
-def layer_norm_backward(
-    gy: np.ndarray,
-    x: np.ndarray,
-    w: np.ndarray | None,
-    mean: np.ndarray,
-    invstd: np.ndarray,
-    needs: Sequence[bool],
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd, g = gy w and means over each row,
-
-    gb = sum gy,    gw = sum gy z,    gx = invstd (g - mean(g) - z mean(g z)).
-    """
-    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
-    rows, length = x.shape
-    step = max(1, BLOCK // max(1, length))
-    gx = np.empty_like(x) if needs[0] else None
-    average = np.full(length, 1 / max(1, length), x.dtype)
-
-    def run(start: int, stop: int) -> np.ndarray:
-        sums, ones = np.zeros((2, length)), np.ones(step, x.dtype)
-        for i in range(start, stop, step):
-            block = slice(i, min(i + step, stop))
-            g, scale = gy[block], invstd[block]
-            d = np.subtract(x[block], mean[block, None], out=scratch("shifted", g.shape, x.dtype))  # z is d scale
-            if needs[2]:
-                sums[1] += ones[: len(g)] @ g
-            if needs[1]:
-                sums[0] += scale @ np.multiply(g, d, out=scratch("squared", g.shape, x.dtype))
-            if gx is not None:
-                out = gx[block]
-                if w is not None:
-                    out[...] = g
-                    _each_row(np.multiply, out, w)
-                    g = out
-                d *= (np.einsum("md,md->m", g, d) * average[0] * scale * scale)[:, None]
-                middle = g @ average
-                np.subtract(g, d, out=out)
-                out -= middle[:, None]
-                out *= scale[:, None]
-        return sums
-
-    if not x.size:
-        sums = np.zeros((2, length))
-    else:
-        with np.errstate(all="ignore"):
-            sums = np.sum(parallel_for(rows, run, grain=step), axis=0)
-    gw, gb = sums.astype(x.dtype)
-    return gx, gw if needs[1] else None, gb if needs[2] else None
