@@ -36,6 +36,7 @@ def small_blocks(monkeypatch):
 
     for room in (columns, pooling):
         monkeypatch.setattr(room, "CACHE", 2000)
+    monkeypatch.setattr(columns, "LEAST", 1)
     monkeypatch.setattr(convolution, "SHARE", 1)
     for room in (pooling, folding):
         monkeypatch.setattr(room, "SMALL", 0)

@@ -23,6 +23,7 @@ from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, p
 __all__ = ["Convolution"]
 
 FEW = 8  # channels
+LEAST = 256  # outputs multiplied at once: the matrix product copies all its weights each time
 
 
 @dataclass
@@ -43,9 +44,10 @@ class Convolution:
 
     @property
     def block_rows(self) -> int:
-        """Rows of output whose columns (a pointwise convolution has none: whose pixels) fill the cache."""
+        """Rows of output whose columns (a pointwise convolution has none: whose pixels) fill the cache, or a few more."""
         numbers = sum(self.channels) if self.windows.pointwise else self.columns
-        return CACHE // (max(1, self.out[1] * numbers) * self.itemsize)
+        width = max(1, self.out[1])
+        return max(LEAST // width, CACHE // max(1, width * numbers * self.itemsize))
 
     def turned(self) -> Convolution:
         """The convolution that takes gY to gX: kernel turned by 180 degrees, its padding complemented. Stride 1."""
@@ -60,9 +62,7 @@ class Convolution:
 
     def matrix(self, w: np.ndarray) -> np.ndarray:
         """w (O, C/G, KH, KW) as the matrix (G, KH KW C/G, O/G) on the right of the columns."""
-        o, c, kh, kw = w.shape
-        parts = w.reshape(self.groups, o // self.groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
-        return np.ascontiguousarray(parts).reshape(self.groups, kh * kw * c, o // self.groups)
+        return self.scatter_matrix(w).transpose(0, 2, 1)
 
     def turned_matrix(self, w: np.ndarray) -> np.ndarray:
         """w as the matrix (G, KH KW O/G, C/G) of the convolution that takes gY to gX."""
@@ -72,7 +72,8 @@ class Convolution:
 
     def scatter_matrix(self, w: np.ndarray) -> np.ndarray:
         """w as the matrix (G, O/G, KH KW C/G) that takes rows of gY to rows of gU."""
-        return np.ascontiguousarray(self.matrix(w).transpose(0, 2, 1))
+        parts = np.ascontiguousarray(w.transpose(0, 2, 3, 1))
+        return parts.reshape(self.groups, self.channels[1] // self.groups, self.columns // self.groups)
 
     def by_group(self, rows: np.ndarray) -> np.ndarray:
         """Rows (..., channels) as (G, M, channels/G): a view of contiguous rows."""

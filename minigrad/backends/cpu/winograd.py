@@ -35,9 +35,10 @@ A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
-CHANNELS = 16  # with fewer, the sums around the products cost more than the products saved
+CHANNELS = 48  # with fewer, the sums around the products cost more than the products saved
 WORK = 1 << 20  # outputs times input channels: with fewer, the calls cost more than the numbers
 WASTE = 1.4  # of outputs made (an odd row or column makes a tile's other half for nothing) to those wanted
+IMAGE = 1 << 23  # bytes of V of one image: more would leave the cache
 TILES = 1 << 20  # bytes of V, or of M, that a block of images may have
 WEIGHTS = 1 << 21  # bytes of U: larger ones are read by all threads together, not by each for its images
 TERMS = 128  # of a sum made in one go
@@ -54,7 +55,7 @@ def suits(conv: Convolution, images: int) -> bool:
         return False
     wanted, made = math.prod(conv.out), 4 * -(-conv.out[0] // 2) * -(-conv.out[1] // 2)
     enough = min(conv.channels) >= CHANNELS and images * wanted * math.prod(conv.channels) >= max(1, WORK)
-    return enough and made <= WASTE * wanted
+    return enough and made <= WASTE * wanted and 4 * made * max(conv.channels) * conv.itemsize <= IMAGE
 
 
 def _combine(matrix: np.ndarray, terms: Terms, results: Terms) -> None:
