@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from minigrad.ops.attention import scaled_dot_product_attention
+from minigrad.ops.attention import merge_heads, scaled_dot_product_attention, split_heads
 from minigrad.ops.creation import dropout as drop
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.matmul import linear
@@ -109,7 +109,7 @@ def shifted_window_attention(
         )
     padded = height + -height % window[0], width + -width % window[1]
     shift = tuple([0 if h >= n else s for s, h, n in zip(_pair(shift_size), window, padded, strict=True)])
-    if sum(shift) <= 0:
+    if sum(shift) <= 0:  # as torchvision decides it, negative shifts included
         shift = (0, 0)
     x = window_partition(input, window, shift).flatten(1, 2)
     mask = relative_position_bias
@@ -120,16 +120,14 @@ def shifted_window_attention(
     if logit_scale is not None and qkv_bias is not None:
         of_q, of_k, of_v = qkv_bias.chunk(3)
         qkv_bias = cat([of_q, zeros_like(of_k), of_v])
-    qkv = linear(x, qkv_weight, qkv_bias).reshape(*x.shape[:2], 3, num_heads, channels // num_heads)
-    q, k, v = [part.transpose(1, 2) for part in qkv.unbind(2)]  # (windows, heads, tokens, d)
+    q, k, v = split_heads(linear(x, qkv_weight, qkv_bias), 3, num_heads)
     scale = None
     if logit_scale is not None:
         q = normalize(q, dim=-1) * logit_scale.clamp(max=math.log(100.0)).exp()
         k, scale = normalize(k, dim=-1), 1.0
     probability = attention_dropout if training else 0.0
     y = scaled_dot_product_attention(q, k, v, mask, probability, scale=scale, generator=generator)
-    y = y.transpose(1, 2).reshape(x.shape)  # heads next to their numbers, so that tokens stay apart
-    y = drop(linear(y, proj_weight, proj_bias), dropout, training, generator=generator)
+    y = drop(linear(merge_heads(y), proj_weight, proj_bias), dropout, training, generator=generator)
     return window_reverse(y.unflatten(1, window), window, height, width, shift)
 
 
