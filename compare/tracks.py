@@ -1,10 +1,13 @@
 """One training step in each framework, behind the same methods: what the commands of this room call in turn.
 
-Only the framework that is asked for is imported. The steps are those of train_minigrad.py and train_torch.py:
+Only the framework that is asked for is imported. The steps are those of train_minigrad.py and train_torch.py, by the
+model's recipe but for a low learning rate:
 
     forward    logits = model(images), loss = cross-entropy
     backward   gradients forgotten, loss.backward()
-    update     optimizer.step(): SGD with momentum and weight decay
+    update     for the vision transformer, gradients clipped to a norm of 1 and a step of AdamW; else SGD with momentum
+
+Dropout and drop path draw the same masks in every track, so that what they compute can be compared in training mode.
 """
 
 from __future__ import annotations
@@ -12,20 +15,21 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 import models
 from minigrad.errors import DeviceError, MinigradError
+from minigrad.random import Generator
 
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained, and how. threads: None leaves each framework its own default."""
+    """What is trained, and how. threads: None leaves each framework its own default. settings: the model's own."""
 
     model: str
     batch: int
@@ -35,13 +39,21 @@ class Job:
     seed: int
     classes: int = 100
     channels: int = 3
+    settings: dict[str, Any] = field(default_factory=dict)
+    optimizer: str = "sgd"
     lr: float = 0.01  # low: weights that stay where they began keep hundreds of steps on one batch alike
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    clip_grad: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The job as JSON can hold it."""
         return asdict(self)
+
+    def model_from(self, create: Callable[..., Any]) -> Any:
+        """The model by `models.create` or its twin, with a generator of masks that starts at the seed."""
+        masks = Generator(self.seed)
+        return create(self.model, self.classes, self.channels, self.image_size, masks, **self.settings)
 
 
 def make_start(job: Job) -> Arrays:
@@ -55,7 +67,7 @@ def make_start(job: Job) -> Arrays:
     images = random.standard_normal((job.batch, job.image_size, job.image_size, job.channels), np.float32)
     labels = random.integers(0, job.classes, job.batch)
     minigrad.manual_seed(job.seed)
-    weights = models.create(job.model, job.classes, job.channels).state_dict()
+    weights = job.model_from(models.create).state_dict()
     return {
         "images": images,
         "labels": labels,
@@ -63,9 +75,18 @@ def make_start(job: Job) -> Arrays:
     }
 
 
-def weights_of(start: Arrays) -> Arrays:
-    """The state_dict within a start."""
-    return {key.removeprefix("model."): array for key, array in start.items() if key.startswith("model.")}
+def weights_of(arrays: Arrays) -> Arrays:
+    """The state_dict within a start, or within what is saved after the first steps."""
+    return _part(arrays, "model.")
+
+
+def gradients_of(arrays: Arrays) -> Arrays:
+    """The gradients within what is saved after the first steps."""
+    return _part(arrays, "gradient.")
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
 
 
 class Track(ABC):
@@ -74,7 +95,7 @@ class Track(ABC):
     minigrad has torch's names, so most of a step is the same text for both.
     """
 
-    def __init__(self, job: Job, library: Any, create: Callable[[str, int, int], Any], device: Any) -> None:
+    def __init__(self, job: Job, library: Any, create: Callable[..., Any], device: Any) -> None:
         self.job, self.library, self.create, self.device = job, library, create, device
         self.loss_function = library.nn.CrossEntropyLoss()
         if job.threads is not None:
@@ -92,7 +113,7 @@ class Track(ABC):
 
     def build(self, start: Arrays) -> None:
         """Make model, batch and optimizer out of `make_start`'s arrays."""
-        model = self.create(self.job.model, self.job.classes, self.job.channels)
+        model = self.job.model_from(self.create)
         model.load_state_dict({key: self.library.from_numpy(array) for key, array in weights_of(start).items()})
         self.begin(model, start["images"], start["labels"])
 
@@ -101,9 +122,14 @@ class Track(ABC):
         self.model = model.to(self.device)
         self.images = self.library.from_numpy(images).permute(0, 3, 1, 2).to(self.device)
         self.labels = self.library.from_numpy(labels).to(self.device)
-        self.optimizer = self.library.optim.SGD(
-            self.model.parameters(), lr=self.job.lr, momentum=self.job.momentum, weight_decay=self.job.weight_decay
-        )
+        self.optimizer = self.make_optimizer()
+
+    def make_optimizer(self) -> Any:
+        """The job's, over all the parameters."""
+        job, parameters, optim = self.job, self.model.parameters(), self.library.optim
+        if job.optimizer == "adamw":
+            return optim.AdamW(parameters, lr=job.lr, weight_decay=job.weight_decay)
+        return optim.SGD(parameters, lr=job.lr, momentum=job.momentum, weight_decay=job.weight_decay)
 
     def forward(self) -> None:
         """Logits and loss of the batch."""
@@ -115,7 +141,9 @@ class Track(ABC):
         self.last_loss.backward()
 
     def update(self) -> None:
-        """A step of the optimizer."""
+        """Gradients clipped, if the job says so, and a step of the optimizer."""
+        if self.job.clip_grad:
+            self.library.nn.utils.clip_grad_norm_(self.model.parameters(), self.job.clip_grad)
         self.optimizer.step()
 
     def loss(self) -> float:
@@ -125,6 +153,10 @@ class Track(ABC):
     def weights(self) -> Arrays:
         """The model's state_dict, on the host."""
         return {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
+
+    def gradients(self) -> Arrays:
+        """The gradients that the last step of the optimizer took (clipped), under their parameters' keys, on the host."""
+        return {key: np.array(value.grad.cpu().numpy()) for key, value in self.model.named_parameters()}
 
     @abstractmethod
     def synchronize(self) -> None:
@@ -176,6 +208,18 @@ class MinigradTrack(Track):
         from minigrad.backends import cpu
 
         return facts | {"threads": cpu.get_num_threads(), "openblas_core": cpu.blas_core()}
+
+
+class DefinitionTrack(MinigradTrack):
+    """minigrad with the textbook's convolution, unfold and a matrix product, as `train_minigrad.py --conv definition`."""
+
+    def forward(self) -> None:
+        with self.library.definitions("conv2d"):
+            super().forward()
+
+    def backward(self) -> None:
+        with self.library.definitions("conv2d"):
+            super().backward()
 
 
 class TorchTrack(Track):
@@ -252,10 +296,27 @@ class CompiledTrack(TorchTrack):
         self.last_loss = self.loss_function(self.compiled(self.images), self.labels)
 
 
+class UnfoldTrack(TorchTrack):
+    """PyTorch with the convolution written by hand, as `train_torch.py --custom-conv`; or as the original wrote it, which
+    kept the unfolded columns."""
+
+    def __init__(self, job: Job, keep_columns: bool = False) -> None:
+        super().__init__(job)
+        self.keep_columns = keep_columns
+
+    def begin(self, model: Any, images: np.ndarray, labels: np.ndarray) -> None:
+        from models.reference.unfold_conv import use_unfold_convolutions
+
+        super().begin(use_unfold_convolutions(model, self.keep_columns), images, labels)
+
+
 # By name, in the order in which they are measured; minigrad is what the others are compared with.
 TRACKS: dict[str, Callable[[Job], Track]] = {
     "minigrad": MinigradTrack,
     "torch": TorchTrack,
     "torch channels-last": lambda job: TorchTrack(job, channels_last=True),
     "torch compiled": CompiledTrack,
+    "minigrad definition": DefinitionTrack,
+    "torch custom-conv": UnfoldTrack,
+    "torch custom-conv, columns kept": lambda job: UnfoldTrack(job, keep_columns=True),
 }

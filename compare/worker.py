@@ -90,12 +90,16 @@ class Server:
         return self.open.facts()
 
     def first_steps(self, steps: int, save: str) -> list[float]:
-        """The losses of the first steps; the weights after them go to the file `save`."""
+        """The losses of the first steps. The first step's gradients ("gradient.KEY") and the weights after the last one
+        ("model.KEY") go to the file `save`."""
         losses = []
-        for _ in range(steps):
+        arrays: Arrays = {}
+        for step in range(steps):
             self.timed_step(by_phase=False)
             losses.append(self.open.loss())
-        save_arrays(save, self.open.weights())
+            if step == 0:
+                arrays |= {f"gradient.{key}": array for key, array in self.open.gradients().items()}
+        save_arrays(save, arrays | {f"model.{key}": array for key, array in self.open.weights().items()})
         return losses
 
     def turn(self, steps: int, by_phase: bool) -> dict[str, Any]:

@@ -9,8 +9,9 @@ that each place sees; W is w as matrices (G, O/G, C/G KH KW). A group at a time,
 
 U is KH KW / (sh sw) times the size of x. Kept from forward to backward, as it is easily written and as the experiment did
 that this repeats, the columns of all layers are in memory at once (SimpleNet at batch 256: 1.64 GiB), which doubled it.
-Here x alone is kept, which is in memory anyway, and U is made again when the gradient is due: of one layer at a time.
-`keep_columns=True` keeps them, so that the two can be measured against each other: `python -m compare speed --custom-conv`.
+Here x alone is kept, which is in memory anyway; U is made for a few images at a time, and made again when the gradient is
+due. `keep_columns=True` is the original's way, so that the two can be measured against each other:
+`python -m compare speed --custom-conv`.
 
 Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document Processing (2006).
 """
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Pair = tuple[int, int]
+CHUNK = 2**22  # bytes of columns at a time: they stay in the cache
 
 
 class Window(NamedTuple):
@@ -44,6 +46,13 @@ class Window(NamedTuple):
         )
         return height, width
 
+    def parts(self, x: Tensor) -> list[slice]:
+        """The batch of x (N, C, H, W) in slices, each with columns of CHUNK bytes or of one image."""
+        height, width = self.places(x)
+        bytes_of_one = x.shape[1] * self.kernel[0] * self.kernel[1] * height * width * x.element_size()
+        count = max(1, CHUNK // max(1, bytes_of_one))
+        return [slice(i, i + count) for i in range(0, max(1, x.shape[0]), count)]
+
     def unfold(self, x: Tensor) -> Tensor:
         """x (N, C, H, W) as columns U (N, G, C/G KH KW, L)."""
         u = F.unfold(x, self.kernel, self.dilation, self.padding, self.stride)
@@ -59,9 +68,10 @@ class UnfoldConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None, window: Window, keep_columns: bool) -> Tensor:
-        u = window.unfold(x)
         y = x.new_empty(x.shape[0], w.shape[0], *window.places(x))  # no view: a ReLU may change it in place
-        torch.matmul(by_kernel(w, window.groups), u, out=by_place(y, window.groups))
+        for part in [slice(None)] if keep_columns else window.parts(x):
+            u = window.unfold(x[part])
+            torch.matmul(by_kernel(w, window.groups), u, out=by_place(y[part], window.groups))
         if b is not None:
             y += b[:, None, None]
         ctx.save_for_backward(x, w, u if keep_columns else None)
@@ -70,20 +80,20 @@ class UnfoldConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
-        x, w, u = ctx.saved_tensors
+        x, w, kept = ctx.saved_tensors
         window: Window = ctx.window
         needs_x, needs_w, needs_b, *_ = ctx.needs_input_grad
-        gx = gw = gb = None
-        g = by_place(gy, window.groups)
-        if needs_w:
-            if u is None or torch.is_grad_enabled():  # a second gradient goes through U to x
-                u = window.unfold(x)
-            gw = (g @ u.mT).sum(0).reshape(w.shape)
-            del u
-        if needs_x:
-            gx = window.fold(by_kernel(w, window.groups).mT @ g, x.shape[2:])
-        if needs_b:
-            gb = gy.sum((0, 2, 3))
+        gx = x.new_empty(x.shape) if needs_x else None
+        gw = torch.zeros_like(w) if needs_w else None
+        for part in window.parts(x) if kept is None else [slice(None)]:
+            g = by_place(gy[part], window.groups)
+            if gw is not None:
+                # A second gradient goes through U to x, so what was kept without that way will not do.
+                u = window.unfold(x[part]) if kept is None or torch.is_grad_enabled() else kept
+                gw += (g @ u.mT).sum(0).reshape(w.shape)
+            if gx is not None:
+                gx[part] = window.fold(by_kernel(w, window.groups).mT @ g, x.shape[2:])
+        gb = gy.sum((0, 2, 3)) if needs_b else None
         return gx, gw, gb, None, None
 
 

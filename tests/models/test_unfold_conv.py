@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import models.reference
+from models.reference import unfold_conv
 from models.reference.unfold_conv import UnfoldConv2d, unfold_conv2d, use_unfold_convolutions
 
 torch.set_num_threads(1)
@@ -44,6 +45,12 @@ GEOMETRIES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] =
     "an empty batch": ((0, 2, 5, 6), (3, 2, 3, 3), {"padding": 1}),
 }
 KEEP = [False, True]
+
+
+@pytest.fixture(autouse=True, params=["one image at a time", "all at once"])
+def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "one image at a time":
+        monkeypatch.setattr(unfold_conv, "CHUNK", 1)
 
 
 def drawn(name: str, bias: bool = True) -> tuple[list[torch.Tensor], dict[str, Any]]:
