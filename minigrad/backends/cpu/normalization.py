@@ -14,7 +14,7 @@ from minigrad.backends.cpu.threads import parallel_for, scratch
 
 __all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward"]
 
-BLOCK = 1 << 15  # numbers worked on at a time
+BLOCK = 1 << 14  # numbers worked on at a time
 SAMPLE = 256  # rows that a first guess at the mean is made from
 
 
@@ -28,27 +28,41 @@ def _channels_last_like(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.empty((x.shape[0], *x.shape[2:], x.shape[1]), x.dtype), -1, 1)
 
 
-def _sweep(rows: np.ndarray, body: Callable[[slice], None]) -> None:
-    """body(block) for blocks of rows, over the threads."""
-    step = max(1, BLOCK // max(1, rows.shape[1]))
+def _step(rows: np.ndarray) -> int:
+    """Rows in a block."""
+    return max(1, min(len(rows), BLOCK // max(1, rows.shape[1])))
+
+
+def _repeat(v: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """v (C,) for each row of a block, (step, C): NumPy is half as fast where it has to broadcast a few numbers."""
+    return np.tile(v.astype(rows.dtype, copy=False), (_step(rows), 1))
+
+
+def _sweep(rows: np.ndarray, body: Callable[[slice, slice], None]) -> None:
+    """body(block, as many rows from 0 on) for blocks of rows, over the threads."""
+    step = _step(rows)
 
     def run(start: int, stop: int) -> None:
         for i in range(start, stop, step):
-            body(slice(i, min(i + step, stop)))
+            block = slice(i, min(i + step, stop))
+            body(block, slice(0, block.stop - i))
 
     parallel_for(rows.shape[0], run, grain=step)
 
 
-def _sums(rows: np.ndarray, terms: Callable[[slice], Sequence[np.ndarray]], count: int) -> list[np.ndarray]:
-    """The sums over all rows of the `count` arrays (m, C) that terms(block) returns, in float64."""
-    step = max(1, BLOCK // max(1, rows.shape[1]))
+def _sums(rows: np.ndarray, terms: Callable[..., Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """The sums over all rows of the two arrays (m, C) that terms(block, as many rows from 0 on, *two to fill) returns, in
+    float64.
+    """
+    step = _step(rows)
 
     def run(start: int, stop: int) -> np.ndarray:
-        total = np.zeros((count, rows.shape[1]))
+        total = np.zeros((2, rows.shape[1]))
         ones = np.ones(step, rows.dtype)
+        work = [scratch(name, (step, rows.shape[1]), rows.dtype) for name in ("first", "second")]
         for i in range(start, stop, step):
-            block = slice(i, min(i + step, stop))
-            for k, term in enumerate(terms(block)):
+            block, part = slice(i, min(i + step, stop)), slice(0, min(step, stop - i))
+            for k, term in enumerate(terms(block, part, *(w[part] for w in work))):
                 total[k] += ones[: term.shape[0]] @ term
         return total
 
@@ -66,15 +80,16 @@ def batch_norm(
     rows = _rows(x)
     m = rows.shape[0]
     # Sums of x - guess and its square: with a guess near the mean, the variance loses no digits to a large mean.
-    guess = rows[:: max(1, m // SAMPLE)].mean(axis=0, dtype=np.float64).astype(x.dtype) if m else 0
+    guess = (
+        rows[:: max(1, m // SAMPLE)].mean(axis=0, dtype=np.float64).astype(x.dtype) if m else np.zeros(rows.shape[1])
+    )
+    guesses = _repeat(guess, rows)
 
-    def terms(block: slice) -> tuple[np.ndarray, np.ndarray]:
-        shifted = scratch("shifted", rows[block].shape, x.dtype)
-        squared = scratch("squared", rows[block].shape, x.dtype)
-        np.subtract(rows[block], guess, out=shifted)
+    def terms(block: slice, part: slice, shifted: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        np.subtract(rows[block], guesses[part], out=shifted)
         return shifted, np.multiply(shifted, shifted, out=squared)
 
-    first, second = _sums(rows, terms, 2)
+    first, second = _sums(rows, terms)
     with np.errstate(all="ignore"):
         first, second = first / m, second / m
         var = np.maximum(second - first * first, 0)
@@ -89,13 +104,14 @@ def batch_norm_apply(
     """y = (x - mean) invstd w + b, with given mean and invstd (C,); y (N, C, ...) is channels-last."""
     rows, y = _rows(x), _channels_last_like(x)
     out = _rows(y)
-    scale = invstd if w is None else invstd * w
+    means, scales = _repeat(mean, rows), _repeat(invstd if w is None else invstd * w, rows)
+    biases = None if b is None else _repeat(b, rows)
 
-    def body(block: slice) -> None:
-        np.subtract(rows[block], mean, out=out[block])
-        out[block] *= scale
-        if b is not None:
-            out[block] += b
+    def body(block: slice, part: slice) -> None:
+        np.subtract(rows[block], means[part], out=out[block])
+        out[block] *= scales[part]
+        if biases is not None:
+            out[block] += biases[part]
 
     _sweep(rows, body)
     return y
@@ -118,35 +134,34 @@ def batch_norm_backward(
     """
     g = _rows(gy)
     rows = g if x is None else _rows(x)
-    scale = invstd if w is None else invstd * w
+    means = _repeat(mean, g)
     gx = gw = gb = None
 
-    def terms(block: slice) -> tuple[np.ndarray, np.ndarray]:
-        product = scratch("shifted", g[block].shape, gy.dtype)
-        np.subtract(rows[block], mean, out=product)
+    def terms(block: slice, part: slice, product: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        np.subtract(rows[block], means[part], out=product)
         product *= g[block]
         return g[block], product
 
     if needs[1] or needs[2] or training:
-        sum_g, sum_gz = _sums(g, terms, 2)
+        sum_g, sum_gz = _sums(g, terms)
         sum_gz = sum_gz * invstd
         gw, gb = sum_gz.astype(gy.dtype) if needs[1] else None, sum_g.astype(gy.dtype) if needs[2] else None
     if needs[0]:
         gx = _channels_last_like(gy)
-        out = _rows(gx)
+        out, scale = _rows(gx), invstd if w is None else invstd * w
+        scales = _repeat(scale, g)
         if training and len(g):
-            mean_g, slope = (sum_g / len(g)).astype(gy.dtype), (sum_gz / len(g) * invstd).astype(gy.dtype)
+            slopes, shifts = _repeat(-sum_gz / len(g) * invstd, g), _repeat(-sum_g / len(g) * scale, g)
 
-        def body(block: slice) -> None:
+        def body(block: slice, part: slice) -> None:
             if not training:
-                np.multiply(g[block], scale, out=out[block])
+                np.multiply(g[block], scales[part], out=out[block])
                 return
-            along = scratch("shifted", g[block].shape, gy.dtype)
-            np.subtract(rows[block], mean, out=along)
-            along *= slope
-            np.subtract(g[block], mean_g, out=out[block])
-            out[block] -= along
-            out[block] *= scale
+            np.subtract(rows[block], means[part], out=out[block])
+            out[block] *= slopes[part]
+            out[block] += g[block]
+            out[block] *= scales[part]
+            out[block] += shifts[part]
 
         _sweep(g, body)
     return gx, gw, gb

@@ -166,17 +166,20 @@ def parallel_for(n: int, body: Callable[[int, int], Result], grain: int = 1, eac
 
 def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """An uninitialised array of this thread's own, whose memory the next call with the same name hands out again."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
     buffers = _this_thread.__dict__.get("buffers")
     if buffers is None:
         _settle()
         buffers = _this_thread.buffers = {}
-    buffer = buffers.get(name)
-    if buffer is None or buffer.size < size:
-        memory = np.empty(size + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        buffer = memory[start : start + size]
-        if size <= KEEP:
-            buffers[name] = buffer
-    return buffer[:size].view(dtype).reshape(shape)
+    memory, last = buffers.get(name, (None, None))
+    if last is not None and last.shape == shape and last.dtype == dtype:
+        return last
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if memory is None or memory.size < size:
+        fresh = np.empty(size + ALIGNMENT, np.uint8)
+        start = -fresh.ctypes.data % ALIGNMENT
+        memory = fresh[start : start + size]
+    array = memory[:size].view(dtype).reshape(shape)
+    if size <= KEEP:
+        buffers[name] = memory, array
+    return array
