@@ -16,6 +16,7 @@ from minigrad.backends.cpu.threads import get_num_threads, parallel_for, scratch
 __all__ = ["attention", "attention_backward"]
 
 BLOCK = 1 << 16  # scores worked on at a time: they stay in a core's own cache
+MODERATE = 64.0  # up to there exp neither overflows nor vanishes, nor does a sum of such numbers
 
 Part = tuple[slice, slice]  # of the batches, of the queries
 
@@ -49,6 +50,16 @@ def _scores(
     return scores
 
 
+def _take_off_largest(scores: np.ndarray) -> np.ndarray | float:
+    """Each row's largest score, taken off in place so that exp does not overflow; 0 where all are moderate as they are."""
+    if scores.size and -MODERATE < scores.min() and scores.max() < MODERATE:  # much quicker; not where one is NaN
+        return 0.0
+    largest = scores.max(axis=3, keepdims=True, initial=-np.inf)
+    largest[largest == -np.inf] = 0
+    scores -= largest
+    return largest
+
+
 def _turned(*arrays: np.ndarray | None) -> list[np.ndarray | None]:
     """Batches and heads exchanged, so that there is enough on the first axis to share among threads."""
     return [None if a is None else a.swapaxes(0, 1) for a in arrays]
@@ -79,17 +90,16 @@ def attention(
     y = np.empty((batches, queries, heads, v.shape[3]), q.dtype).swapaxes(1, 2)  # as the next layer wants it: by token
     lse = np.empty(shape[:3], q.dtype)
     p = np.empty(shape, q.dtype) if keep_probabilities else None
+    ones = np.ones(shape[3], q.dtype)
 
     def body(start: int, stop: int) -> None:
         with np.errstate(all="ignore"):
             for part in _parts(start, stop, heads, queries, shape[3]):
                 some, rows = part
                 scores = _scores(q, k, mask, causal, scale, part)
-                largest = scores.max(axis=3, keepdims=True, initial=-np.inf)
-                largest[largest == -np.inf] = 0
-                np.subtract(scores, largest, out=scores)
+                largest = _take_off_largest(scores)
                 np.exp(scores, out=scores)
-                total = scores.sum(axis=3, keepdims=True)
+                total = (scores @ ones)[..., None]
                 nowhere = total == 0
                 total[nowhere] = 1
                 lse[some, :, rows] = np.where(nowhere, np.inf, largest + np.log(total))[..., 0]
@@ -102,6 +112,14 @@ def attention(
 
     parallel_for(batches, body, 1 if y.size * shape[3] >= BLOCK else batches)
     return y, p, lse
+
+
+def _gather(weights: np.ndarray, given: np.ndarray, total: np.ndarray, rows: slice) -> None:
+    """total += weights^T given, for some rows of queries; the first rows set it."""
+    if rows.start == 0:
+        np.matmul(weights.swapaxes(2, 3), given, out=total)
+    else:
+        total += weights.swapaxes(2, 3) @ given
 
 
 def attention_backward(
@@ -134,8 +152,9 @@ def attention_backward(
             _turned(*attention_backward(gy, q, k, v, mask, causal, scale, dropped, y, p, lse, needs))
         )
     gq = np.empty(q.shape, q.dtype) if needs[0] else None
-    gk = np.zeros(k.shape, k.dtype) if needs[1] else None
-    gv = np.zeros(v.shape, v.dtype) if needs[2] else None
+    new = np.empty if queries else np.zeros
+    gk = new(k.shape, k.dtype) if needs[1] else None
+    gv = new(v.shape, v.dtype) if needs[2] else None
     gs_all = np.empty(shape, q.dtype) if needs[3] else None
     factor = q.dtype.type(scale)
 
@@ -156,7 +175,7 @@ def attention_backward(
                 gs = scratch("gradient of scores", here.shape, q.dtype)
                 if gv is not None:
                     used = here if factors is None else np.multiply(here, factors, out=gs)
-                    gv[some] += used.swapaxes(2, 3) @ g
+                    _gather(used, g, gv[some], rows)
                 if not (needs[0] or needs[1] or needs[3]):
                     continue
                 np.matmul(g, v[some].swapaxes(2, 3), out=gs)
@@ -174,7 +193,7 @@ def attention_backward(
                 if gq is not None:
                     np.matmul(gs, k[some], out=gq[some, :, rows])
                 if gk is not None:
-                    gk[some] += gs.swapaxes(2, 3) @ q[some, :, rows]
+                    _gather(gs, q[some, :, rows], gk[some], rows)
 
     parallel_for(batches, body, 1 if gy.size * shape[3] >= BLOCK else batches)
     return gq, gk, gv, gs_all
