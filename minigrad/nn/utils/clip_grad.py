@@ -65,11 +65,11 @@ def clip_grad_norm_(
     """
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    for gradient in gradients:
-        xp = backends.of(gradient.array).xp
-        with np.errstate(invalid="ignore"):  # an infinite norm makes NaN of infinite gradients, as in torch
-            gradient.array *= xp.minimum(float(max_norm) / (total.array + 1e-6), 1.0).astype(gradient.dtype)
-        gradient._bump_version()
+    factor = backends.of(total.array).xp.minimum(float(max_norm) / (total.array + 1e-6), 1.0)
+    with np.errstate(invalid="ignore"):  # an infinite norm makes NaN of infinite gradients, as in torch
+        for gradient in gradients:
+            gradient.array *= factor.astype(gradient.dtype)
+            gradient._bump_version()
     return total
 
 
