@@ -309,7 +309,7 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "linalg", "nn", "optim", "data", "special", "training", "utils"):
+    if name in ("attacks", "attribution", "linalg", "nn", "optim", "data", "special", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
