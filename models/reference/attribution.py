@@ -77,12 +77,16 @@ def localisation_map(
             logits = model(images.detach().clone().requires_grad_())
         finally:
             handle.remove()
-        (output,) = outputs
+        if len(outputs) != 1:
+            raise ValueError(f"it must run once, and it ran {len(outputs)} times")
+        output = outputs[0]
         one_hot = F.one_hot(logits.argmax(1) if classes is None else classes, logits.shape[1])
         (gradient,) = torch.autograd.grad(logits, output, one_hot.to(logits), materialize_grads=True)
     maps = output.detach()
     if reshape is not None:
         maps, gradient = reshape(maps), reshape(gradient)
+    if maps.dim() != 4:
+        raise ValueError(f"its output must be (N, K, h, w), got {tuple(maps.shape)}")
     alpha = gradient.flatten(2).mean(2)
     return F.relu(torch.einsum("nk,nkhw->nhw", alpha, maps))
 

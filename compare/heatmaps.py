@@ -1,0 +1,111 @@
+"""The picture of python -m compare explain: images in rows, the maps of each beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+RIGHT, WRONG, QUIET = "#1d7a4f", "#c1440e", "#5b5b5b"
+PICTURE, TEXT = 1.75, 1.7  # inches: the side of an image, the width of the words beside it
+LONGEST_NAME = 20  # letters that fit there; longer names are written smaller
+OVERLAYS = {"Grad-CAM"}  # drawn over the image; every other map by itself
+STRONGEST = 99.5  # percentile of a map that is drawn in full strength: a few pixels must not darken all others
+STRONG, WEAK = 0.7, 0.15  # how opaque an overlay is at 1 and at 0
+RED = 1.15  # of the overlay's colours, beyond its largest number: so it stays red, where turbo ends in dark brown
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image and what a network says of it."""
+
+    number: int
+    pixels: np.ndarray  # uint8 (H, W, C)
+    classes: Sequence[str]
+    label: int
+    explained: int  # the class whose maps these are
+    logits: np.ndarray  # (classes,)
+    maps: dict[str, np.ndarray]  # by name, (H, W), none below 0
+
+    @property
+    def predicted(self) -> int:
+        """The class of the largest logit."""
+        return int(self.logits.argmax())
+
+    def confidence(self, k: int) -> float:
+        """softmax(logits)[k], in percent."""
+        powers = np.exp(self.logits - self.logits.max())
+        return float(100 * powers[k] / powers.sum())
+
+    def says(self, k: int) -> str:
+        """A class and its confidence."""
+        return f"{self.classes[k]} ({self.confidence(k):.1f} %)"
+
+    def __str__(self) -> str:
+        explained = "" if self.explained == self.predicted else f"; explained: {self.says(self.explained)}"
+        return f"row {self.number}: label {self.classes[self.label]}, predicted {self.says(self.predicted)}{explained}"
+
+
+def draw(rows: Sequence[Row]) -> bytes:
+    """A PNG: for each row its words, the image, and each map."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(rows[0].maps)
+    columns = 2 + len(names)
+    width, height = TEXT + PICTURE * (columns - 1), PICTURE * len(rows) + 0.35
+    figure = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(rows), columns, width_ratios=[TEXT] + [PICTURE] * (columns - 1), wspace=0.04, hspace=0.04,
+        left=0, right=1 - 0.06 / width, bottom=0.06 / height, top=1 - 0.35 / height,
+    )  # fmt: skip
+    for i, row in enumerate(rows):
+        write(figure.add_subplot(grid[i, 0]), row)
+        for j, name in enumerate(["image", *names], 1):
+            axes = figure.add_subplot(grid[i, j])
+            axes.set_axis_off()
+            if i == 0:
+                axes.set_title(name, fontsize=10, pad=5)
+            if name == "image" or name in OVERLAYS:
+                show_image(axes, row.pixels, faint=name != "image")
+            if name != "image":
+                show_map(axes, row.maps[name], over=name in OVERLAYS)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def write(axes: Any, row: Row) -> None:
+    """The words of a row: label and prediction, with their confidences; which is explained, if that is not the prediction."""
+    axes.set_axis_off()
+    colour = RIGHT if row.predicted == row.label else WRONG
+    for y, what, k, ink in ((0.76, "label", row.label, "black"), (0.46, "predicted", row.predicted, colour)):
+        name, explained = row.classes[k], ", explained" if k == row.explained != row.predicted else ""
+        what += f"{explained}, {row.confidence(k):.1f} %"
+        axes.text(0.96, y, what, fontsize=8, color=QUIET, ha="right", va="top", transform=axes.transAxes)
+        size = 10 * min(1, LONGEST_NAME / len(name))
+        axes.text(0.96, y - 0.1, name, fontsize=size, color=ink, ha="right", va="top", transform=axes.transAxes)
+
+
+def show_image(axes: Any, pixels: np.ndarray, faint: bool) -> None:
+    """The image; `faint`: in greys, none of them black, so that the colours over it are the map's."""
+    if faint or pixels.shape[2] == 1:
+        grey = pixels @ np.array([0.299, 0.587, 0.114]) if pixels.shape[2] == 3 else pixels[..., 0]
+        axes.imshow(grey, cmap="gray", vmin=-90 if faint else 0, vmax=255, interpolation="nearest")
+    else:
+        axes.imshow(pixels, interpolation="nearest")
+
+
+def show_map(axes: Any, values: np.ndarray, over: bool) -> None:
+    """A map: from black to white by itself, or in colours the more opaque the stronger over what is there."""
+    if over:
+        axes.imshow(
+            values, cmap="turbo", vmin=0, vmax=RED, alpha=WEAK + (STRONG - WEAK) * values, interpolation="nearest"
+        )
+    else:
+        strongest = float(np.percentile(values, STRONGEST)) or 1.0
+        axes.imshow(values, cmap="inferno", vmin=0, vmax=strongest, interpolation="nearest")
