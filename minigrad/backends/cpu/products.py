@@ -9,6 +9,7 @@ from minigrad.backends.cpu.threads import get_num_threads, parallel_for
 __all__ = ["matmul", "sum_rows"]
 
 SMALL = 1 << 20  # multiply-adds below which a second thread costs more than it brings
+SHARES = 2  # of a product for each thread: more would balance better, but each packs the operand that all need anew
 BLOCK = 1 << 15  # numbers summed at a time
 
 
@@ -39,9 +40,9 @@ def matmul(x: np.ndarray, y: np.ndarray, b: np.ndarray | None = None) -> np.ndar
     if batch and batch[0] >= get_num_threads():
         parallel_for(batch[0], images)
     elif rows >= columns:
-        parallel_for(rows, some_rows)
+        parallel_for(rows, some_rows, each=SHARES)
     else:
-        parallel_for(columns, some_columns)
+        parallel_for(columns, some_columns, each=SHARES)
     return out
 
 
