@@ -53,6 +53,7 @@ def any_winograd(monkeypatch):
     for name in ("CHANNELS", "WORK", "TILES", "GRAIN"):
         monkeypatch.setattr(winograd, name, 1)
     monkeypatch.setattr(winograd, "WASTE", 4)
+    monkeypatch.setattr(winograd, "get_num_threads", lambda: 1)
     return winograd
 
 
@@ -640,7 +641,7 @@ def test_layer_norm_of_equal_numbers_is_zero(value):
 
 
 def test_layer_norm_of_a_large_mean_keeps_its_variance():
-    x = (numbers(5, 4096) + np.float32(3000)).astype(np.float32)
+    x = (numbers(5, 4096) * np.float32(0.01) + np.float32(3000)).astype(np.float32)
     _, mean, invstd = cpu.layer_norm(x, None, None, 0.0)
     np.testing.assert_allclose(mean, x.astype(np.float64).mean(1), rtol=1e-7)
     np.testing.assert_allclose(invstd, 1 / x.astype(np.float64).std(1), rtol=1e-4)

@@ -16,6 +16,7 @@ from minigrad.backends.cpu.threads import parallel_for, scratch
 __all__ = ["layer_norm", "layer_norm_backward"]
 
 BLOCK = 1 << 16  # numbers worked on at a time
+silent = np.errstate(all="ignore")  # a row of equal numbers with eps = 0 is NaN, as in torch, without a word
 
 
 def _step(length: int) -> int:
@@ -46,6 +47,7 @@ def layer_norm(
     terms[1] = 0 if b is None else b
     step = _step(length)
 
+    @silent
     def run(start: int, stop: int) -> None:
         for i in range(start, stop, step):
             block = slice(i, min(i + step, stop))
@@ -61,8 +63,7 @@ def layer_norm(
             out += np.matmul(_pairs(-invstd[block] * beyond, 1), terms, out=whole)
 
     if x.size:
-        with np.errstate(all="ignore"):
-            parallel_for(rows, run, grain=step)
+        parallel_for(rows, run, grain=step)
     return y, mean, invstd
 
 
@@ -86,6 +87,7 @@ def layer_norm_backward(
     factors = np.stack([weight, np.zeros_like(weight)])  # of (invstd, 0)
     step = _step(length)
 
+    @silent
     def run(start: int, stop: int) -> np.ndarray:
         sums, ones = np.zeros((2, length)), np.ones(step, x.dtype)
         for i in range(start, stop, step):
@@ -105,10 +107,5 @@ def layer_norm_backward(
                 out -= (scale * (g @ average))[:, None]
         return sums
 
-    if not x.size:
-        sums = np.zeros((2, length))
-    else:
-        with np.errstate(all="ignore"):
-            sums = np.sum(parallel_for(rows, run, grain=step), axis=0)
-    gw, gb = sums.astype(x.dtype)
+    gw, gb = np.sum(parallel_for(rows, run, grain=step), axis=0).astype(x.dtype)
     return gx, gw if needs[1] else None, gb if needs[2] else None
