@@ -26,7 +26,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from minigrad.backends.cpu.columns import Convolution
-from minigrad.backends.cpu.threads import parallel_for, scratch
+from minigrad.backends.cpu.threads import get_num_threads, parallel_for, scratch
 from minigrad.backends.cpu.windows import padded
 
 __all__ = ["Winograd", "suits"]
@@ -49,9 +49,9 @@ Terms: TypeAlias = "np.ndarray | Sequence[np.ndarray]"
 
 
 def suits(conv: Convolution, images: int) -> bool:
-    """Whether this convolution can be done so, and is the faster for it."""
+    """Whether this convolution can be done so, and is the faster for it. The threads share whole images."""
     kernel, stride, _, dilation = conv.windows
-    if kernel != (3, 3) or stride != (1, 1) or dilation != (1, 1) or conv.groups > 1:
+    if images < get_num_threads() or kernel != (3, 3) or stride != (1, 1) or dilation != (1, 1) or conv.groups > 1:
         return False
     wanted, made = math.prod(conv.out), 4 * -(-conv.out[0] // 2) * -(-conv.out[1] // 2)
     enough = min(conv.channels) >= CHANNELS and images * wanted * math.prod(conv.channels) >= max(1, WORK)
