@@ -104,8 +104,16 @@ class Track(ABC):
     def rehearse(self) -> None:
         """Train a network of a few numbers for one step: what the framework loads on first use is then loaded."""
         nn = self.library.nn
-        layers = [nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        self.begin(nn.Sequential(*layers, nn.Linear(2, 2)), np.ones((2, 8, 8, 1), np.float32), np.arange(2))
+        layers = [
+            nn.Conv2d(1, 2, 3),
+            nn.BatchNorm2d(2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(2),
+        ]
+        layers += [nn.TransformerEncoderLayer(4, 2, 8, 0.0, "gelu", batch_first=True), nn.Flatten()]
+        self.begin(nn.Sequential(*layers, nn.Linear(8, 2)), np.ones((2, 8, 8, 1), np.float32), np.arange(2))
         self.forward()
         self.backward()
         self.update()
