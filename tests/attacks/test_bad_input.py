@@ -99,6 +99,9 @@ def test_images_outside_of_the_box(norm: Any) -> None:
     model = toy(nn)
     with pytest.raises(ValueError, match=r"the images reach from -1.4\d+ to 1.4\d+, outside the clip range \(0, 1\)"):
         PGD(norm=norm, clip=(0, 1))(model, x)
+    for clip in ((0, 2), (-2, 0)):  # on one side
+        with pytest.raises(ValueError, match="outside the clip range"):
+            PGD(norm=norm, clip=clip)(model, x)
     with pytest.raises(ValueError, match="in other units, or normalised"):
         PGD(norm=norm, clip=(0, 1), **PIXELS)(model, x * 4)
     with pytest.raises(ValueError, match="outside the clip range"):
