@@ -5,6 +5,7 @@
     python train_minigrad.py --model vit                          the vision transformer; simplenet-bn, resnet18
     python train_minigrad.py --resume runs/...                    go on with a run
     python train_minigrad.py --resume runs/... --evaluate --tta   measure what it has learnt
+    python train_minigrad.py --adversarial                         learn from attacked images, too
 
 --help lists all the options.
 """
@@ -19,8 +20,21 @@ import numpy as np
 
 import minigrad
 from minigrad import nn
+from minigrad.attacks import PGD, preset
 from minigrad.random import Generator
-from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_load
+from minigrad.training import (
+    Data,
+    Meter,
+    Options,
+    Run,
+    attack_settings,
+    main,
+    pack,
+    report_attack,
+    report_evaluation,
+    unpack,
+    weights_to_load,
+)
 from models import MODELS, create
 
 
@@ -38,9 +52,10 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
+    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
     if options.evaluate:
         with convolutions:
-            report_evaluation(options, data, evaluate(model, data, data.val_batches(), device, options.tta))
+            measure(options, data, model, device, attack)
         return
 
     if options.freeze_backbone:
@@ -79,6 +94,8 @@ def train(options: Options) -> None:
                 images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
                 labels = minigrad.from_numpy(batch.labels).to(device)
                 with run.anomalies(), anomaly():
+                    if attack is not None and run.attacked(attack.generator):
+                        images = attack(model, images, labels)
                     logits = model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
@@ -91,18 +108,46 @@ def train(options: Options) -> None:
 
 
 @minigrad.no_grad()
-def evaluate(model: nn.Module, data: Data, batches: Iterable[Any], device: minigrad.Device, tta: bool = False) -> Meter:
-    """Loss, top-1 and top-5 over the batches; with tta, of the logits averaged with those of the mirrored images."""
+def evaluate(
+    model: nn.Module,
+    data: Data,
+    batches: Iterable[Any],
+    device: minigrad.Device,
+    attack: PGD | None = None,
+    tta: bool = False,
+) -> Meter:
+    """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
     meter = Meter()
     for batch in batches:
-        logits = model(minigrad.from_numpy(data.inputs(batch.images)).to(device))
+        images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
+        labels = minigrad.from_numpy(batch.labels).to(device)
+        if attack is not None:
+            images = attack(model, images, labels)
+        logits = model(images)
         if tta:
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
-        loss = loss_function(logits, minigrad.from_numpy(batch.labels).to(device))
+        loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
     return meter
+
+
+def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
+    """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
+    clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
+    if attack is None:
+        report_evaluation(options, data, clean)
+        return
+    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
+    report_evaluation(options, data, clean, under_attack)
+    if options.visualise:
+        batch = data.chosen()
+        images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
+        perturbed = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
+        with minigrad.no_grad():
+            before, after = model(images), model(perturbed)
+        report_attack(options, data, batch, to_numpy(perturbed), to_numpy(before), to_numpy(after))
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad.optim.Optimizer:

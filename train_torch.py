@@ -5,6 +5,7 @@
     python train_torch.py --model vit                          the vision transformer; simplenet-bn, resnet18
     python train_torch.py --resume runs/...                    go on with a run
     python train_torch.py --resume runs/... --evaluate --tta   measure what it has learnt
+    python train_torch.py --adversarial                         learn from attacked images, too
 
 --help lists all the options.
 """
@@ -26,8 +27,21 @@ except ImportError as missing:
 
 from minigrad.errors import DeviceError
 from minigrad.random import Generator
-from minigrad.training import Data, Meter, Options, Run, main, pack, report_evaluation, unpack, weights_to_load
+from minigrad.training import (
+    Data,
+    Meter,
+    Options,
+    Run,
+    attack_settings,
+    main,
+    pack,
+    report_attack,
+    report_evaluation,
+    unpack,
+    weights_to_load,
+)
 from models.reference import MODELS, create
+from models.reference.attacks import PGD, preset
 from models.reference.unfold_conv import use_unfold_convolutions
 
 
@@ -46,8 +60,9 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()}, strict=False)
+    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
     if options.evaluate:
-        report_evaluation(options, data, evaluate(model, data, data.val_batches(), device, options.tta))
+        measure(options, data, model, device, attack)
         return
 
     if options.freeze_backbone:
@@ -92,6 +107,8 @@ def train(options: Options) -> None:
                 images = torch.from_numpy(data.inputs(batch.images)).to(device)
                 labels = torch.from_numpy(batch.labels).to(device)
                 with run.anomalies(), anomaly():
+                    if attack is not None and run.attacked(attack.generator):
+                        images = attack(model, images, labels)
                     logits = model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
@@ -104,18 +121,46 @@ def train(options: Options) -> None:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Data, batches: Iterable[Any], device: torch.device, tta: bool = False) -> Meter:
-    """Loss, top-1 and top-5 over the batches; with tta, of the logits averaged with those of the mirrored images."""
+def evaluate(
+    model: nn.Module,
+    data: Data,
+    batches: Iterable[Any],
+    device: torch.device,
+    attack: PGD | None = None,
+    tta: bool = False,
+) -> Meter:
+    """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
     meter = Meter()
     for batch in batches:
-        logits = model(torch.from_numpy(data.inputs(batch.images)).to(device))
+        images = torch.from_numpy(data.inputs(batch.images)).to(device)
+        labels = torch.from_numpy(batch.labels).to(device)
+        if attack is not None:
+            images = attack(model, images, labels)
+        logits = model(images)
         if tta:
             logits = (logits + model(torch.from_numpy(data.mirrored(batch.images)).to(device))) / 2
-        loss = loss_function(logits, torch.from_numpy(batch.labels).to(device))
+        loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
     return meter
+
+
+def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: PGD | None) -> None:
+    """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
+    clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
+    if attack is None:
+        report_evaluation(options, data, clean)
+        return
+    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
+    report_evaluation(options, data, clean, under_attack)
+    if options.visualise:
+        batch = data.chosen()
+        images = torch.from_numpy(data.inputs(batch.images)).to(device)
+        perturbed = attack(model, images, torch.from_numpy(batch.labels).to(device))
+        with torch.no_grad():
+            before, after = model(images), model(perturbed)
+        report_attack(options, data, batch, to_numpy(perturbed), to_numpy(before), to_numpy(after))
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Options) -> torch.optim.Optimizer:

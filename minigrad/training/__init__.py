@@ -1,9 +1,10 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
+from minigrad.training.attacks import attack_settings
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
-from minigrad.training.run import Data, Run, main, report_evaluation, weights_to_load
+from minigrad.training.run import Data, Run, main, report_attack, report_evaluation, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
@@ -12,6 +13,7 @@ __all__ = [
     "Meter",
     "Options",
     "Run",
+    "attack_settings",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",
@@ -19,6 +21,7 @@ __all__ = [
     "main",
     "pack",
     "parse_options",
+    "report_attack",
     "report_evaluation",
     "save_checkpoint",
     "unpack",

@@ -1,11 +1,12 @@
 """The folder of a run: what it was asked, what it measured, what it learnt.
 
 config.json       options, data set, model, device, versions
-metrics.jsonl     one line an epoch: METRICS
+metrics.jsonl     one line an epoch: METRICS, and in adversarial training ADVERSARIAL
 curves.png        the same, drawn                             (needs matplotlib)
 events.out...     the same, for TensorBoard                   (needs tensorboardX)
 last.safetensors  the newest state; best.safetensors: the state with the highest validation top-1
-evaluation.json   what --evaluate measured
+evaluation.json   what --evaluate measured, with --attack under the attack, too
+attack.png        what --visualise drew
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ METRICS = (
     "epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
     "images_per_second", "peak_memory_bytes",
 )  # fmt: skip
+ADVERSARIAL = ("attacked_share",)  # of the epoch's batches; training loss, top-1 and top-5 count the images as attacked
 RUN_FILES = ("config.json", "metrics.jsonl", "last.safetensors", "best.safetensors")
 
 
@@ -75,7 +77,9 @@ class RunFolder:
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """metrics.jsonl and curves.png, each written whole: a resumed run never has a line twice."""
-        lines = "".join(json.dumps({key: row[key] for key in METRICS}) + "\n" for row in rows)
+        lines = "".join(
+            json.dumps({key: row[key] for key in METRICS + ADVERSARIAL if key in row}) + "\n" for row in rows
+        )
         write_atomically(self.path / "metrics.jsonl", lines.encode())
         if self.drawn and rows:
             draw_curves(rows, self.path / "curves.png", self.title)
@@ -89,7 +93,7 @@ class RunFolder:
 
             # purge_step hides what a killed run wrote of epochs that are now run again
             self.events = SummaryWriter(str(self.path), purge_step=row["epoch"])
-        for key in METRICS[1:]:
+        for key in [key for key in METRICS[1:] + ADVERSARIAL if key in row]:
             self.events.add_scalar(key.replace("train_", "train/").replace("val_", "val/"), row[key], row["epoch"])
         self.events.flush()
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minigrad.errors import OptionError
+from minigrad.training.attacks import ALPHA, ATTACK_STEPS, DEFENCE, DEFENCE_STEPS, PRESETS, attack_options
+from minigrad.training.attacks import DEFAULTS as ATTACK
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import SETTINGS, as_written, defaults, model_settings, recipe
 
@@ -44,6 +46,17 @@ class Options:
     evaluate: bool
     tta: bool
     detect_anomaly: bool
+    adversarial: float
+    attack: str | None
+    attack_steps: int
+    alpha: float
+    epsilon: float
+    norm: str
+    attack_units: str
+    random_start: bool
+    restarts: int
+    visualise: int
+    rows: list[int] | None
 
 
 # What an option is where neither the command line, nor the checkpoint, nor a recipe says so.
@@ -51,10 +64,10 @@ FIXED: dict[str, Any] = {
     "model": "simplenet", "settings": {}, "device": "auto", "data": None, "momentum": 0.9, "seed": 2024,
     "print_freq": 50, "limit_train": None, "limit_val": None, "weights": None, "freeze_backbone": False,
     "conv": "fast", "custom_conv": False, "out": None, "resume": None, "evaluate": False, "tta": False,
-    "detect_anomaly": False,
+    "detect_anomaly": False, "adversarial": 0.0, **ATTACK, "visualise": 0, "rows": None,
 }  # fmt: skip
 # On --resume these are not taken from the checkpoint ...
-OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "device"}
+OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "device", "visualise", "rows"}
 # ... and these may differ from it: they do not change what is learnt. Every other option must agree.
 FREE_ON_RESUME = OF_THIS_CALL | {"data", "workers", "print_freq", "conv", "custom_conv"}
 # The options of one script alone, and what is there in its place in the other.
@@ -82,6 +95,7 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str)
     for name in settings:
         if stored and values["settings"][name] != stored["settings"][name]:
             raise _contradiction(name, settings[name], given["resume"], stored["settings"][name])
+    values |= attack_options(values, given)
     if "warmup" not in chosen:
         values["warmup"] = min(values["warmup"], values["epochs"] / 2)
     if values["warmup"] > values["epochs"]:
@@ -100,6 +114,12 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
     if given.get("tta") and not given.get("evaluate"):
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+    if given.get("evaluate") and "adversarial" in given:
+        raise OptionError("--adversarial belongs to training: what --evaluate measures is --attack")
+    if "visualise" in given and not (given.get("evaluate") and "attack" in given):
+        raise OptionError("--visualise draws what an attack does: it belongs to --evaluate --attack PRESET")
+    if "rows" in given and "visualise" not in given:
+        raise OptionError(f"{as_written('rows', given['rows'])} belongs to --visualise")
 
 
 def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
@@ -124,7 +144,7 @@ def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
         kept = {"model", "settings"} | ({"image_size"} if stored["settings"] else set())
         stored = {name: stored[name] for name in kept}
     not_ours = {name for name, (script, *_) in OWN.items() if script != program}
-    not_ours |= {"weights"} if evaluate else set()
+    not_ours |= {"weights", "adversarial", *ATTACK} if evaluate else set()
     return {name: value for name, value in stored.items() if name not in OF_THIS_CALL | not_ours}
 
 
@@ -137,6 +157,7 @@ def as_dict(options: Options) -> dict[str, Any]:
     return asdict(options)
 
 
+MOST_ROWS = 32  # of one picture
 _SETTINGS = {name for settings in SETTINGS.values() for name in settings}
 
 
@@ -175,6 +196,20 @@ def _blocks(text: str) -> list[int] | str:
     if not all(part.isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f"block numbers such as 0,2, or none, or all are wanted, not {text!r}")
     return sorted({int(part) for part in parts})
+
+
+def _rows(text: str) -> list[int]:
+    """An argparse type: the images of --rows."""
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(parts) > MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"at most {MOST_ROWS} numbers such as 2,4,7 are wanted, not {text!r}")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+def _fraction(text: str) -> float:
+    """0.1, or 8/255."""
+    number, slash, divisor = text.partition("/")
+    return float(number) / float(divisor) if slash and float(divisor) else float(text)
 
 
 def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
@@ -249,4 +284,47 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--shift", action="store_true", help="every second windowed block shifts its windows by half")
     add("--relative-positions", action="store_true", help="a learned bias for each offset of two tokens")
     add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
+
+    add = parser.add_argument_group("attacks").add_argument
+    size = _number(_fraction, 0)
+    add(
+        "--adversarial",
+        nargs="?",
+        const=0.2,
+        type=_number(float, 0, 1),
+        metavar="P",
+        help=f"train on the attacked images in a share P of the batches (0.2 if P is left out); by default {DEFENCE} of "
+        f"{DEFENCE_STEPS} steps, for a network that is trained against the largest loss resists weaker attacks too",
+    )
+    add(
+        "--attack",
+        choices=PRESETS,
+        help="with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
+        f"it (weak); untargeted: away from the label (the strongest). With --adversarial: what to train on ({DEFENCE})",
+    )
+    add("--attack-steps", type=count, help=f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})")
+    add(
+        "--alpha",
+        type=size,
+        help=f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
+    )
+    add("--epsilon", type=size, help="the largest change of an image, by --norm (0.1)")
+    add("--norm", choices=["linf", "l2"], help="linf: of its largest number; l2: the length of all its numbers (linf)")
+    add(
+        "--attack-units",
+        choices=["normalised", "pixel"],
+        help="of epsilon and alpha: normalised, those of the network's input, no limits; pixel: values from 0 to 1, which "
+        "the attacked images keep to (normalised)",
+    )
+    add("--random-start", action="store_true", help="begin at a random point within epsilon of the image")
+    add("--restarts", type=_number(int, 1, 1000), help="random starts, the worst of which counts for each image (1)")
+    add(
+        "--visualise",
+        nargs="?",
+        const=5,
+        type=_number(int, 1, MOST_ROWS),
+        metavar="N",
+        help="with --evaluate --attack: draw the first image of each of N classes (5), attacked, and the difference",
+    )
+    add("--rows", type=_rows, help="with --visualise: these validation images, counted from 0, such as 2,4,7")
     return parser

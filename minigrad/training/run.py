@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.data import DataLoader, normalize, open_dataset
+from minigrad.data import Batch, DataLoader, normalize, open_dataset
 from minigrad.errors import CheckpointError, MinigradError, OptionError
 from minigrad.random import Generator
+from minigrad.training.attacks import attacked, described, entry
 from minigrad.training.checkpoints import (
     Arrays,
     check_weights,
@@ -35,6 +36,7 @@ from minigrad.training.checkpoints import (
 from minigrad.training.folder import RunFolder, new_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, as_dict, parse_options
+from minigrad.training.pictures import Attacked, choose_rows, draw_attack
 from minigrad.training.progress import Progress, duration
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -69,6 +71,8 @@ class Data:
             )
         self.print_freq = options.print_freq
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
+        if options.visualise:
+            self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
 
     def close(self) -> None:
         """End the loaders' processes."""
@@ -76,9 +80,9 @@ class Data:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
 
-    def val_batches(self) -> Iterator[Any]:
+    def val_batches(self, title: str = "validation") -> Iterator[Any]:
         """The batches of the validation images, with their progress."""
-        with Progress("validation", len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
+        with Progress(title, len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
             for batch in self.val_loader.epoch(0):
                 yield batch
                 progress.update(len(batch.labels))
@@ -90,6 +94,15 @@ class Data:
     def mirrored(self, images: np.ndarray) -> np.ndarray:
         """The inputs of the images flipped left to right."""
         return self.inputs(np.ascontiguousarray(images[:, :, ::-1]))
+
+    def chosen(self) -> Batch:
+        """The validation images that --visualise draws."""
+        images = np.stack([self.val.load(row, None) for row in self.rows])
+        return Batch(images, self.val.labels[self.rows], np.array(self.rows))
+
+    def pixels(self, inputs: np.ndarray) -> np.ndarray:
+        """The inverse of `inputs`, but for its scale: (N, H, W, C) float64, black 0 and white 1."""
+        return inputs.transpose(0, 2, 3, 1).astype(np.float64) * self.val.std + self.val.mean
 
 
 class Run:
@@ -168,12 +181,18 @@ class Run:
         self.meter.update(loss, logits, labels)
         self.progress.update(len(labels), self.meter.loss)
 
+    def attacked(self, starts: Generator) -> bool:
+        """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
+        return attacked(self.options, self.epoch, self.step, starts)
+
     @contextmanager
     def anomalies(self) -> Iterator[None]:
-        """Around a step, under --detect-anomaly: what the framework then says of a NaN becomes a NotFiniteError."""
+        """Around a step: what an attack, or --detect-anomaly, says of a NaN becomes a NotFiniteError."""
         try:
             yield
-        except (RuntimeError, FloatingPointError) as error:
+        except FloatingPointError as error:
+            raise NotFiniteError(self._where(" ".join(str(error).split()))) from error
+        except RuntimeError as error:
             if self.options.detect_anomaly and any(word in str(error).lower() for word in ("nan", "inf", "finite")):
                 raise NotFiniteError(self._where(" ".join(str(error).split()))) from error
             raise
@@ -201,6 +220,10 @@ class Run:
             "images_per_second": train.images / self.seconds,
             "peak_memory_bytes": peak_memory,
         }
+        attacks = ""
+        if self.options.adversarial:
+            row["attacked_share"] = self._attacked_share()
+            attacks = f"  attacked {100 * row['attacked_share']:.1f} %"
         best = all(row["val_top1"] > earlier["val_top1"] for earlier in self.history)
         self.history.append(row)
         self.epoch, self.step, self.meter, self.seconds = self.epoch + 1, 0, Meter(), 0.0
@@ -213,7 +236,8 @@ class Run:
             f"epoch {row['epoch']}/{self.options.epochs}  lr {row['lr']:.4g}  "
             f"train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f} top-5 {row['train_top5']:.2f}  "
             f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f} top-5 {row['val_top5']:.2f}  "
-            f"{row['images_per_second']:.0f} images/s{'  best' if best else ''}",
+            f"{row['images_per_second']:.0f} images/s"
+            f"{attacks}{'  best' if best else ''}",
             flush=True,
         )
 
@@ -246,6 +270,10 @@ class Run:
             warmup=round(options.warmup * self.steps),
             peak=options.lr,
         )
+
+    def _attacked_share(self) -> float:
+        """The share of this epoch's batches that are attacked: nobody needs to count them, the seed decides."""
+        return sum(attacked(self.options, self.epoch, step) for step in range(self.steps)) / self.steps
 
     def _where(self, what: str) -> str:
         advice = "" if self.options.detect_anomaly else " (--detect-anomaly names the operation; a lower --lr may help)"
@@ -376,28 +404,61 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
     return {}
 
 
-def report_evaluation(options: Options, data: Data, meter: Meter) -> None:
-    """Print what --evaluate measured, and write evaluation.json into --out, or beside the weights."""
-    result = {"top1": meter.top1, "top5": meter.top5, "loss": meter.loss, "images": meter.images}
+def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: Meter | None = None) -> None:
+    """Print what --evaluate measured, in one table, and write evaluation.json into --out, or beside the weights."""
     data.close()
+    result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
+    rows = [(clean, "mirrored images averaged in" if options.tta else "clean" if under_attack else "")]
+    if under_attack is not None:
+        result |= {"attack_top1": under_attack.top1, "attack_top5": under_attack.top5, "attack_loss": under_attack.loss}
+        result |= {"attack": entry(options)}
+        rows.append((under_attack, f"under attack: {described(options)}{'; not mirrored' if options.tta else ''}"))
     print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
-    print(
-        f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} {meter.loss:8.4f}"
-        f"{'  mirrored images averaged in' if options.tta else ''}"
+    for meter, remark in rows:
+        print(
+            f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
+            f"{meter.loss:8.4f}  {remark}".rstrip()
+        )
+    if (folder := _evaluation_folder(options)) is not None:
+        with _writing(folder / "evaluation.json") as path:
+            write_json(path, result)
+
+
+def report_attack(
+    options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> None:
+    """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
+    images = Attacked(
+        rows=batch.indices.tolist(),
+        labels=batch.labels,
+        original=data.pixels(data.inputs(batch.images)),
+        perturbed=data.pixels(perturbed),
+        before=before,
+        after=after,
     )
+    title = f"{options.model} on {data.val.name}"
+    with _writing((_evaluation_folder(options) or Path()) / "attack.png") as path:
+        draw_attack(path, images, data.val.classes, title, f"attack: {described(options)}")
+        print(f"picture: {path}")
+
+
+def _evaluation_folder(options: Options) -> Path | None:
+    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
     if options.out is not None:
-        folder = Path(options.out)
-    elif options.weights == "imagenet":
-        return
-    else:
-        folder = find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+        return Path(options.out)
+    if options.weights == "imagenet":
+        return None
+    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Around writing a result: its folder is there; OptionError where it cannot be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "evaluation.json", result)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
     except OSError as error:
-        raise OptionError(
-            f"cannot write {folder}/evaluation.json ({error.strerror}): name a folder with --out"
-        ) from error
+        raise OptionError(f"cannot write {path} ({error.strerror}): name a folder with --out") from error
 
 
 def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
@@ -407,7 +468,7 @@ def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
     try:
         train(parse_options(sys.argv[1:], models, program))
-    except MinigradError as error:
+    except (MinigradError, FloatingPointError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except Interrupted as stop:

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from minigrad.errors import CheckpointError, OptionError
+from minigrad.training.attacks import DEFAULTS as ATTACK
 from minigrad.training.checkpoints import save_checkpoint
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.recipes import RECIPES, SETTINGS, defaults
@@ -59,6 +60,27 @@ def parse(*arguments: str, program: str = "train_minigrad.py") -> Options:
         ("--window-blocks", "-1"),
         ("--window-blocks", ""),
         ("--conv", "slow"),
+        ("--adversarial", "1.1"),
+        ("--adversarial", "-0.1"),
+        ("--adversarial", "nan"),
+        ("--adversarial", "often"),
+        ("--attack", "nuke"),
+        ("--attack-steps", "0"),
+        ("--attack-steps", "2.5"),
+        ("--alpha", "-0.01"),
+        ("--alpha", "inf"),
+        ("--epsilon", "-1/255"),
+        ("--epsilon", "nan"),
+        ("--epsilon", "1/0"),
+        ("--epsilon", "8/255/2"),
+        ("--norm", "l1"),
+        ("--attack-units", "bytes"),
+        ("--restarts", "0"),
+        ("--visualise", "0"),
+        ("--visualise", "1000"),
+        ("--rows", "1,x"),
+        ("--rows", "-1"),
+        ("--rows", ""),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_option(option: str, value: str) -> None:
@@ -80,6 +102,40 @@ def test_evaluate_wants_weights_and_tta_wants_evaluate(tmp_path: Path) -> None:
         parse("--evaluate", "--weights", "imagenet", "--resume", str(tmp_path))
     with pytest.raises(OptionError, match="--tta belongs to --evaluate"):
         parse("--tta")
+
+
+def test_the_attack_of_training_and_that_of_evaluation() -> None:
+    plain = parse()
+    assert (plain.adversarial, plain.attack, plain.visualise, plain.rows) == (0, None, 0, None)
+    training = parse("--adversarial")
+    assert (training.adversarial, training.attack, training.attack_steps) == (0.2, "untargeted", 5)
+    assert (training.alpha, training.epsilon, training.norm) == (0.02, 0.1, "linf")  # five steps that reach epsilon
+    assert parse(*"--adversarial --epsilon 0.3 --attack-steps 3".split()).alpha == pytest.approx(0.1)
+    assert parse("--adversarial", "--alpha", "0").alpha == 0
+    given = parse(*"--adversarial 0.5 --attack report --attack-steps 7 --alpha 2/255 --epsilon 8/255 --norm l2".split())
+    assert (given.adversarial, given.attack, given.attack_steps) == (0.5, "report", 7)
+    assert (given.alpha, given.epsilon, given.norm) == (2 / 255, 8 / 255, "l2")
+    measuring = parse(*"--evaluate --weights imagenet --attack handout --visualise --rows 7,2,7".split())
+    assert (measuring.alpha, measuring.epsilon) == (0.01, 0.1)
+    assert (measuring.attack, measuring.attack_steps, measuring.visualise, measuring.rows) == ("handout", 10, 5, [7, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--attack handout", "--attack handout belongs to --evaluate --attack PRESET, or to --adversarial"),
+        ("--epsilon 0.1", "--epsilon 0.1 belongs to --evaluate --attack PRESET, or to --adversarial"),
+        ("--evaluate --weights imagenet --attack-steps 3", "--attack-steps 3 belongs to --evaluate --attack PRESET"),
+        ("--evaluate --weights imagenet --random-start", "--random-start belongs to --evaluate --attack PRESET"),
+        ("--evaluate --weights imagenet --adversarial 0.5", "--adversarial belongs to training"),
+        ("--evaluate --weights imagenet --visualise", "--visualise .* belongs to --evaluate --attack PRESET"),
+        ("--adversarial --attack handout --visualise", "--visualise .* belongs to --evaluate --attack PRESET"),
+        ("--evaluate --weights imagenet --attack handout --rows 1", "--rows 1 belongs to --visualise"),
+    ],
+)
+def test_options_of_an_attack_that_is_not_there(arguments: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parse(*arguments.split())
 
 
 # The rows of RECIPE.md that can be given as options: model, epochs, optimizer, learning rate, weight decay, clipping.
@@ -223,7 +279,7 @@ def test_resume_refuses_what_contradicts_the_checkpoint(checkpoint: Path, contra
         parse("--resume", str(checkpoint), *contradiction)
 
 
-NEW = ("settings", "weights", "freeze_backbone", "conv", "custom_conv")
+NEW = ("settings", "weights", "freeze_backbone", "conv", "custom_conv", "adversarial", *ATTACK, "visualise", "rows")
 
 
 def test_a_checkpoint_of_before_there_were_settings_still_resumes(tmp_path: Path) -> None:
@@ -231,8 +287,10 @@ def test_a_checkpoint_of_before_there_were_settings_still_resumes(tmp_path: Path
     save_checkpoint(tmp_path / "last.safetensors", {"model.w": np.zeros(2)}, {"options": stored})
     options = parse("--resume", str(tmp_path))
     assert (options.epochs, options.settings, options.weights, options.conv) == (7, {}, None, "fast")
-    with pytest.raises(OptionError, match="--freeze-backbone contradicts"):
-        parse("--resume", str(tmp_path), "--freeze-backbone")
+    assert (options.adversarial, options.attack) == (0, None)
+    for unheard_of in ("--freeze-backbone", "--adversarial"):
+        with pytest.raises(OptionError, match=f"{unheard_of} .*contradicts|{unheard_of} contradicts"):
+            parse("--resume", str(tmp_path), unheard_of)
 
 
 @pytest.fixture
@@ -263,6 +321,22 @@ def test_evaluation_keeps_the_settings_and_what_they_are_for(vit: Path) -> None:
     assert (options.settings["patch_size"], options.settings["qkv_bias"], options.image_size) == (4, False, 40)
     with pytest.raises(OptionError, match="--dim 64 contradicts"):
         parse("--resume", str(vit), "--evaluate", "--dim", "64")
+
+
+def test_resume_takes_the_attack_of_the_checkpoint_and_evaluation_does_not(tmp_path: Path) -> None:
+    stored = as_dict(parse(*"--adversarial 0.3 --attack handout --attack-steps 7 --epsilon 0.2".split()))
+    for name in ("last", "best"):
+        save_checkpoint(tmp_path / f"{name}.safetensors", {"model.w": np.zeros(2)}, {"options": stored})
+    run = ("--resume", str(tmp_path))
+    for options in (parse(*run), parse(*run, "--attack", "handout", "--adversarial", "0.3")):
+        assert (options.adversarial, options.attack, options.attack_steps, options.epsilon) == (0.3, "handout", 7, 0.2)
+    for contradiction in ("--adversarial", "--attack report", "--epsilon 0.1", "--random-start"):
+        with pytest.raises(OptionError, match=f"{contradiction} .*contradicts|{contradiction} contradicts"):
+            parse(*run, *contradiction.split())
+    options = parse(*run, "--evaluate")
+    assert (options.adversarial, options.attack) == (0, None)
+    options = parse(*run, "--evaluate", "--attack", "report")
+    assert (options.adversarial, options.attack, options.attack_steps, options.epsilon) == (0, "report", 10, 0.1)
 
 
 def test_evaluation_keeps_the_model_alone(checkpoint: Path) -> None:

@@ -1,0 +1,94 @@
+"""Attacks as both scripts have them: from options to an attack's settings, which batches are attacked, what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.errors import OptionError
+from minigrad.random import Generator
+from minigrad.training.recipes import as_written
+
+if TYPE_CHECKING:
+    from minigrad.training.options import Options
+
+PRESETS = ("handout", "report", "untargeted")
+# The options of an attack, and what they are where nothing is said. None: attack_options decides, with the names below.
+DEFAULTS: dict[str, Any] = {
+    "attack": None, "attack_steps": None, "alpha": None, "epsilon": 0.1, "norm": "linf", "attack_units": "normalised",
+    "random_start": False, "restarts": 1,
+}  # fmt: skip
+ATTACK_STEPS, ALPHA = 10, 0.01
+# A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
+# steps that get as far as epsilon. Half of that way protects little: see README.
+DEFENCE, DEFENCE_STEPS = "untargeted", 5
+
+
+def attack_options(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
+
+    values: all options, whether `given` on the command line, of the checkpoint, or defaults.
+    """
+    adversarial = values["adversarial"] > 0 or "adversarial" in given
+    preset, steps, alpha = values["attack"], values["attack_steps"], values["alpha"]
+    if adversarial and preset is None:
+        preset = DEFENCE
+    stray = [name for name in DEFAULTS if name in given]
+    if stray and not (adversarial or (values["evaluate"] and preset)):
+        belongs = "--evaluate --attack PRESET, or to --adversarial"
+        raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
+    if steps is None:
+        steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
+    if alpha is None:
+        alpha = values["epsilon"] / steps if adversarial else ALPHA
+    return {"attack": preset, "attack_steps": steps, "alpha": alpha}
+
+
+def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    """What preset(options.attack, ...) of either track takes, for images that were normalised by mean and std."""
+    pixel = options.attack_units == "pixel"
+    return {
+        "steps": options.attack_steps,
+        "alpha": options.alpha,
+        "epsilon": options.epsilon,
+        "norm": options.norm,
+        "random_start": options.random_start or options.restarts > 1,
+        "restarts": options.restarts,
+        "units": options.attack_units,
+        "clip": (0.0, 1.0) if pixel else None,
+        "mean": tuple(mean) if pixel else None,
+        "std": tuple(std) if pixel else None,
+        "generator": Generator(options.seed),
+    }
+
+
+def described(options: Options) -> str:
+    """The attack in words: untargeted, 10 steps of 0.01 within 0.1 (linf, normalised)."""
+    steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
+    starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
+    return (
+        f"{options.attack}, {steps} of {options.alpha:g} within {options.epsilon:g} ({options.norm}, "
+        f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
+    )
+
+
+def entry(options: Options) -> dict[str, Any]:
+    """The attack for evaluation.json: its preset, its settings, and the seed of its random starts."""
+    settings = attack_settings(options, (), ())
+    known = {name: settings[name] for name in settings if name not in ("mean", "std", "generator")}
+    return {"preset": options.attack, **known, "seed": options.seed}
+
+
+def attacked(options: Options, epoch: int, step: int, starts: Generator | None = None) -> bool:
+    """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step).
+
+    So both tracks attack the same batches, and a run that goes on in the middle those that it would have. For the same
+    reason `starts`, the generator of the attack's random starts, begins anew, at a seed from (seed, epoch, step).
+    """
+    draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(options.seed, spawn_key=(epoch, step, 0))))
+    share, start = draws.random(), int(draws.integers(2**63))
+    if starts is not None:
+        starts.manual_seed(start)
+    return bool(share < options.adversarial)
