@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,32 @@ def test_differences_are_measured_image_by_image() -> None:
     assert explain.largest_difference(theirs + [[0.0], [0.01], [0.0]], theirs) == pytest.approx(0.01)
     assert explain.largest_difference(theirs + [[0.0], [0.0], [1e-9]], theirs) == float("inf")
     assert np.isnan(explain.largest_difference(theirs * np.nan, theirs))
+
+
+def test_no_flat_area_is_left_for_ties() -> None:
+    data = open_dataset(None, "val")
+    images = explain.inputs(np.zeros((2, 28, 28, 1), np.uint8), data)
+    assert images.dtype == np.float64 and len(np.unique(images)) == images.size
+    np.testing.assert_allclose(images, -data.mean[0] / data.std[0], atol=1e-6)
+    np.testing.assert_array_equal(images, explain.inputs(np.zeros((2, 28, 28, 1), np.uint8), data))
+
+
+def test_the_page_runs_and_names_the_layers() -> None:
+    page = (Path(__file__).parents[2] / "docs/attribution.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    exec(code, {})
+    for name, layer in explain.LAYERS.items():
+        assert re.search(rf"^\|.*\b{name}\b.*\| `{layer}`", page, re.M), name
+    for picture in re.findall(r"!\[.*\]\((.*)\)", page):
+        assert (Path(__file__).parents[2] / "docs" / picture).is_file()
+
+
+def test_tokens_become_maps() -> None:
+    tokens = np.random.default_rng(0).standard_normal((2, 3, 4, 5))  # (N, h, w, K)
+    maps = explain.tokens_to_maps(mg.tensor(tokens))
+    assert maps.shape == (2, 5, 3, 4)
+    assert maps[1, 4, 2, 3].item() == tokens[1, 2, 3, 4]
+    assert explain.tokens_to_maps(maps[0]).shape == (5, 3, 4)
 
 
 def test_mosaics(folder: Path, tmp_path: Path, capsys: Any) -> None:
