@@ -119,6 +119,25 @@ def test_momentum_and_autopgd_have_settings_of_their_own() -> None:
     hold_against_each_other(*make("APGD", steps=30, rho=0.4, momentum=0.5, epsilon=0.3), twins(), batch())
 
 
+def hill(framework: Any) -> Any:
+    """Logits (0, -|x - .01|^2): images of zeros are nearly at the top, and large steps only lead away from it."""
+
+    class Hill(framework.nn.Module):
+        def forward(self, x: Any) -> Any:
+            height = -((x - 0.01) ** 2).flatten(1).sum(1, keepdim=True)
+            return framework.cat([height * 0, height], 1)
+
+    return Hill()
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.75])
+def test_autopgd_that_has_just_halved_its_steps_waits_for_another_checkpoint(rho: float) -> None:
+    """rho = 0: only where nothing got better since the last checkpoint, and the step was not halved there."""
+    data = np.zeros((2, 1, 1, 3)), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    pair = make("APGD", steps=100, epsilon=0.5, rho=rho, target="label", direction="ascend")
+    hold_against_each_other(*pair, (hill(minigrad), hill(torch)), data)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_and_defaults_are_the_same(kind: str) -> None:
     listed = [
