@@ -259,7 +259,8 @@ class Tensor:
     def _check_in_place(self) -> None:
         """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
         array, base = self.array, self._base
-        if 0 in array.strides and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
+        repeated = 0 in array.strides and array.size  # (of no elements, none has two places)
+        if repeated and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
             raise RuntimeError(
                 "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
                 f"Please clone() the tensor before performing the operation. ({describe(self)})"

@@ -301,3 +301,8 @@ def test_element_wise_ops_keep_the_images_layout(device: str) -> None:
     assert channels_last[1] == y.element_size()
     for z in (y.relu(), y * 2, y + y, y.exp(), y.clone(), mg.nn.functional.max_pool2d(y, 2)):
         assert z.stride()[1] == 1
+
+
+def test_in_place_changes_of_nothing() -> None:
+    empty = mg.nn.AvgPool2d(2)(mg.zeros(0, 3, 4, 6))
+    assert mg.nn.ReLU(inplace=True)(empty).shape == (0, 3, 2, 3)
