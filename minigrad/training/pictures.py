@@ -144,7 +144,7 @@ def readable(name: str, most: int = 24) -> str:
 
 
 def _percent(share: float) -> str:
-    """99.95 % and above is not rounded to 100."""
+    """With one digit, but what is neither none nor all is never rounded to it."""
     if 0 < share < 0.001:
         return "<0.1 %"
-    return f"{min(100 * share, 99.9) if share < 1 else 100:.1f} %"
+    return ">99.9 %" if 0.999 < share < 1 else f"{100 * share:.1f} %"

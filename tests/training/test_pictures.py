@@ -125,7 +125,7 @@ def test_names_are_readable(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.5, "50.0 %"), (1.0, "100.0 %"), (0.99999, "99.9 %"), (1e-5, "<0.1 %"), (0.0, "0.0 %")]
+    ("share", "text"), [(0.5, "50.0 %"), (1.0, "100.0 %"), (0.99999, ">99.9 %"), (1e-5, "<0.1 %"), (0.0, "0.0 %")]
 )
 def test_confidences_are_not_rounded_to_certainty(share: float, text: str) -> None:
     assert pictures._percent(share) == text
