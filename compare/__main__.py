@@ -13,6 +13,7 @@ from importlib import import_module
 from minigrad.errors import MinigradError, OptionError
 
 COMMANDS = {
+    "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",

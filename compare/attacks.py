@@ -1,0 +1,255 @@
+"""python -m compare attacks: how right a trained network stays under attack, in both tracks side by side.
+
+The table: the images as they are, and the six attacks (steps, epsilon, alpha) of the original report under three presets:
+`handout` goes down the loss of the least likely class, `report` up that loss (what the original did; its figures stand
+beside), `untargeted` up the label's loss. All in normalised units, in the max norm, from the image, without clipping.
+
+--defended FILE holds a second checkpoint, one that was trained on attacked images, against the first.
+
+--sweep draws top-1 and top-5 against epsilon instead: 10 steps of epsilon / 4 under each preset, and noise of that size.
+
+Each track attacks with its own gradients. A difference between the tracks is given in points, with its standard error from
+the m images that only one of them gets right: 100 sqrt(m) / N. The exit code is 1 if a difference is above 0.3 points and
+three of those errors: the fewer the images, the more has to be allowed.
+
+--json keeps results as they come. The same command goes on where it stopped; other settings or weights are refused.
+
+A checkpoint of a run brings model, settings, data and image size along; beside a file of weights alone they have to be given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from compare.arguments import Parser, count, read_settings
+from compare.attack_lines import (
+    DEFENDED,
+    EPSILONS,
+    NOISE,
+    PLAIN,
+    PRESETS,
+    ROWS,
+    sweep_lines,
+    table_lines,
+)
+from compare.attack_report import report
+from compare.attack_results import Results
+from compare.attack_tracks import TRACKS, Job, Track, attacked, noisy, open_track
+from compare.machine import commit, describe_machine
+from compare.worker import ROOT
+from minigrad.data import normalize, open_dataset
+from minigrad.device import Device, get_device
+from minigrad.errors import OptionError
+from minigrad.training.checkpoints import find_checkpoint, read_state
+from minigrad.training.progress import Progress
+from minigrad.training.recipes import model_settings, recipe
+from minigrad.weights import write_atomically
+
+BATCH = 100
+MOST_STEPS = 10_000
+PRINT_FREQ = 5  # batches between two lines of progress, where no bar can be drawn
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure what is not measured yet, print the table, draw. Returns 0, or 1 if the two tracks differ."""
+    options = parse(arguments)
+    job = make_job(options)
+    checkpoints = list(job.checkpoints)
+    if options.sweep:
+        lines = sweep_lines(options.presets, options.sweep)
+    else:
+        lines = table_lines(checkpoints, options.presets, options.rows)
+    results = Results(options.json, settings_of(job, options.tracks), lines)
+    if not results.complete:
+        tracks = {name: open_track(name, job.device) for name in options.tracks}
+        results.runs.append(
+            {
+                "command": shlex.join(["python", "-m", "compare", "attacks", *arguments]),
+                "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "commit": commit(ROOT),
+                "machine": describe_machine(),
+                "versions": {"numpy": np.__version__}
+                | {name: str(track.library.__version__) for name, track in tracks.items()},
+            }
+        )
+        measure(job, tracks, results)
+    print(report(results))
+    if options.sweep:
+        from compare.attack_curve import draw
+
+        write_atomically(options.picture, draw(results, job.data.std))
+        print(f"picture: {options.picture}")
+    return 0 if results.agree else 1
+
+
+# options
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
+    parser = Parser(
+        prog="python -m compare attacks",
+        description=__doc__.partition("\n\n")[2] if __doc__ else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    rows = ",".join("/".join(f"{value:g}" for value in row) for row in ROWS)
+    epsilons = ",".join(f"{epsilon:g}" for epsilon in EPSILONS)
+    add("--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights")
+    add("--defended", metavar="FILE", help="the same of a network that was trained on attacked images")
+    add("--model", choices=list(models.MODELS), help="the network (the checkpoint's, or simplenet)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
+    add("--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)")
+    add("--image-size", type=count(8, 4096), help="pixels a side (the checkpoint's, or the data's own)")
+    add("--limit", type=count(1, 10**9), help="at most so many validation images, of all classes alike (all)")
+    add("--presets", type=some_of("presets", PRESETS), default=list(PRESETS), help=f"({','.join(PRESETS)})")
+    add("--rows", type=row_list, help=f"steps/epsilon/alpha ({rows}; with --defended the first)")
+    add("--tracks", type=some_of("tracks", TRACKS), default=list(TRACKS), help=f"who attacks ({','.join(TRACKS)})")
+    add("--sweep", type=epsilon_list, nargs="?", const=list(EPSILONS), metavar="EPSILONS", help=f"({epsilons})")
+    add("--picture", type=Path, metavar="FILE.png", help="the picture of --sweep (attacks-sweep.png)")
+    add("--json", type=Path, metavar="FILE", help="results: kept as they come, gone on with by the same command")
+    add("--device", default="cpu", help="cpu, gpu, gpu:1, or auto: a GPU if there is one (cpu)")
+    add("--seed", type=count(0, 2**31 - 1), default=2024, help="decides the noise of --sweep (2024)")
+    options = parser.parse_args(arguments)
+    if options.sweep:
+        if options.rows or options.defended:
+            raise OptionError(f"{'--rows' if options.rows else '--defended'} belongs to the tables, not to --sweep")
+        if find_spec("matplotlib") is None:
+            raise OptionError("--sweep needs matplotlib: pip install matplotlib")
+        options.picture = options.picture or Path("attacks-sweep.png")
+        if options.picture.suffix.lower() != ".png":
+            raise OptionError(f"--picture {options.picture}: a name that ends in .png is wanted")
+    elif options.picture:
+        raise OptionError(f"--picture {options.picture}: only --sweep draws one")
+    options.rows = options.rows or list(ROWS[:1] if options.defended else ROWS)
+    for name in ("json", "picture"):
+        path = getattr(options, name)
+        if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+            raise OptionError(f"--{name} {path}: no file can be written there")
+    return options
+
+
+def some_of(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
+    """An argparse type: names, with commas between them, each once."""
+
+    def convert(text: str) -> list[str]:
+        names = text.split(",")
+        if set(names) - set(known) or len(set(names)) < len(names):
+            raise argparse.ArgumentTypeError(f"{what} are some of {','.join(known)}, each once, not {text!r}")
+        return names
+
+    return convert
+
+
+def row_list(text: str) -> list[tuple[int, float, float]]:
+    """An argparse type: attacks such as 10/.1/.01,20/1/.01."""
+    try:
+        parts = [part.split("/") for part in text.split(",")]
+        rows = [(int(steps), float(epsilon), float(alpha)) for steps, epsilon, alpha in parts]
+    except ValueError:
+        rows = []
+    sound = all(1 <= row[0] <= MOST_STEPS and all(0 <= value < math.inf for value in row[1:]) for row in rows)
+    if not rows or not sound or len(set(rows)) < len(rows):
+        raise argparse.ArgumentTypeError(
+            f"rows are steps/epsilon/alpha such as 10/.1/.01,20/1/.01, each once, 1 to {MOST_STEPS} steps, not {text!r}"
+        )
+    return rows
+
+
+def epsilon_list(text: str) -> list[float]:
+    """An argparse type: epsilons such as .01,.05,.1; 0 is drawn anyway."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not any(found) or not all(0 <= value < math.inf for value in found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(
+            f"finite epsilons from 0 on such as 0,.01,.1 are wanted, each once, not {text!r}"
+        )
+    return found
+
+
+def make_job(options: argparse.Namespace) -> Job:
+    """What the options and the checkpoint say. OptionError, DataError, CheckpointError for what is not there."""
+    checkpoints = {PLAIN: find_checkpoint(options.weights, "best.safetensors")}
+    if options.defended:
+        checkpoints[DEFENDED] = find_checkpoint(options.defended, "best.safetensors")
+    stored = (read_state(checkpoints[PLAIN]) or {}).get("options", {})
+    model = options.model or stored.get("model", "simplenet")
+    source = options.data or stored.get("data")
+    image_size = options.image_size or recipe(source, model, None)["image_size"]
+    settings = read_settings(model, options.set)
+    if stored.get("model") == model:
+        settings = stored["settings"] | settings
+        if options.image_size is None and (options.data is None or settings):  # the ViT takes images of one size
+            image_size = stored["image_size"]
+    if "minigrad" in options.tracks or options.device == "auto":
+        device = str(get_device(options.device))
+    else:  # torch has its own road to the GPU
+        device = str(Device(options.device))
+    data = open_dataset(source, "val", image_size, options.limit)
+    return Job(model, model_settings(model, image_size, settings), image_size, checkpoints, data, device, options.seed)
+
+
+def settings_of(job: Job, tracks: Sequence[str]) -> dict[str, Any]:
+    """What has to be the same for results to belong together; the lines stand by themselves."""
+    return {
+        "model": job.model,
+        "settings": job.settings,
+        "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in job.checkpoints.items()},
+        "data": job.data.name,
+        "classes": len(job.data.classes),
+        "images": len(job.data),
+        "image_size": job.image_size,
+        "labels": hashlib.sha256(job.data.labels.tobytes()).hexdigest(),
+        "tracks": list(tracks),
+        "device": job.device,
+        "seed": job.seed,
+    }
+
+
+# measuring
+
+
+def measure(job: Job, tracks: dict[str, Track], results: Results) -> None:
+    """Attack what is not yet attacked: path by path, on each path track by track, batch by batch."""
+    paths = [list(lines) for _, lines in groupby(sorted(results.lines, key=results.order), lambda line: line.path)]
+    networks = {
+        (name, who): track.load(job, path) for name, track in tracks.items() for who, path in job.checkpoints.items()
+    }
+    print("reading the images", flush=True)
+    images = np.stack([job.data.load(index, None) for index in range(len(job.data))])
+    for number, lines in enumerate(paths, 1):
+        whose = f"{lines[-1].checkpoint}, " if len(job.checkpoints) > 1 else ""
+        for name, track in tracks.items():
+            done = len(results.hits[lines[0]][name])
+            if done == len(images):
+                continue
+            starts = range(done, len(images), BATCH)
+            title = f"{number}/{len(paths)} {whose}{lines[-1]}, {name}"
+            with Progress(title, len(starts), BATCH, PRINT_FREQ) as progress:
+                for start in starts:
+                    batch = slice(start, start + BATCH)
+                    inputs: np.ndarray = normalize(images[batch], job.data.mean, job.data.std)
+                    if lines[0].preset == NOISE:
+                        inputs = noisy(inputs, lines[0].epsilon, np.random.default_rng([job.seed, start]))
+                    network = networks[name, lines[0].checkpoint]
+                    results.add(name, attacked(track, network, inputs, job.data.labels[batch], lines))
+                    progress.update(len(inputs))
+            for line in lines:
+                top1, top5 = results.accuracy(line, name)
+                print(f"{number}/{len(paths)} {whose}{line}, {name}: top-1 {top1:.2f}, top-5 {top5:.2f}", flush=True)
