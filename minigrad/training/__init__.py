@@ -4,7 +4,8 @@ from minigrad.training.attacks import attack_settings
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
-from minigrad.training.run import Data, Run, main, report_attack, report_evaluation, weights_to_load
+from minigrad.training.report import report_attack, report_evaluation
+from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 

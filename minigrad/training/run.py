@@ -23,7 +23,7 @@ import numpy as np
 from minigrad.data import Batch, DataLoader, normalize, open_dataset
 from minigrad.errors import CheckpointError, MinigradError, OptionError
 from minigrad.random import Generator
-from minigrad.training.attacks import attacked, described, entry
+from minigrad.training.attacks import attacked
 from minigrad.training.checkpoints import (
     Arrays,
     check_weights,
@@ -33,10 +33,10 @@ from minigrad.training.checkpoints import (
     part,
     save_checkpoint,
 )
-from minigrad.training.folder import RunFolder, new_folder, write_json
+from minigrad.training.folder import RunFolder, new_folder
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, as_dict, parse_options
-from minigrad.training.pictures import Attacked, choose_rows, draw_attack
+from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -402,63 +402,6 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
     if options.freeze_backbone and options.resume is None:
         print("note: --freeze-backbone without --weights: the last layer learns from features that are random")
     return {}
-
-
-def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: Meter | None = None) -> None:
-    """Print what --evaluate measured, in one table, and write evaluation.json into --out, or beside the weights."""
-    data.close()
-    result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
-    rows = [(clean, "mirrored images averaged in" if options.tta else "clean" if under_attack else "")]
-    if under_attack is not None:
-        result |= {"attack_top1": under_attack.top1, "attack_top5": under_attack.top5, "attack_loss": under_attack.loss}
-        result |= {"attack": entry(options)}
-        rows.append((under_attack, f"under attack: {described(options)}{'; not mirrored' if options.tta else ''}"))
-    print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
-    for meter, remark in rows:
-        print(
-            f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
-            f"{meter.loss:8.4f}  {remark}".rstrip()
-        )
-    if (folder := _evaluation_folder(options)) is not None:
-        with _writing(folder / "evaluation.json") as path:
-            write_json(path, result)
-
-
-def report_attack(
-    options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
-) -> None:
-    """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
-    images = Attacked(
-        rows=batch.indices.tolist(),
-        labels=batch.labels,
-        original=data.pixels(data.inputs(batch.images)),
-        perturbed=data.pixels(perturbed),
-        before=before,
-        after=after,
-    )
-    title = f"{options.model} on {data.val.name}"
-    with _writing((_evaluation_folder(options) or Path()) / "attack.png") as path:
-        draw_attack(path, images, data.val.classes, title, f"attack: {described(options)}")
-        print(f"picture: {path}")
-
-
-def _evaluation_folder(options: Options) -> Path | None:
-    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
-    if options.out is not None:
-        return Path(options.out)
-    if options.weights == "imagenet":
-        return None
-    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """Around writing a result: its folder is there; OptionError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
-    except OSError as error:
-        raise OptionError(f"cannot write {path} ({error.strerror}): name a folder with --out") from error
 
 
 def main(train: Callable[[Options], None], models: Sequence[str]) -> int:

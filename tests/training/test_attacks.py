@@ -359,7 +359,9 @@ def test_visualise_draws_the_chosen_rows(
 ) -> None:
     """Originals are the images as they are in the data set, within their range; the attack stays within epsilon."""
     drawn = []
-    monkeypatch.setattr("minigrad.training.run.draw_attack", lambda path, *arguments: drawn.append((path, *arguments)))
+    monkeypatch.setattr(
+        "minigrad.training.report.draw_attack", lambda path, *arguments: drawn.append((path, *arguments))
+    )
     arguments = ["--resume", str(trained), "--attack", "untargeted", "--visualise", *choice]
     evaluate(call, *arguments, "--epsilon", "0.05", out=tmp_path)
     path, images, classes, title, subtitle = drawn[0]

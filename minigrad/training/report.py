@@ -1,0 +1,77 @@
+"""What --evaluate leaves: the table, evaluation.json, and the picture of an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.data import Batch
+from minigrad.errors import OptionError
+from minigrad.training.attacks import described, entry
+from minigrad.training.checkpoints import find_checkpoint
+from minigrad.training.folder import write_json
+from minigrad.training.meters import Meter
+from minigrad.training.options import Options
+from minigrad.training.pictures import Attacked, draw_attack
+from minigrad.training.run import Data
+
+
+def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: Meter | None = None) -> None:
+    """Print what --evaluate measured, in one table, and write evaluation.json into --out, or beside the weights."""
+    data.close()
+    result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
+    rows = [(clean, "mirrored images averaged in" if options.tta else "clean" if under_attack else "")]
+    if under_attack is not None:
+        result |= {"attack_top1": under_attack.top1, "attack_top5": under_attack.top5, "attack_loss": under_attack.loss}
+        result |= {"attack": entry(options)}
+        rows.append((under_attack, f"under attack: {described(options)}{'; not mirrored' if options.tta else ''}"))
+    print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
+    for meter, remark in rows:
+        print(
+            f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
+            f"{meter.loss:8.4f}  {remark}".rstrip()
+        )
+    if (folder := _evaluation_folder(options)) is not None:
+        with _writing(folder / "evaluation.json") as path:
+            write_json(path, result)
+
+
+def report_attack(
+    options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> None:
+    """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
+    images = Attacked(
+        rows=batch.indices.tolist(),
+        labels=batch.labels,
+        original=data.pixels(data.inputs(batch.images)),
+        perturbed=data.pixels(perturbed),
+        before=before,
+        after=after,
+    )
+    title = f"{options.model} on {data.val.name}"
+    with _writing((_evaluation_folder(options) or Path()) / "attack.png") as path:
+        draw_attack(path, images, data.val.classes, title, f"attack: {described(options)}")
+        print(f"picture: {path}")
+
+
+def _evaluation_folder(options: Options) -> Path | None:
+    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
+    if options.out is not None:
+        return Path(options.out)
+    if options.weights == "imagenet":
+        return None
+    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Around writing a result: its folder is there; OptionError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+    except OSError as error:
+        raise OptionError(f"cannot write {path} ({error.strerror}): name a folder with --out") from error
