@@ -249,6 +249,35 @@ def test_the_sweep(weights: Path, tmp_path: Path, capsys: Any) -> None:
     assert picture.exists()
 
 
+def test_the_seed_decides_the_noise(
+    weights: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    noisy = attacks.noisy
+
+    def spy(inputs: np.ndarray, epsilon: float, draws: np.random.Generator) -> np.ndarray:
+        found = noisy(inputs, epsilon, draws)
+        seen.append(float(np.abs(found - inputs).sum()))
+        return found
+
+    monkeypatch.setattr(attacks, "noisy", spy)
+    monkeypatch.setattr(attacks, "BATCH", 5)
+    common = ["--limit", 10, "--sweep", ".1", "--presets", "report", "--picture", tmp_path / "x.png"]
+    for seed in (1, 1, 2):
+        assert attack(capsys, weights, *common, "--tracks", "minigrad", "--seed", seed)[0] == 0
+    first, second, third = seen[:2], seen[2:4], seen[4:]
+    assert first == second and len({*first, *third}) == 4  # no batch has another's
+
+
+@pytest.mark.gpu
+def test_on_the_gpu(weights: Path, tmp_path: Path, capsys: Any) -> None:
+    common = ["--rows", "2/.3/.1", "--presets", "untargeted", "--tracks", "minigrad", "--limit", 3, "--json"]
+    assert attack(capsys, weights, *common, tmp_path / "cpu.json")[0] == 0
+    code, said = attack(capsys, weights, *common, tmp_path / "gpu.json", "--device", "gpu")
+    assert code == 0 and "28x28, gpu:0;" in said, said
+    assert letters(tmp_path / "gpu.json") == letters(tmp_path / "cpu.json")
+
+
 def test_noise_fills_its_box() -> None:
     x = np.full((2, 3, 50, 50), 7, np.float32)
     small, large = (attacks.noisy(x, epsilon, np.random.default_rng(0)) - x for epsilon in (0.1, 0.4))
