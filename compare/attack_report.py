@@ -16,7 +16,7 @@ from compare.attack_lines import (
 from compare.attack_results import Results
 from compare.speed import table
 
-REPORTED_CLASSES = 100  # MiniPlaces'
+REPORTED_CLASSES = 100  # of MiniPlaces
 
 
 def report(results: Results) -> str:
@@ -34,7 +34,10 @@ def report(results: Results) -> str:
         "attacks: steps/epsilon/alpha, max norm, normalised units, from the image, not clipped",
     ]
     if original:
-        lines.append("reported: the original's figures, on MiniPlaces' 10,000 images; its attack is the preset report")
+        epochs = "10-epoch networks" if pair else "60-epoch network"
+        lines.append(
+            f"reported: the original's {epochs} on 10,000 images of MiniPlaces; its attack is the preset report"
+        )
     for checkpoint in settings["weights"]:
         own = [line for line in results.lines if line.checkpoint == checkpoint]
         lines += ["", _table(results, own, original, pair)]
