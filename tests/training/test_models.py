@@ -74,33 +74,33 @@ def refused(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> 
     return lines[0]
 
 
-def assert_same_curves(call_script: Call, runs: Path, losses: list[float], *arguments: str) -> None:
+def assert_same_curves(call_script: Call, runs: Path, losses: list[float], steps: int, *arguments: str) -> None:
     """The loss of every step is the same in torch and in minigrad, to the rounding of float32.
 
-    It is found equal to 3e-6; a step changes it by 1e-2, and other masks by 1e-3. Where the learning rate is high the
-    rounding grows from step to step, in torch alone too: its weights changed by 1e-7, ResNet-18 is 1e-1 off in 6 steps
-    at a rate of 0.002. So the rates here are low.
+    It is found equal to 1e-6; a step changes it by 1e-2, and other masks by 1e-3.
     """
     pytest.importorskip("torch")
     for track in ("torch", "minigrad"):
         assert call_script(f"train_{track}", *arguments, "--out", str(runs / track)) == 0
-    assert len(losses) == 2 * 8
-    assert losses[8:] == pytest.approx(losses[:8], rel=1e-5)
+    assert len(losses) == 2 * steps
+    assert losses[steps:] == pytest.approx(losses[:steps], rel=1e-5)
 
 
 def test_the_vision_transformers_curves_are_the_same(
     call_script: Call, tmp_path: Path, losses: list[float], vit_weights: str
 ) -> None:
-    assert_same_curves(call_script, tmp_path, losses, *VIT, "--weights", vit_weights)
+    assert_same_curves(call_script, tmp_path, losses, 8, *VIT, "--weights", vit_weights)
     of_torch, of_minigrad = (load_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("torch", "minigrad"))
     assert of_torch["random.masks"].tobytes() == of_minigrad["random.masks"].tobytes()
 
 
 def test_resnets_curves_are_the_same(call_script: Call, tmp_path: Path, losses: list[float]) -> None:
+    """Four steps, at a low rate: where a ReLU's input is nought but for rounding, a gradient of ResNet-18 is 1e-3 off
+    in torch's own float32 too, and its batch norm over 16 single pixels makes the most of that from step to step.
+    """
     weights = weights_file(tmp_path, "resnet18")
-    assert_same_curves(
-        call_script, tmp_path, losses, "--model", "resnet18", "--lr", "0.0002", *FEW, "--weights", weights
-    )
+    options = ["--model", "resnet18", "--lr", "0.0001", *FEW, "--epochs", "1", "--weights", weights]
+    assert_same_curves(call_script, tmp_path, losses, 4, *options)
 
 
 def test_the_curves_of_one_road_of_convolution_are_those_of_the_other(
