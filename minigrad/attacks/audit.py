@@ -29,7 +29,7 @@ ROUNDING = 4  # times the dtype's eps: what may be lost between an attack's arit
 SMALL = 1e-4  # of the largest value: a step over which a loss is straight, and changes by more than float32 rounds
 GRADIENT_ERROR = 0.1  # by so much of what the gradients promise may the change of the loss differ
 FALL = 0.02  # so much of what the whole path gains may one step lose
-TIE = 1e-4  # so near are two losses, of 1 and more to themselves, alike: float32 rounds images, and their losses with them
+TIE = 1e-4  # times 1 + the loss: losses as near as this are alike, for float32 rounds the images already
 UNBOUNDED_STEPS = 20  # at the least, of a tenth of the values' range each
 
 
@@ -129,15 +129,17 @@ class _Trial:
         self.aims: list[Tensor] = []
         for parts in data:
             images, given, *rest = map(mg.as_tensor, parts)
+            if not len(images):
+                continue
             targets = rest[0] if rest else None
             logits = self.answer(images)
             labels = check_classes(given, logits, "labels")
             self.batches.append((images, labels, targets))
             self.logits.append(logits)
             self.aims.append(attack._choice(labels, targets)(logits))
-        self.count = sum(len(images) for images, _, _ in self.batches)
-        if not self.count:
+        if not self.batches:
             raise ValueError("an audit needs images")
+        self.count = sum(len(images) for images, _, _ in self.batches)
         self.clean = self._outcome(self.logits)
         if not self.clean.right.any():
             raise ValueError(f"the model is wrong about all {self.count} images: nothing is left to attack")
