@@ -225,7 +225,7 @@ def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
         raise ValueError(
             f"{name} must be classes from 0 to {most - 1}, got {classes.min().item()} to {classes.max().item()}"
         )
-    return classes
+    return classes.to(mg.int64)
 
 
 def _check_images(images: Tensor) -> None:

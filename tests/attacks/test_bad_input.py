@@ -153,3 +153,14 @@ def test_autopgd_needs_a_loss_for_each_image(reduction: str) -> None:
     attack = APGD(target="label", loss=lambda logits, classes: F.cross_entropy(logits, classes, reduction=reduction))
     with pytest.raises(ValueError, match=r"a loss for each of the 3 images, got one of shape \(\)"):
         attack(toy(nn), x, y)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8])
+def test_labels_of_any_integers(dtype: type) -> None:
+    mg.manual_seed(0)
+    model = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(12, 5))
+    images, labels = mg.randn(4, 3, 2, 2), np.array([0, 1, 4, 2])
+    attack = preset("untargeted")
+    assert (
+        attack(model, images, labels.astype(dtype)).numpy().tobytes() == attack(model, images, labels).numpy().tobytes()
+    )
