@@ -228,7 +228,8 @@ def test_close_leaves_no_process_and_no_shared_memory():
 
 # A script without a __main__ guard, that prints "again" if a worker runs it, and waits in the middle of an epoch.
 SCRIPT = """
-    import sys, time
+    import signal, sys, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     print("run" if __name__ == "__main__" else "again", flush=True)
     from minigrad.data import DataLoader, open_dataset
     loader = DataLoader(open_dataset(None, "train", limit=400), 4, train=True, workers=2)
