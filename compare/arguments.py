@@ -1,4 +1,4 @@
-"""Options of the commands: argparse, with a user's mistakes as OptionError."""
+"""Options of the commands: argparse, with a user's mistakes as OptionError; and the trained network that they name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from inspect import signature
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 import models
 from minigrad.errors import OptionError
-from minigrad.training.recipes import SETTINGS
+from minigrad.training.checkpoints import find_checkpoint, read_state
+from minigrad.training.recipes import SETTINGS, recipe
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,6 +35,41 @@ def count(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+class Trained(NamedTuple):
+    """A trained network, and the images that it is looked at with."""
+
+    checkpoint: Path
+    model: str
+    source: str | None  # of the images, as --data has it
+    image_size: int
+    settings: dict[str, Any]  # the model's own, as far as they were given
+
+
+def add_trained(parser: argparse.ArgumentParser) -> None:
+    """The options from which `read_trained` reads."""
+    add = parser.add_argument
+    add("--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights")
+    add("--model", choices=list(models.MODELS), help="the network (the checkpoint's, or simplenet)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
+    add("--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)")
+    add("--image-size", type=count(8, 4096), help="pixels a side (the checkpoint's, or the data's own)")
+
+
+def read_trained(options: argparse.Namespace) -> Trained:
+    """What the options say, and where they are silent the checkpoint. OptionError, CheckpointError for what is not there."""
+    checkpoint = find_checkpoint(options.weights, "best.safetensors")
+    stored = (read_state(checkpoint) or {}).get("options", {})
+    model = options.model or stored.get("model", "simplenet")
+    source = options.data or stored.get("data")
+    image_size = options.image_size or recipe(source, model, None)["image_size"]
+    settings = read_settings(model, options.set)
+    if stored.get("model") == model:
+        settings = stored.get("settings", {}) | settings  # older checkpoints, of models without any, have none
+        if options.image_size is None and (options.data is None or settings):  # the ViT takes images of one size
+            image_size = stored["image_size"]
+    return Trained(checkpoint, model, source, image_size, settings)
 
 
 def read_settings(model: str, given: Sequence[str]) -> dict[str, Any]:

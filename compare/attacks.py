@@ -33,8 +33,7 @@ from typing import Any
 
 import numpy as np
 
-import models
-from compare.arguments import Parser, count, read_settings
+from compare.arguments import Parser, add_trained, count, read_trained
 from compare.attack_lines import (
     DEFENDED,
     EPSILONS,
@@ -53,9 +52,9 @@ from compare.worker import ROOT
 from minigrad.data import normalize, open_dataset
 from minigrad.device import Device, get_device
 from minigrad.errors import OptionError
-from minigrad.training.checkpoints import find_checkpoint, read_state
+from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.progress import Progress
-from minigrad.training.recipes import model_settings, recipe
+from minigrad.training.recipes import model_settings
 from minigrad.weights import write_atomically
 
 BATCH = 100
@@ -106,15 +105,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_trained(parser)
     add = parser.add_argument
     rows = ",".join("/".join(f"{value:g}" for value in row) for row in ROWS)
     epsilons = ",".join(f"{epsilon:g}" for epsilon in EPSILONS)
-    add("--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights")
     add("--defended", metavar="FILE", help="the same of a network that was trained on attacked images")
-    add("--model", choices=list(models.MODELS), help="the network (the checkpoint's, or simplenet)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
-    add("--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)")
-    add("--image-size", type=count(8, 4096), help="pixels a side (the checkpoint's, or the data's own)")
     add("--limit", type=count(1, 10**9), help="at most so many validation images, of all classes alike (all)")
     add("--presets", type=some_of("presets", PRESETS), default=list(PRESETS), help=f"({','.join(PRESETS)})")
     add("--rows", type=row_list, help=f"steps/epsilon/alpha ({rows}; with --defended the first)")
@@ -185,24 +180,17 @@ def epsilon_list(text: str) -> list[float]:
 
 def make_job(options: argparse.Namespace) -> Job:
     """What the options and the checkpoint say. OptionError, DataError, CheckpointError for what is not there."""
-    checkpoints = {PLAIN: find_checkpoint(options.weights, "best.safetensors")}
+    plain = read_trained(options)
+    checkpoints = {PLAIN: plain.checkpoint}
     if options.defended:
         checkpoints[DEFENDED] = find_checkpoint(options.defended, "best.safetensors")
-    stored = (read_state(checkpoints[PLAIN]) or {}).get("options", {})
-    model = options.model or stored.get("model", "simplenet")
-    source = options.data or stored.get("data")
-    image_size = options.image_size or recipe(source, model, None)["image_size"]
-    settings = read_settings(model, options.set)
-    if stored.get("model") == model:
-        settings = stored["settings"] | settings
-        if options.image_size is None and (options.data is None or settings):  # the ViT takes images of one size
-            image_size = stored["image_size"]
     if "minigrad" in options.tracks or options.device == "auto":
         device = str(get_device(options.device))
     else:  # torch has its own road to the GPU
         device = str(Device(options.device))
-    data = open_dataset(source, "val", image_size, options.limit)
-    return Job(model, model_settings(model, image_size, settings), image_size, checkpoints, data, device, options.seed)
+    data = open_dataset(plain.source, "val", plain.image_size, options.limit)
+    settings = model_settings(plain.model, plain.image_size, plain.settings)
+    return Job(plain.model, settings, plain.image_size, checkpoints, data, device, options.seed)
 
 
 def settings_of(job: Job, tracks: Sequence[str]) -> dict[str, Any]:

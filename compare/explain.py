@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 
 import models
-from compare.arguments import Parser, count, read_settings
+from compare.arguments import Parser, add_trained, read_trained
 from compare.heatmaps import Row, draw
 from minigrad.data import normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError, OptionError
-from minigrad.training.checkpoints import check_weights, find_checkpoint, read_state
-from minigrad.training.recipes import model_settings, recipe
+from minigrad.training.checkpoints import check_weights
+from minigrad.training.recipes import model_settings
 from minigrad.weights import Arrays, load_weights, write_atomically
 
 MOST_ROWS = 32
@@ -103,12 +103,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_trained(parser)
     add = parser.add_argument
-    add("--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights")
-    add("--model", choices=list(models.MODELS), help="the network (the checkpoint's, or simplenet)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
-    add("--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)")
-    add("--image-size", type=count(8, 4096), help="pixels a side (the checkpoint's, or the data's own)")
     add("--rows", type=row_numbers, default=[0, 1, 2, 3], help="validation images, counted from 0 (0,1,2,3)")
     add("--of", choices=["prediction", "label"], default="prediction", help="the class that is explained (prediction)")
     add("--mosaic", action="store_true", help="explain the labels of four images at a time, put together to one")
@@ -133,16 +129,7 @@ def row_numbers(text: str) -> list[int]:
 
 def make_job(options: argparse.Namespace) -> Job:
     """What the options and the checkpoint say. OptionError, DataError, CheckpointError for what is not there."""
-    weights = find_checkpoint(options.weights, "best.safetensors")
-    stored = (read_state(weights) or {}).get("options", {})
-    model = options.model or stored.get("model", "simplenet")
-    source = options.data or stored.get("data")
-    image_size = options.image_size or recipe(source, model, None)["image_size"]
-    settings = read_settings(model, options.set)
-    if stored.get("model") == model:
-        settings = stored["settings"] | settings
-        if options.image_size is None and (options.data is None or settings):  # the ViT takes images of one size
-            image_size = stored["image_size"]
+    weights, model, source, image_size, settings = read_trained(options)
     data = open_dataset(source, "val", image_size)
     if beyond := [row for row in options.rows if row >= len(data)]:
         raise OptionError(f"--rows: {data.name} has {len(data)} validation images, there is no row {beyond[0]}")

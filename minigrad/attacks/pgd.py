@@ -158,7 +158,7 @@ class PGD:
 
     def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
         """The steps of one start, each computed when it is asked for."""
-        space, x, choose, sign = self._start(images, labels, targets)
+        space, x, choose = self._start(images, labels, targets)
         velocity = None
         for index in range(self.steps):
             logits, classes, loss, gradient = loss_and_gradient(model, x, choose, self.loss)
@@ -167,7 +167,7 @@ class PGD:
                 if not self.retarget:
                     choose = always(classes)
                 velocity = self._velocity(space.slope(gradient), velocity)
-                moved = space.move(x, velocity, sign * self.alpha)
+                moved = space.move(x, velocity, self._sign * self.alpha)
             yield Step(index, x, logits, classes, loss, gradient, moved)
             x = moved
 
@@ -176,18 +176,18 @@ class PGD:
         with mg.no_grad():
             return Space(self, images.detach()).random(self.generator)
 
-    def _start(self, images: Tensor, labels: Any, targets: Any) -> tuple[Space, Tensor, Choice, float]:
-        """Where the attack may go, where it begins, whose loss is meant, and whether that goes down (-1) or up."""
+    def _start(self, images: Tensor, labels: Any, targets: Any) -> tuple[Space, Tensor, Choice]:
+        """Where the attack may go, where it begins, and whose loss is meant."""
         _check_images(images)
         with mg.no_grad():
             images = images.detach()
             space = Space(self, images)
             x = space.random(self.generator) if self.random_start else images
-        return space, x, self._choice(labels, targets), self._sign
+        return space, x, self._choice(labels, targets)
 
     @property
     def _sign(self) -> float:
-        """Which way the loss is to go."""
+        """Which way the loss is to go: 1 up, -1 down."""
         return -1.0 if self.direction == "descend" else 1.0
 
     def _velocity(self, slope: Tensor, before: Tensor | None) -> Tensor:

@@ -89,7 +89,7 @@ class APGD(PGD):
 
     def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
         """The steps of one start, each computed when it is asked for. The last one moves to the best point of all."""
-        space, x, choose, sign = self._start(images, labels, targets)
+        (space, x, choose), sign = self._start(images, labels, targets), self._sign
         size = 2 * self.epsilon * x.new_ones((len(x), *(1 for _ in x.shape[1:])))
         checkpoints = self.checkpoints()
         for index in range(self.steps):

@@ -16,6 +16,7 @@ import minigrad as mg
 import models
 from compare import attack_curve, attacks
 from compare.__main__ import main
+from compare.arguments import Parser, add_trained, read_trained
 from compare.attack_lines import (
     CLEAN,
     NOISE,
@@ -334,6 +335,15 @@ def test_a_checkpoint_brings_its_options_along(tmp_path: Path, capsys: Any) -> N
     save_checkpoint(tmp_path / "best.safetensors", arrays, {"options": options})
     code, said = attack(capsys, tmp_path, "--rows", "1/.1/.1", "--presets", "report")
     assert code == 0 and "vit on fashion-mnist-small: 20 validation images of 28x28" in said
+
+
+def test_a_checkpoint_from_before_models_had_settings(tmp_path: Path) -> None:
+    options = {"model": "simplenet-bn", "data": None, "image_size": 30}
+    save_checkpoint(tmp_path / "old.safetensors", {"model.x": np.zeros(1, np.float32)}, {"options": options})
+    parser = Parser()
+    add_trained(parser)
+    trained = read_trained(parser.parse_args(["--weights", str(tmp_path / "old.safetensors")]))
+    assert trained[1:] == ("simplenet-bn", None, 30, {})
 
 
 def test_without_torch(weights: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
