@@ -1,0 +1,69 @@
+"""How the pictures of this room look: one colour a track, quiet axes, PNG bytes.
+
+Each command that draws has `pictures(result) -> dict[name, PNG]`: it writes them, and the report shows them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any
+
+from minigrad.errors import OptionError
+
+INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        "minigrad": "#b3261e",
+        "torch": "#2b5fa4",
+        "torch channels-last": "#7fa3d6",
+        "torch compiled": "#2f7f6f",
+        "minigrad definition": "#d9822b",
+        "torch custom-conv": "#7d5ba6",
+        "torch custom-conv, columns kept": "#b79fd4",
+    }
+)
+"""Of the tracks, by name, in every picture."""
+
+
+def need_matplotlib(option: str) -> None:
+    """OptionError if there is no matplotlib to draw what `option` asks for."""
+    if find_spec("matplotlib") is None:
+        raise OptionError(f"{option} needs matplotlib: pip install matplotlib")
+
+
+def new_figure(rows: int, columns: int, title: str, told: str = "", panel: tuple[float, float] = (4.6, 3.2)) -> Any:
+    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; told: what was measured, below it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    height = panel[1] * rows + 0.75
+    below_title = ConstrainedLayoutEngine(rect=(0.005, 0, 0.99, 1 - 0.66 / height))
+    figure = Figure(figsize=(panel[0] * columns, height), dpi=130, layout=below_title)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    figure.text(0.012, 1 - 0.26 / height, title, fontsize=13, weight="bold", color=INK)
+    figure.text(0.012, 1 - 0.5 / height, told, fontsize=8.5, color=QUIET)
+    return figure, panels
+
+
+def quiet(axes: Any, title: str, x: str = "", y: str = "") -> None:
+    """Dress a panel: its title to the left, the labels of its axes, faint lines."""
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.set_xlabel(x, fontsize=8.5, color=QUIET)
+    axes.set_ylabel(y, fontsize=8.5, color=QUIET)
+    axes.tick_params(colors=QUIET, labelsize=8, length=0)
+    axes.grid(axis="y", color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color("#bbbbbb")
+
+
+def as_png(figure: Any) -> bytes:
+    """The picture."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
