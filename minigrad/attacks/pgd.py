@@ -77,8 +77,9 @@ class PGD:
 
     The defaults are the handout's: least likely class, descend, 10 steps, alpha .01, epsilon .1, no random start, no clip.
 
-    Raises ValueError for values outside of these, labels outside the model's classes, or images outside of clip. Gradients of
-    zero are said by an AttackWarning: those images stay where they are. FloatingPointError if loss or gradient are not finite.
+    Raises ValueError for values outside of these, labels or targets (used or not) outside the model's classes, or images
+    outside of clip. Gradients of zero are said by an AttackWarning: those images stay where they are. FloatingPointError if
+    loss or gradient are not finite.
 
     Source: A. Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks (2018), 2.1; the least likely
     class: A. Kurakin et al., Adversarial Examples in the Physical World (2017), 2.3.
@@ -195,14 +196,19 @@ class PGD:
         return slope
 
     def _choice(self, labels: Any, targets: Any) -> Choice:
-        if self.target == "least-likely":
-            return lambda logits: logits.argmin(1)
-        if self.target == "most-likely":
-            return lambda logits: logits.argmax(1)
-        given, name = (labels, "labels") if self.target == "label" else (targets, "targets")
-        if given is None:
+        """Whose loss is meant. Labels and targets are checked wherever they are given, used or not."""
+        name = {"label": "labels", "given": "targets"}.get(self.target)
+        given = {key: value for key, value in (("labels", labels), ("targets", targets)) if value is not None}
+        if name is not None and name not in given:
             raise ValueError(f"target {self.target!r} needs {name}")
-        return lambda logits: check_classes(given, logits, name)
+
+        def choose(logits: Tensor) -> Tensor:
+            classes = {key: check_classes(value, logits, key) for key, value in given.items()}
+            if name is not None:
+                return classes[name]
+            return logits.argmin(1) if self.target == "least-likely" else logits.argmax(1)
+
+        return choose
 
 
 def always(classes: Tensor) -> Choice:

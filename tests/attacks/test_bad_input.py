@@ -82,6 +82,9 @@ def test_labels_and_targets(make: Any, labels: Any, message: str) -> None:
     if labels is None:
         with pytest.raises(ValueError, match="restarts need labels"):
             make(random_start=True, restarts=2)(model, x)
+        return
+    with pytest.raises(ValueError, match=message):  # given, though the least likely class needs none
+        make(target="least-likely")(model, x, labels)
 
 
 def test_images() -> None:
