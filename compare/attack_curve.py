@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from compare.attack_lines import CLEAN, NOISE, SWEEP_SHARE, SWEEP_STEPS, accuracy_error
 from compare.attack_results import Results
+from compare.plots import GRID, INK, QUIET, as_png
 
 COLOURS = {NOISE: "#7d7d7d", "report": "#2f7f6f", "handout": "#d9822b", "untargeted": "#b3261e"}
 WORDS = {
@@ -18,13 +17,13 @@ WORDS = {
     "handout": "handout: down the least likely class's loss",
     "untargeted": "untargeted: up the label's loss",
 }
-INK, QUIET = "#222222", "#6b6b6b"
 
 
-def draw(results: Results, std: Sequence[float]) -> bytes:
+def draw(results: Results) -> bytes:
     """A PNG of two panels, top-1 and top-5: a curve for each preset and for noise, with its standard error.
 
-    The curve is the first track's, the open circles are the second's. std: what images were divided by, for grey levels.
+    The curve is the first track's, the open circles are the second's. Epsilons are told in grey levels too, where the
+    results say what images were divided by.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -33,8 +32,9 @@ def draw(results: Results, std: Sequence[float]) -> bytes:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharex=True)
     figure.subplots_adjust(left=0.06, right=0.985, bottom=0.255, top=0.815, wspace=0.14)
+    levels = 255 * float(np.mean(results.std)) if results.std else None
     for i, (axes, name) in enumerate(zip(panels, ("Top-1", "Top-5"), strict=True)):
-        _panel(axes, results, i, name, 255 * float(np.mean(std)))
+        _panel(axes, results, i, name, levels)
 
     settings, tracks = results.settings, results.tracks
     figure.text(0.06, 0.945, f"{settings['model']} under attack", fontsize=14, weight="bold", color=INK)
@@ -46,13 +46,11 @@ def draw(results: Results, std: Sequence[float]) -> bytes:
         handles += panels[0].plot([], [], **_circles(QUIET))
         labels += [f"circles: {tracks[1]}; lines: {tracks[0]}"]
     figure.legend(handles, labels, loc="lower center", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.52, 0.0))
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return as_png(figure)
 
 
-def _panel(axes: Any, results: Results, which: int, name: str, levels: float) -> None:
-    """One panel: top-1 (which 0) or top-5 (1). levels: grey levels that an epsilon of 1 stands for."""
+def _panel(axes: Any, results: Results, which: int, name: str, levels: float | None) -> None:
+    """One panel: top-1 (which 0) or top-5 (1). levels: grey levels that an epsilon of 1 stands for, if they are known."""
     clean = next(line for line in results.lines if line.preset == CLEAN)
     present = [preset for preset in COLOURS if any(line.preset == preset for line in results.lines)]
     for preset in present:
@@ -75,14 +73,16 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float) ->
     axes.set_xscale("function", functions=(np.cbrt, lambda values: values**3))
     values = sorted({line.epsilon for line in results.lines})
     axes.set_xlim(0, values[-1])
-    axes.set_xticks(values, [f"{value:g}\n{levels * value:.2g}" for value in values], linespacing=1.5)
+    grey = ["" if levels is None else f"\n{levels * value:.2g}" for value in values]
+    axes.set_xticks(values, [f"{value:g}{told}" for value, told in zip(values, grey, strict=True)], linespacing=1.5)
     axes.minorticks_off()
     highest = max(results.accuracy(line, results.tracks[0])[which] for line in results.lines)
     axes.set_ylim(0, min(1.03 * (highest + accuracy_error(highest, results.images)), 101))
     axes.tick_params(colors=QUIET, labelsize=8.5, length=0, pad=5)
-    axes.set_xlabel("epsilon in normalised units; below it, in grey levels of 255", fontsize=9, color=QUIET, labelpad=6)
+    told = "" if levels is None else "; below it, in grey levels of 255"
+    axes.set_xlabel(f"epsilon in normalised units{told}", fontsize=9, color=QUIET, labelpad=6)
     axes.set_title(f"{name} accuracy, %", fontsize=11, color=INK, loc="left", pad=8)
-    axes.grid(axis="y", color="#e4e4e4", lw=0.8)
+    axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color("#bbbbbb")

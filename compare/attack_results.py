@@ -8,9 +8,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from compare.attack_lines import MISS, TOP, Line, accuracy, difference
+from compare.attack_lines import MISS, NOISE, TOP, Line, accuracy, difference
+from compare.results import read_result, write_result
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
 
 FORMAT = "compare attacks 1"
 
@@ -20,13 +20,17 @@ class Results:
 
     settings: what has to be the same for results to belong together, among it the number of images and the tracks.
     runs: who measured: command, commit, machine, versions; one entry each time that the command went on.
+    std: what images were divided by, for grey levels; files of before have none.
     """
 
-    def __init__(self, path: Path | None, settings: dict[str, Any], lines: Sequence[Line]) -> None:
+    def __init__(
+        self, path: Path | None, settings: dict[str, Any], lines: Sequence[Line], std: Sequence[float] | None = None
+    ) -> None:
         """What is at `path` already, or nothing yet. OptionError, and nothing overwritten, for what is not of these settings."""
         self.path = path
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))  # as a file gives them back
         self.lines = list(lines)
+        self.std = None if std is None else [float(value) for value in std]
         self.images: int = settings["images"]
         self.tracks: list[str] = settings["tracks"]
         self.runs: list[dict[str, Any]] = []
@@ -34,10 +38,31 @@ class Results:
         if path is not None and path.exists():
             self._read(path)
 
+    @classmethod
+    def of(cls, result: dict[str, Any]) -> Results:
+        """What a file holds. OptionError if it is damaged."""
+        parts = _parts(result)
+        if parts is None:
+            raise OptionError("a result of compare attacks is damaged")
+        settings, runs, hits = parts
+        results = cls(None, settings, list(hits), result.get("std"))
+        results.runs, results.hits = runs, hits
+        return results
+
+    @property
+    def finished(self) -> list[Line]:
+        """The lines that have all images in all tracks."""
+        return [line for line in self.lines if all(len(self.hits[line][t]) == self.images for t in self.tracks)]
+
     @property
     def complete(self) -> bool:
         """Whether all lines of all tracks have all images."""
-        return all(len(letters) == self.images for found in self.hits.values() for letters in found.values())
+        return len(self.finished) == len(self.lines)
+
+    @property
+    def swept(self) -> bool:
+        """Whether this is accuracy against epsilon, not a table."""
+        return any(line.preset == NOISE for line in self.lines)
 
     @property
     def agree(self) -> bool:
@@ -70,15 +95,13 @@ class Results:
         content = {
             "format": FORMAT,
             "settings": self.settings,
+            "std": self.std,
             "runs": self.runs,
             "complete": complete,
             "agree": self.agree if complete else None,
             "lines": [self._entry(line) for line in self.lines],
         }
-        try:
-            write_atomically(self.path, (json.dumps(content, indent=1) + "\n").encode())
-        except OSError as error:
-            raise OptionError(f"--json {self.path}: {error.strerror}") from error
+        write_result(self.path, content)
 
     def _entry(self, line: Line) -> dict[str, Any]:
         done = [track for track, letters in self.hits[line].items() if len(letters) == self.images]
@@ -88,27 +111,26 @@ class Results:
     def _read(self, path: Path) -> None:
         """Go on with a file."""
         stays = "nothing was overwritten"
-        try:
-            content = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise OptionError(f"--json {path} is no results file, or was cut short: {stays}") from error
-        made = content.get("format") if isinstance(content, dict) else None
-        if made != FORMAT:
-            raise OptionError(f"--json {path} is of format {made!r}, not {FORMAT!r}: {stays}")
-        try:
-            settings, runs = dict(content["settings"]), list(content["runs"])
-            hits = {_line(entry): dict(entry["hits"]) for entry in content["lines"]}
-            sound = _sound(hits, settings["tracks"], settings["images"])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            sound = False
-        if not sound:
+        parts = _parts(read_result(path, FORMAT))
+        if parts is None:
             raise OptionError(f"--json {path} is damaged: {stays}")
+        settings, runs, hits = parts
         for name, wanted in self.settings.items():
             if settings.get(name) != wanted:
                 raise OptionError(f"--json {path} has {name} {settings.get(name)}, not {wanted}: {stays}")
         if hits.keys() != self.hits.keys():
             raise OptionError(f"--json {path} is of other presets, rows or epsilons: {stays}")
         self.hits, self.runs = hits, runs
+
+
+def _parts(result: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], dict[Line, dict[str, str]]] | None:
+    """(settings, runs, letters) of what a file holds; None if they do not belong together."""
+    try:
+        settings, runs = dict(result["settings"]), list(result["runs"])
+        hits = {_line(entry): dict(entry["hits"]) for entry in result["lines"]}
+        return (settings, runs, hits) if _sound(hits, settings["tracks"], settings["images"]) else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> bool:

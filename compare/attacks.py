@@ -23,9 +23,7 @@ import argparse
 import hashlib
 import math
 import os
-import shlex
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -33,7 +31,9 @@ from typing import Any
 
 import numpy as np
 
+from compare import attack_report
 from compare.arguments import Parser, add_trained, count, read_trained
+from compare.attack_curve import draw
 from compare.attack_lines import (
     DEFENDED,
     EPSILONS,
@@ -44,11 +44,10 @@ from compare.attack_lines import (
     sweep_lines,
     table_lines,
 )
-from compare.attack_report import report
-from compare.attack_results import Results
+from compare.attack_results import FORMAT, Results
 from compare.attack_tracks import TRACKS, Job, Track, attacked, noisy, open_track
-from compare.machine import commit, describe_machine
-from compare.worker import ROOT
+from compare.results import Result, check_target, origin
+from compare.tables import Table
 from minigrad.data import normalize, open_dataset
 from minigrad.device import Device, get_device
 from minigrad.errors import OptionError
@@ -71,27 +70,32 @@ def run(arguments: Sequence[str]) -> int:
         lines = sweep_lines(options.presets, options.sweep)
     else:
         lines = table_lines(checkpoints, options.presets, options.rows)
-    results = Results(options.json, settings_of(job, options.tracks), lines)
+    results = Results(options.json, settings_of(job, options.tracks), lines, job.data.std)
     if not results.complete:
         tracks = {name: open_track(name, job.device) for name in options.tracks}
-        results.runs.append(
-            {
-                "command": shlex.join(["python", "-m", "compare", "attacks", *arguments]),
-                "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "commit": commit(ROOT),
-                "machine": describe_machine(),
-                "versions": {"numpy": np.__version__}
-                | {name: str(track.library.__version__) for name, track in tracks.items()},
-            }
-        )
+        results.runs.append(origin("attacks", arguments))
         measure(job, tracks, results)
-    print(report(results))
+    print(attack_report.report(results))
     if options.sweep:
-        from compare.attack_curve import draw
-
-        write_atomically(options.picture, draw(results, job.data.std))
+        write_atomically(options.picture, draw(results))
         print(f"picture: {options.picture}")
     return 0 if results.agree else 1
+
+
+def tables(result: Result) -> list[Table]:
+    """Accuracies, track beside track; with a defended network, what the defence brings."""
+    return attack_report.tables(Results.of(result))
+
+
+def pictures(result: Result) -> dict[str, bytes]:
+    """A sweep's curves, once it is measured."""
+    results = Results.of(result)
+    return {"sweep": draw(results)} if results.swept and results.complete else {}
+
+
+def verdict(result: Result) -> str:
+    """What the attacks leave of the accuracy, and whether the tracks say the same."""
+    return attack_report.verdict(Results.of(result))
 
 
 # options
@@ -131,10 +135,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     elif options.picture:
         raise OptionError(f"--picture {options.picture}: only --sweep draws one")
     options.rows = options.rows or list(ROWS[:1] if options.defended else ROWS)
-    for name in ("json", "picture"):
-        path = getattr(options, name)
-        if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
-            raise OptionError(f"--{name} {path}: no file can be written there")
+    check_target(options.json, FORMAT)
+    picture = options.picture
+    if picture is not None and (picture.is_dir() or not os.access(picture.absolute().parent, os.W_OK)):
+        raise OptionError(f"--picture {picture}: no file can be written there")
     return options
 
 

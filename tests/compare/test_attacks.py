@@ -14,7 +14,7 @@ from PIL import Image
 
 import minigrad as mg
 import models
-from compare import attack_curve, attacks
+from compare import attack_curve, attack_report, attacks
 from compare.__main__ import main
 from compare.arguments import Parser, add_trained, read_trained
 from compare.attack_lines import (
@@ -119,7 +119,7 @@ def test_the_table(weights: Path, tmp_path: Path, capsys: Any) -> None:
     code, said = attack(capsys, weights, "--rows", "3/.3/.1,1/.3/.1,2/.05/1", "--json", out)
     assert code == 0, said
     assert "1/4 clean, minigrad: top-1 " not in said and "1/7 clean, minigrad: top-1 " in said
-    assert "the tracks agree" in said and "reported" not in said
+    assert "the tracks agree in all 10 lines" in said and "reported" not in said
     data = open_dataset(None, "val", None, IMAGES)
     model = models.create("simplenet", 10, 1)
     mg.weights.load_torch_state_dict(model, weights)
@@ -139,9 +139,8 @@ def test_the_table(weights: Path, tmp_path: Path, capsys: Any) -> None:
     assert content["complete"] and content["agree"] and content["settings"]["images"] == IMAGES
     assert content["lines"][0]["accuracy"]["torch"]["top5"] == accuracy(expected["clean 0 0"], "top5")
     (run,) = content["runs"]
-    assert run["command"].startswith("python -m compare attacks --weights") and run["versions"].keys() == {
-        "minigrad", "numpy", "torch",
-    }  # fmt: skip
+    assert run["command"].startswith("python -m compare attacks --weights")
+    assert {"minigrad", "numpy", "torch"} <= run["versions"].keys()
     assert run["machine"]["python"] and run["started"] and "commit" in run
 
 
@@ -152,8 +151,8 @@ def test_reported_figures_stand_beside_simplenet_on_a_hundred_classes() -> None:
         results = Results(None, settings | changed, table_lines(["plain"], PRESETS, ROWS))
         for line in results.lines:
             results.hits[line]["torch"] = "1-"
-        text = attacks.report(results)
-        assert ("43.68 73.28" in text) == told and text.count("39.05 61.13") == told
+        text = attack_report.report(results)
+        assert ("43.68 / 73.28" in text) == told and text.count("39.05 / 61.13") == told
         assert "one track: nothing to compare" in text
 
 
@@ -178,6 +177,8 @@ def test_results_go_on_where_they_stopped(
     content = json.loads(parts.read_text())
     assert not content["complete"] and content["agree"] is None
     assert content["lines"][0]["accuracy"].keys() == {"minigrad"}
+    assert attacks.verdict(content) == "Not finished: 0 of 3 lines are measured; the same command goes on."
+    assert attacks.tables(content) == [] and attacks.pictures(content) == {}
     assert attack(*common, parts)[0] == 130
     code, said = attack(*common, parts)
     assert code == 0 and calls[0] == 12 + 2
@@ -207,7 +208,7 @@ def test_results_of_other_settings_or_damaged_are_refused(weights: Path, tmp_pat
     refused("has weights {'plain': ", weights=save_network(tmp_path / "other.safetensors", 2))
     for text in ("", whole[: len(whole) // 2], "\x00\xff"):
         out.write_text(text, encoding="latin-1")
-        refused("is no results file, or was cut short")
+        refused("is no file of results, or was cut short")
     for text in ("[]", "{}", whole.replace("compare attacks 1", "compare attacks 0")):
         out.write_text(text)
         refused("is of format")
@@ -244,10 +245,23 @@ def test_the_sweep(weights: Path, tmp_path: Path, capsys: Any) -> None:
         assert found.format == "PNG" and found.width > found.height > 400
     found = letters(out)
     assert len(found) == 1 + 2 * 3 and found["noise 0 0.3"]["minigrad"] == found["noise 0 0.3"]["torch"]
+    before = picture.read_bytes()
+    assert_contract(out, [7], {"sweep": before})
+    older = {name: value for name, value in json.loads(out.read_text()).items() if name != "std"}
+    assert attacks.pictures(older)["sweep"] != before  # without grey levels
+    out.write_text(json.dumps(older))
     picture.unlink()
     arguments = ["--sweep", "0,.1,.3", "--presets", "report,untargeted", "--picture", picture, "--json", out]
     assert attack(capsys, weights, *arguments)[0] == 0  # drawn again, from the results
-    assert picture.exists()
+    assert picture.read_bytes() == before
+
+
+def assert_contract(path: Path, rows: list[int], drawn: dict[str, bytes]) -> None:
+    """A file says what it holds by itself: tables of so many rows, pictures, a sentence."""
+    result = json.loads(path.read_text())
+    assert [len(table.rows) for table in attacks.tables(result)] == rows
+    assert attacks.pictures(result) == drawn
+    assert attacks.verdict(result).endswith("the tracks agree in all " + f"{len(result['lines'])} lines.")
 
 
 def test_the_seed_decides_the_noise(
@@ -275,7 +289,7 @@ def test_on_the_gpu(weights: Path, tmp_path: Path, capsys: Any) -> None:
     common = ["--rows", "2/.3/.1", "--presets", "untargeted", "--tracks", "minigrad", "--limit", 3, "--json"]
     assert attack(capsys, weights, *common, tmp_path / "cpu.json")[0] == 0
     code, said = attack(capsys, weights, *common, tmp_path / "gpu.json", "--device", "gpu")
-    assert code == 0 and "28x28, gpu:0;" in said, said
+    assert code == 0 and "of 28x28, on gpu:0." in said, said
     assert letters(tmp_path / "gpu.json") == letters(tmp_path / "cpu.json")
 
 
@@ -299,7 +313,8 @@ def test_the_picture_draws_the_accuracies(monkeypatch: pytest.MonkeyPatch) -> No
 
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
-    drawn = attack_curve.draw(results, (0.2, 0.3))
+    results.std = [0.2, 0.3]
+    drawn = attack_curve.draw(results)
     assert Image.open(io.BytesIO(drawn)).format == "PNG"
     top1, top5 = figures[0].axes
     curves = {line.get_label(): list(line.get_ydata()) for line in top1.get_lines()}
@@ -319,8 +334,13 @@ def test_a_defended_network_beside_a_plain_one(weights: Path, tmp_path: Path, ca
     assert [entry["checkpoint"] for entry in content["lines"]] == ["plain", "plain", "defended", "defended"]
     plain, defended = content["lines"][1], content["lines"][3]
     assert plain["hits"] != defended["hits"]
+    assert_contract(out, [2, 2, 2], {})
     gain = difference(defended["hits"]["torch"], plain["hits"]["torch"], "top5")
     last = said[said.index("defended less plain") :].splitlines()[2]
+    assert (
+        f"changes top-1 by {difference(*(e['hits']['minigrad'] for e in content['lines'][2::-2]), 'top1')} points"
+        in said
+    )
     assert last.startswith("1/0.1/0.1 report") and last.endswith(str(gain))
     network = models.create("simplenet", 7, 1)
     save_weights(other, network.state_dict())
@@ -334,7 +354,7 @@ def test_a_checkpoint_brings_its_options_along(tmp_path: Path, capsys: Any) -> N
     options = {"model": "vit", "settings": settings, "data": None, "image_size": 28}
     save_checkpoint(tmp_path / "best.safetensors", arrays, {"options": options})
     code, said = attack(capsys, tmp_path, "--rows", "1/.1/.1", "--presets", "report")
-    assert code == 0 and "vit on fashion-mnist-small: 20 validation images of 28x28" in said
+    assert code == 0 and "vit on 20 validation images of fashion-mnist-small" in said and "of 28x28, on cpu" in said
 
 
 def test_a_checkpoint_from_before_models_had_settings(tmp_path: Path) -> None:
