@@ -6,8 +6,11 @@ Each command makes its tables once, `tables(result) -> list[Table]`: it prints t
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+LONG = 30  # rows: more are shown folded, or in a box of their own that scrolls
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,22 @@ def as_markdown(table: Table) -> str:
 
     def line(cells: Sequence[str]) -> str:
         padded = [*cells, *[""] * (len(table.head) - len(cells))]
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in padded) + " |"
+        return "| " + " | ".join(map(markdown_text, padded)) + " |"
 
     rule = "| --- |" + " ---: |" * (len(table.head) - 1)
     parts = [line(table.head), rule, *map(line, table.rows)]
-    body = "\n".join(parts)
-    return "\n\n".join([*([f"**{table.title}**"] if table.title else []), body, *table.notes])
+    title = [f"**{markdown_text(table.title)}**"] if table.title else []
+    return "\n\n".join([*title, "\n".join(parts), *map(markdown_text, table.notes)])
+
+
+def markdown_text(text: str) -> str:
+    """A text as Markdown that shows it as it is, in one line: nothing in it is a mark, a tag or the end of a cell."""
+    marked = re.sub(r"[\\`*|<\[\]]|(?<!\w)_|_(?!\w)|__", lambda found: re.sub(".", r"\\\g<0>", found[0]), text)
+    return " ".join(marked.split())
 
 
 def as_html(table: Table) -> str:
-    """A <figure> with the table; everything in it is escaped."""
+    """A <figure> with the table, which may scroll sideways; everything in it is escaped. class long: more than LONG rows."""
 
     def line(cells: Sequence[str], tag: str) -> str:
         padded = [*cells, *[""] * (len(table.head) - len(cells))]
@@ -58,5 +67,8 @@ def as_html(table: Table) -> str:
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
     body = "\n".join(line(row, "td") for row in table.rows)
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
-    head = line(table.head, "th")
-    return f"<figure><table>{caption}<thead>{head}</thead>\n<tbody>{body}</tbody></table>{notes}</figure>"
+    long = ' class="long"' if len(table.rows) > LONG else ""
+    return (
+        f'<figure{long}><div class="wide" tabindex="0"><table>{caption}<thead>{line(table.head, "th")}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>{notes}</figure>"
+    )

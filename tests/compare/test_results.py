@@ -9,7 +9,7 @@ import pytest
 
 from compare.plots import as_png, new_figure, quiet
 from compare.results import RESULTS, check_target, origin, read_result, write_result
-from compare.tables import Table, as_html, as_markdown, as_text
+from compare.tables import Table, as_html, as_markdown, as_text, markdown_text
 from minigrad.errors import OptionError
 
 FORMAT = "compare something 1"
@@ -79,9 +79,12 @@ def test_a_table_in_three_ways() -> None:
     table = Table("title", ["name", "a|b"], [["x", "1"], ["long name"], ["<y>", "22"]], ["a note"])
     assert as_text(table) == "title\n\nname       a|b\nx            1\nlong name\n<y>         22\na note"
     assert as_markdown(table).splitlines() == [
-        "**title**", "", "| name | a\\|b |", "| --- | ---: |", "| x | 1 |", "| long name |  |", "| <y> | 22 |", "", "a note",
+        "**title**", "", "| name | a\\|b |", "| --- | ---: |", "| x | 1 |", "| long name |  |", "| \\<y> | 22 |", "", "a note",
     ]  # fmt: skip
+    assert markdown_text("__x__ a_b *c* `d`\n[e](f) \\") == "\\__x\\_\\_ a_b \\*c\\* \\`d\\` \\[e\\](f) \\\\"
     page = as_html(table)
+    assert "long" not in page.partition("<table>")[0]
+    assert '<figure class="long">' in as_html(Table("", ["x"], [["1"]] * 31))
     assert "<td>&lt;y&gt;</td>" in page and "<td>long name</td><td></td>" in page and "<y>" not in page
 
 

@@ -1,0 +1,106 @@
+"""python -m compare report: everything in compare/results/ on one page, and as docs/results.md; README's front page too.
+
+Each file of results says by its format which command made it; that command's module makes tables, pictures and a sentence out
+of it. Nothing is measured, and no figure is typed by hand: what is not measured yet is named, with the command that does.
+
+  report.html       one page with all the pictures in it, for a browser, a phone, paper
+  docs/results.md   the same for GitHub, with its pictures in docs/pictures/results/
+  README.md         the block between the two marks; its picture is docs/pictures/front.png
+
+The last two belong to the committed results: with another --results they are written only if they are asked for by name.
+Files that would not change are left alone. It takes some seconds and needs matplotlib, but not torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from compare.arguments import Parser
+from compare.plots import need_matplotlib
+from compare.report.front import make_front
+from compare.report.gather import arrange, read_folder
+from compare.report.markdown import FOLDER, picture_files, render_markdown
+from compare.report.page import MADE, render_page
+from compare.report.readme import put_into_readme
+from compare.results import RESULTS, ROOT
+from minigrad.errors import OptionError
+from minigrad.weights import write_atomically
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Read all results first, then write what has changed. Returns 0."""
+    options = parse(arguments)
+    need_matplotlib("report")
+    entries = read_folder(options.results)
+    chapters, front = arrange(entries), make_front(entries)
+    files = {options.html: render_page(front, chapters).encode()}
+    if options.markdown is not None:
+        pictures = options.markdown.parent / FOLDER
+        drawn = picture_files(front, chapters)
+        files[options.markdown] = render_markdown(front, chapters).encode()
+        files |= {pictures / name: picture for name, picture in drawn.items()}
+    if options.readme is not None:
+        files[options.readme] = put_into_readme(options.readme, front, pictures).encode()
+    changed = [path for path, content in files.items() if write_if_changed(path, content)]
+
+    missing = [wanted for chapter in chapters for wanted in chapter.missing]
+    print(f"{len(entries)} results, {len(changed)} of {len(files)} files changed")
+    for path in changed:
+        print(f"  {path}")
+    if options.markdown is not None and pictures.is_dir():
+        for path in sorted(pictures.glob("*.png")):
+            if path.name not in drawn:
+                print(f"  {path}: shown no more, to be deleted")
+    if missing:
+        print("not measured yet:")
+    for wanted in missing:
+        print(f"  python -m compare {wanted.measure}")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options. OptionError for what is not understood, or for a file that the report did not make."""
+    parser = Parser(
+        prog="python -m compare report",
+        description=__doc__.partition("\n\n")[2] if __doc__ else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--results", type=Path, default=RESULTS, metavar="FOLDER", help="(compare/results)")
+    add("--html", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
+    add("--markdown", type=Path, metavar="FILE", help="(docs/results.md); pictures go to pictures/results/ beside it")
+    add("--readme", type=Path, metavar="FILE", help="whose front page is to be brought up to date (README.md)")
+    options = parser.parse_args(arguments)
+    if options.results.resolve() == RESULTS:
+        options.markdown = options.markdown or ROOT / "docs" / "results.md"
+        options.readme = options.readme or ROOT / "README.md"
+    if options.readme is not None and options.markdown is None:
+        raise OptionError("--readme shows a picture of --markdown's: name that too")
+    check_ours(options.html, "--html")
+    if options.markdown is not None:
+        check_ours(options.markdown, "--markdown")
+    return options
+
+
+def check_ours(path: Path, option: str) -> None:
+    """OptionError if no file can be written there, or if there is one that no report made."""
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise OptionError(f"{option} {path}: no file can be written there")
+    if path.exists() and MADE.encode() not in path.read_bytes()[:1000]:
+        raise OptionError(f"{option} {path} is something else than a report: nothing was overwritten")
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Whether the file is another now; it is written whole or not at all. OptionError where it cannot be written."""
+    try:
+        if path.exists() and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise OptionError(f"{path}: {error.strerror}") from error
+    return True

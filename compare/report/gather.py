@@ -1,0 +1,135 @@
+"""What the report shows: each file of results with its tables, pictures and verdict, put into the outline's order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from compare.report.outline import SECTIONS, Section, Wanted
+from compare.results import Result, read_result
+from compare.tables import Table
+from minigrad.errors import OptionError
+
+OTHERS = Section("others", "Further results", (), ())
+UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of results, and what its command's module says of it."""
+
+    name: str  # of the file, without .json
+    command: str
+    result: Result
+    tables: Sequence[Table]
+    pictures: dict[str, bytes]
+    verdict: str
+
+    @property
+    def slug(self) -> str:
+        """The name as it can stand in a link."""
+        return re.sub(r"[^\w.-]", "-", self.name)
+
+    @property
+    def origins(self) -> list[Result]:
+        """Where it comes from: one origin for each time that a command worked on it."""
+        return self.result.get("runs") or [self.result]
+
+    @property
+    def words(self) -> set[str]:
+        """The words of the command lines that made it; --a=b is two."""
+        lines = [shlex.split(origin.get("command", "")) for origin in self.origins]
+        return {part for line in lines for word in line for part in word.split("=", 1)}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An entry under its heading."""
+
+    heading: str
+    entry: Entry
+
+    @property
+    def anchor(self) -> str:
+        """What a link to it points at."""
+        return f"result-{self.entry.slug}"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section with what there is to show in it, and what is not measured yet."""
+
+    section: Section
+    shown: Sequence[Shown]
+    missing: Sequence[Wanted]
+
+
+def read_folder(folder: Path) -> list[Entry]:
+    """All results of a folder, by name. OptionError, in one line, for a file that is none, or of another version."""
+    if not folder.is_dir():
+        raise OptionError(f"--results {folder}: there is no such folder")
+    return [read_entry(path) for path in sorted(folder.glob("*.json"))]
+
+
+def read_entry(path: Path) -> Entry:
+    """A file of results, by the module of the command that its format names."""
+    result = read_result(path, option="--results")
+    name = re.fullmatch(r"compare (\w+) \d+", result["format"])
+    module: Any = None
+    if name and find_spec(f"compare.{name[1]}"):
+        module = import_module(f"compare.{name[1]}")
+    if name is None or not all(hasattr(module, part) for part in ("FORMAT", "tables", "pictures", "verdict")):
+        raise OptionError(f"--results {path} is of format {result['format']!r}, which no command here knows")
+    if result["format"] != module.FORMAT:
+        raise OptionError(
+            f"--results {path} is of format {result['format']!r}, and python -m compare {name[1]} reads {module.FORMAT!r}: "
+            "measure it anew, or take it away"
+        )
+    try:
+        told = module.tables(result), module.pictures(result), module.verdict(result)
+        return Entry(path.stem, name[1], result, *told)
+    except UNREADABLE as error:
+        raise OptionError(f"--results {path} is damaged: {type(error).__name__} {error}") from error
+
+
+def arrange(entries: Sequence[Entry]) -> list[Chapter]:
+    """The entries in the outline's order: each under what it fits best, or at the end of its command's section."""
+    places: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        section, title = place(entry)
+        places.setdefault((section.name, title), []).append(entry)
+    chapters = []
+    for section in (*SECTIONS, OTHERS):
+        shown, missing = [], []
+        for wanted in section.wanted:
+            found = places.get((section.name, wanted.title), [])
+            shown += [Shown(heading(wanted.title, entry, found), entry) for entry in found]
+            missing += [] if found else [wanted]
+        shown += [Shown(entry.name, entry) for entry in places.get((section.name, ""), [])]
+        if shown or missing:
+            chapters.append(Chapter(section, shown, missing))
+    return chapters
+
+
+def place(entry: Entry) -> tuple[Section, str]:
+    """(section, title of what it fits there): with the most of the words that its command line has; "" if none fits."""
+    fits = [
+        (len(wanted.words), section, wanted.title)
+        for section in SECTIONS
+        for wanted in section.wanted
+        if wanted.command == entry.command and entry.words.issuperset(wanted.words)
+    ]
+    if fits:
+        return max(fits, key=lambda fit: fit[0])[1:]
+    return next((section for section in SECTIONS if entry.command in section.commands), OTHERS), ""
+
+
+def heading(title: str, entry: Entry, alike: Sequence[Entry]) -> str:
+    """The title; where several files have it, with the file's name."""
+    return f"{title} ({entry.name})" if len(alike) > 1 else title

@@ -1,0 +1,95 @@
+"""The report as docs/results.md, with its pictures in files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from compare.report.front import Front
+from compare.report.gather import Chapter, Shown
+from compare.report.origins import describe_origin
+from compare.report.page import INTRODUCTION, MADE, NOTHING, TITLE, TYPED
+from compare.tables import LONG, Table, as_markdown, markdown_text
+
+FOLDER = "pictures/results"  # of the pictures, beside the file
+FRONT = "front.png"  # among them: the picture of README's front page
+
+
+def render_markdown(front: Front, chapters: Sequence[Chapter]) -> str:
+    """The whole file."""
+    contents = ["- [At a glance](#at-a-glance)"]
+    for chapter in chapters:
+        contents.append(f"- [{chapter.section.title}](#{_slug(chapter.section.title)})")
+        contents += [f"  - [{markdown_text(shown.heading)}](#{shown.anchor})" for shown in chapter.shown]
+    contents.append("- [How to reproduce](#how-to-reproduce)")
+    picture = [f"![{markdown_text(front.caption)}]({FOLDER}/{FRONT})"] if front.picture else []
+    parts = [
+        f"<!-- {MADE} -->",
+        f"# {TITLE}",
+        INTRODUCTION,
+        TYPED,
+        "\n".join(contents),
+        "## At a glance",
+        *picture,
+        as_markdown(front.table) if front.table.rows else NOTHING,
+        *(part for chapter in chapters for part in _chapter(chapter)),
+        *_reproduce(chapters),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def picture_files(front: Front, chapters: Sequence[Chapter]) -> dict[str, bytes]:
+    """{file name: PNG} of the front page's picture and of the results', for FOLDER."""
+    found = {FRONT: front.picture} if front.picture else {}
+    return found | {
+        _file(shown, name): picture
+        for chapter in chapters
+        for shown in chapter.shown
+        for name, picture in shown.entry.pictures.items()
+    }
+
+
+def _file(shown: Shown, name: str) -> str:
+    kept = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+    return f"{shown.entry.slug}-{kept}.png"
+
+
+def _chapter(chapter: Chapter) -> list[str]:
+    section = chapter.section
+    parts = [f"## {section.title}", *map(markdown_text, section.text)]
+    for shown in chapter.shown:
+        entry = shown.entry
+        parts += [f'<a id="{shown.anchor}"></a>\n\n### {markdown_text(shown.heading)}', markdown_text(entry.verdict)]
+        for name in entry.pictures:
+            parts.append(f"![{markdown_text(f'{shown.heading}: {name}')}]({FOLDER}/{_file(shown, name)})")
+        parts += [_table(table) for table in entry.tables]
+        parts.append(f"From [compare/results/{markdown_text(entry.name)}.json](#origin-{entry.slug})")
+    if chapter.missing:
+        items = [
+            f"- {markdown_text(wanted.title)}: run `python -m compare {wanted.measure}`" for wanted in chapter.missing
+        ]
+        parts.append("\n".join(["Not measured yet:", "", *items]))
+    return parts
+
+
+def _slug(title: str) -> str:
+    """What GitHub calls a heading in links."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def _table(table: Table) -> str:
+    """A table; a long one folded."""
+    shown = as_markdown(table)
+    if len(table.rows) <= LONG:
+        return shown
+    return f"<details><summary>{len(table.rows)} rows</summary>\n\n{shown}\n\n</details>"
+
+
+def _reproduce(chapters: Sequence[Chapter]) -> list[str]:
+    parts = ["## How to reproduce"]
+    for entry in (shown.entry for chapter in chapters for shown in chapter.shown):
+        parts.append(f'<a id="origin-{entry.slug}"></a>**compare/results/{markdown_text(entry.name)}.json**')
+        for origin in entry.origins:
+            command, facts = describe_origin(origin)
+            parts.append(f"```sh\n{command}\n```\n\n{markdown_text(facts)}")
+    return parts

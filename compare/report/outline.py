@@ -1,0 +1,166 @@
+"""The order in which the report tells its results, under which headings, and what belongs to a whole report.
+
+A result finds its place by the command that made it: `Wanted` names the words to look for. What a result says is its own
+module's business; this page knows the order and the words between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A result that a whole report has: those of `command` in whose command line all the words stand.
+
+    measure: what makes it, the arguments after `python -m compare`.
+    """
+
+    title: str
+    command: str
+    measure: str
+    words: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: its anchor, its title, what a reader has to know (paragraphs), and what it shows, in order."""
+
+    name: str
+    title: str
+    text: Sequence[str]
+    wanted: Sequence[Wanted]
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands whose results stand here, in order, each once."""
+        return list(dict.fromkeys(wanted.command for wanted in self.wanted))
+
+
+def _lockstep(title: str, model: str) -> Wanted:
+    measure = f"lockstep --model {model} --json compare/results/lockstep-{model}.json"
+    return Wanted(title, "lockstep", measure, (model,))
+
+
+def _experiment(title: str, name: str) -> Wanted:
+    measure = f"accuracy {name} --scale small --json compare/results/accuracy-{name}-small.json"
+    return Wanted(title, "accuracy", measure, (name,))
+
+
+def _speed(title: str, model: str, batch: int) -> Wanted:
+    measure = f"speed --model {model} --batch {batch} --json compare/results/speed-{model}-b{batch}-cpu.json"
+    return Wanted(title, "speed", measure, (model,))
+
+
+def _scaling(title: str, axis: str) -> Wanted:
+    measure = f"scaling --axis {axis} --json compare/results/scaling-{axis}-cpu.json"
+    return Wanted(title, "scaling", measure, (axis,))
+
+
+NETWORK = "--weights SIMPLENET.safetensors --data path/to/miniplaces"
+
+SECTIONS = (
+    Section(
+        "gradients",
+        "The same gradients",
+        (
+            "Every public name through which a gradient flows, every module, loss, optimizer and network, computed by minigrad "
+            "and by PyTorch from the same numbers: values, first and second gradients. In float64 the two have to agree "
+            "almost to the last digit. In float32 no computation is exact: the yardstick is how far PyTorch's own float32 "
+            "result is from its float64 one.",
+        ),
+        (Wanted("Every differentiable name", "gradients", "gradients --json compare/results/gradients.json"),),
+    ),
+    Section(
+        "lockstep",
+        "The same training, step by step",
+        (
+            "Both tracks start from the same weights and see the same batches and the same masks. Rounding then drives any two "
+            "programs apart, slowly at first: what counts is that minigrad leaves PyTorch no faster than PyTorch in float32 "
+            "leaves PyTorch in float64. That distance is the yardstick.",
+            "Where two programs do not compute the same, the first layer that differs can be found: bisect names it, shown "
+            "here on networks into which an error was planted on purpose.",
+        ),
+        (
+            _lockstep("SimpleNet", "simplenet"),
+            _lockstep("SimpleNet-BN", "simplenet-bn"),
+            _lockstep("SimpleViT", "vit"),
+            _lockstep("ResNet-18", "resnet18"),
+            Wanted("Finding a planted error", "bisect", "bisect simplenet --json compare/results/bisect.json"),
+        ),
+    ),
+    Section(
+        "experiments",
+        "The experiments",
+        (
+            "The experiments of the original report, in both tracks, over several seeds. Reported: the original's figures, "
+            "measured on all of MiniPlaces (100,000 images of 100 classes); beside them those of other teams with the same "
+            "recipe. Ours and torch's may be of a smaller scale (fewer classes, images, epochs): each table says of which. "
+            "Only figures of the same scale can be held against each other, and they are: minigrad's against torch's.",
+        ),
+        (
+            _experiment("SimpleNet, 60 epochs", "simplenet-60"),
+            _experiment("SimpleNet with the hand-written convolution, 10 epochs", "simplenet-custom-conv-10"),
+            _experiment("SimpleNet-BN, 90 epochs", "simplenet-bn-90"),
+            _experiment("ResNet-18, fine-tuned for 60 epochs", "resnet18-finetune-60"),
+            _experiment("SimpleViT of depth 4, 90 epochs", "vit-d4-90"),
+            _experiment("SimpleViT of depth 6, 90 epochs", "vit-d6-90"),
+        ),
+    ),
+    Section(
+        "attacks",
+        "Attacks",
+        (
+            "Images changed so little that nobody sees it, and so that the network is wrong. The original's attack went up the "
+            "loss of the least likely class, away from a class that was far already (the preset report): hence its mild "
+            "effect. The assignment asks to go down that loss (handout); the strongest goes up the loss of the true label "
+            "(untargeted). All three are here, side by side, each track attacking with its own gradients.",
+        ),
+        (
+            Wanted(
+                "The table of attacks",
+                "attacks",
+                f"attacks {NETWORK} --json compare/results/attacks-simplenet-cpu.json",
+            ),
+            Wanted(
+                "Accuracy against epsilon",
+                "attacks",
+                f"attacks {NETWORK} --sweep --json compare/results/attacks-sweep-cpu.json",
+                ("--sweep",),
+            ),
+            Wanted(
+                "A network trained on attacked images",
+                "attacks",
+                "attacks --weights PLAIN --defended DEFENDED --json compare/results/attacks-defended-cpu.json",
+                ("--defended",),
+            ),
+        ),
+    ),
+    Section(
+        "costs",
+        "What it costs",
+        (
+            "One training step: forward, loss, backward, optimizer. Each framework runs in a process of its own, and the "
+            "processes are called in turn, so that what slows the machine slows both. Memory is the peak above what a process "
+            "needs once its libraries are loaded and used.",
+        ),
+        (
+            _speed("SimpleNet, a step", "simplenet", 32),
+            _speed("SimpleNet-BN, a step", "simplenet-bn", 32),
+            _speed("SimpleViT, a step", "vit", 32),
+            _speed("ResNet-18, a step", "resnet18", 16),
+            Wanted(
+                "SimpleNet with the hand-written convolution, a step",
+                "speed",
+                "speed --model simplenet --custom-conv --json compare/results/speed-simplenet-custom-conv-cpu.json",
+                ("simplenet", "--custom-conv"),
+            ),
+            _scaling("With the batch size", "batch"),
+            _scaling("With the image size", "image-size"),
+            _scaling("With the depth", "depth"),
+            Wanted("Where a step's time goes", "profile", "profile --json compare/results/profile-cpu.json"),
+            Wanted("Small ops and long chains", "overhead", "overhead --json compare/results/overhead-cpu.json"),
+        ),
+    ),
+)  # fmt: skip

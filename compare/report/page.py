@@ -1,0 +1,115 @@
+"""The report as one HTML page that needs nothing beside it: the pictures are in it, and there is no script."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Sequence
+from html import escape
+
+from compare.report.front import Front
+from compare.report.gather import Chapter, Entry, Shown
+from compare.report.origins import describe_origin
+from compare.report.style import STYLE
+from compare.tables import as_html
+
+MADE = "made by python -m compare report: measure, and run it again; what is changed here by hand is lost"
+TITLE = "minigrad, held against PyTorch"
+INTRODUCTION = (
+    "minigrad is a tensor and autograd engine written from scratch on NumPy and CuPy. This page holds what it computes, what "
+    "networks learn with it, how they stand attacks, and what it costs, against PyTorch, figure by figure."
+)
+NOTHING = "Nothing that could stand here is measured yet."
+TYPED = "Figures, tables and pictures come from the files of compare/results/; only the words between them are typed."
+
+
+def render_page(front: Front, chapters: Sequence[Chapter]) -> str:
+    """The whole page."""
+    main = [_glance(front), *map(_chapter, chapters), _reproduce(chapters)]
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            f"<!-- {MADE} -->",
+            '<html lang="en">',
+            '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<link rel="icon" href="data:,">',
+            f"<title>{TITLE}</title>",
+            f"<style>{STYLE}</style></head>",
+            '<body><div class="frame">',
+            f"<header><h1>{TITLE}</h1><p>{escape(INTRODUCTION)}</p></header>",
+            _contents(chapters),
+            f"<main>{''.join(main)}</main>",
+            f"<footer><p>{escape(TYPED)}</p></footer>",
+            "</div></body></html>\n",
+        ]
+    )
+
+
+def _contents(chapters: Sequence[Chapter]) -> str:
+    """Links to the sections, and to the results within."""
+    items = ['<li><a href="#glance">At a glance</a></li>']
+    for chapter in chapters:
+        own = "".join(f'<li><a href="#{shown.anchor}">{escape(shown.heading)}</a></li>' for shown in chapter.shown)
+        link = f'<a href="#{chapter.section.name}">{escape(chapter.section.title)}</a>'
+        items.append(f"<li>{link}{f'<ul>{own}</ul>' if own else ''}</li>")
+    items.append('<li><a href="#reproduce">How to reproduce</a></li>')
+    return f'<nav aria-label="Contents"><ol>{"".join(items)}</ol></nav>'
+
+
+def _glance(front: Front) -> str:
+    picture = _picture(front.picture, front.caption) if front.picture else ""
+    table = as_html(front.table) if front.table.rows else f"<p>{NOTHING}</p>"
+    return f'<section id="glance"><h2>At a glance</h2>{picture}{table}</section>'
+
+
+def _chapter(chapter: Chapter) -> str:
+    section = chapter.section
+    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in section.text)
+    results = "".join(map(_result, chapter.shown))
+    missing = ""
+    if chapter.missing:
+        items = "".join(
+            f"<li>{escape(wanted.title)}: run <code>python -m compare {escape(wanted.measure)}</code></li>"
+            for wanted in chapter.missing
+        )
+        missing = f'<div class="missing"><p>Not measured yet:</p><ul>{items}</ul></div>'
+    return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{text}{results}{missing}</section>'
+
+
+def _result(shown: Shown) -> str:
+    entry = shown.entry
+    tables = "".join(map(as_html, entry.tables))
+    pictures = "".join(_picture(picture, f"{shown.heading}: {name}") for name, picture in entry.pictures.items())
+    source = f'<p class="from">From <a href="#origin-{entry.slug}">compare/results/{escape(entry.name)}.json</a></p>'
+    return (
+        f'<article id="{shown.anchor}"><h3>{escape(shown.heading)}</h3>'
+        f'<p class="verdict">{escape(entry.verdict)}</p>{pictures}{tables}{source}</article>'
+    )
+
+
+def _picture(png: bytes, told: str) -> str:
+    """A PNG within the page; its size is told, so that nothing moves while it is read."""
+    width, height = struct.unpack(">II", png[16:24])
+    data = base64.b64encode(png).decode()
+    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(told)}">'
+    return f'<figure class="picture">{image}</figure>'
+
+
+def _reproduce(chapters: Sequence[Chapter]) -> str:
+    """Of each file of results how it was made."""
+    entries = [shown.entry for chapter in chapters for shown in chapter.shown]
+    text = (
+        "Each file of results says by which command it was made, on which commit, machine and versions. The same command "
+        "measures it again."
+    )
+    items = "".join(map(_origin, entries))
+    return f'<section id="reproduce"><h2>How to reproduce</h2><p>{text}</p><ul class="origins">{items}</ul></section>'
+
+
+def _origin(entry: Entry) -> str:
+    parts = []
+    for origin in entry.origins:
+        command, facts = describe_origin(origin)
+        parts.append(f'<code class="command">{escape(command)}</code><span>{escape(facts)}</span>')
+    name = f"compare/results/{escape(entry.name)}.json"
+    return f'<li id="origin-{entry.slug}"><strong>{name}</strong>{"".join(parts)}</li>'

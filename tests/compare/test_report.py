@@ -1,0 +1,235 @@
+"""python -m compare report: what stands on the page, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import types
+from html.parser import HTMLParser
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compare.__main__ import COMMANDS, main
+from compare.plots import as_png, new_figure
+from compare.report.gather import arrange, read_folder
+from compare.report.markdown import FOLDER
+from compare.report.outline import SECTIONS
+from compare.report.readme import BEGIN, END
+from compare.results import ROOT
+from compare.tables import Table
+
+EVIL = "<script>alert('x')</script> & \"a|b\" *c*"
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command `madeup`, whose results say what they are told to."""
+    pytest.importorskip("matplotlib")
+    module: Any = types.ModuleType("compare.madeup")
+    module.__spec__ = ModuleSpec("compare.madeup", None)
+    module.FORMAT = "compare madeup 2"
+    module.tables = lambda result: [Table(EVIL, ["a", "b"], [["x", result["value"]]] * result.get("rows", 1), [EVIL])]
+    module.pictures = lambda result: {f"The curve {i}": draw(i) for i in range(result.get("pictures", 1))}
+    module.verdict = lambda result: f"the value is {result['value']}"
+    monkeypatch.setitem(sys.modules, "compare.madeup", module)
+
+
+def draw(number: int) -> bytes:
+    figure, panels = new_figure(1, 2, "Title", "told")
+    panels[0, 0].plot([0, number])
+    return as_png(figure)
+
+
+def save(folder: Path, name: str = "madeup-one", **more: Any) -> Path:
+    """A result of the made-up command."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"format": "compare madeup 2", "value": EVIL, "command": f"made {name}"} | more))
+    return path
+
+
+def report(capsys: Any, folder: Path, *arguments: Any) -> tuple[int, str]:
+    """(exit code, what was printed) of a report on a folder of results, written beside it."""
+    out = ["--html", folder.parent / "page.html", "--markdown", folder.parent / "page.md"]
+    code = main(["report", "--results", str(folder), *map(str, arguments or out)])
+    said = capsys.readouterr()
+    return code, said.err or said.out
+
+
+class Page(HTMLParser):
+    """What stands in a page: ids, links, pictures, tags, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.ids += [str(found["id"])] if "id" in found else []
+        self.links += [str(found["href"])] if "href" in found else []
+        self.sources += [str(found["src"])] if "src" in found else []
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def assert_whole(text: str) -> Page:
+    """A page that needs nothing beside it, and whose links lead somewhere."""
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(link == "data:," or (link[0] == "#" and link[1:] in page.ids) for link in page.links)
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "script" not in page.tags and "url(" not in text and "@import" not in text
+    return page
+
+
+def assert_links_resolve(text: str, folder: Path) -> None:
+    """In Markdown: anchors are there, each once, and so are the pictures."""
+    anchors = re.findall(r'<a id="([^"]+)"></a>', text)
+    anchors += [title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)$", text.replace(",", ""), re.M)]
+    for link in re.findall(r"(?<!!)\[[^\]\n]*\]\(([^)]*)\)", text):
+        assert link.startswith("#") and anchors.count(link[1:]) == 1, link
+    for picture in re.findall(r"!\[[^\n]*?\]\(([^)]*)\)", text):
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG"), picture
+
+
+def test_what_a_result_says_stands_on_the_page_and_is_escaped(tmp_path: Path, capsys: Any) -> None:
+    save(tmp_path / "r", "madeup-one", pictures=2, rows=40)
+    save(tmp_path / "r", 'a "b" <c>')
+    code, said = report(capsys, tmp_path / "r")
+    assert code == 0 and "2 results, 5 of 5 files changed" in said
+    text = (tmp_path / "page.html").read_text()
+    page = assert_whole(text)
+    assert len(page.sources) == 3 and text.count('<figure class="long">') == 1
+    assert page.text.count(f"the value is {EVIL}") == 2 and "made madeup-one" in page.text
+    markdown = (tmp_path / "page.md").read_text()
+    assert not re.search(r"(?<!\\)<script", markdown) and "\\<script>" in markdown and "a\\|b" in markdown
+    assert markdown.count("<details><summary>40 rows</summary>") == 1
+    assert_links_resolve(markdown, tmp_path)
+    assert len(list((tmp_path / FOLDER).iterdir())) == 3
+
+
+def test_the_same_results_the_same_bytes(tmp_path: Path, capsys: Any) -> None:
+    save(tmp_path / "r", "one"), save(tmp_path / "r", "two", pictures=3)
+    report(capsys, tmp_path / "r")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    code, said = report(capsys, tmp_path / "r")
+    assert code == 0 and "2 results, 0 of 6 files changed" in said
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    save(tmp_path / "r", "two", pictures=2)
+    code, said = report(capsys, tmp_path / "r")
+    assert "2 of 5 files changed" in said and "two-the-curve-2.png: shown no more, to be deleted" in said
+
+
+def test_what_is_not_measured_is_named_with_its_command(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "r").mkdir()
+    code, said = report(capsys, tmp_path / "r")
+    page = assert_whole((tmp_path / "page.html").read_text())
+    markdown = (tmp_path / "page.md").read_text()
+    assert code == 0 and "0 results" in said
+    for section in SECTIONS:
+        assert section.title in page.text and f"## {section.title}\n" in markdown
+        for wanted in section.wanted:
+            for text in (said, page.text, markdown):
+                assert f"python -m compare {wanted.measure}" in text
+    assert_links_resolve(markdown, tmp_path)
+
+
+def test_the_commands_that_are_named_exist() -> None:
+    """A new command has its line in COMMANDS; once it is there, its own parser has to take what the report says."""
+    for wanted in (wanted for section in SECTIONS for wanted in section.wanted):
+        assert wanted.measure.split()[0] == wanted.command
+        assert set(wanted.words) <= set(wanted.measure.split())
+        assert re.search(r"--json compare/results/[\w-]+\.json$", wanted.measure), wanted.measure
+
+
+def test_results_find_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the words of their command lines; several alike are told apart by their files' names."""
+    titles = {}
+    for name, line in {
+        "c": "--model simplenet",
+        "b": "--model=simplenet --threads 1",
+        "a": "--model simplenet --custom-conv",
+        "d": "--model vit",
+        "e": "--model other",
+    }.items():
+        path = save(tmp_path, name, command=f"python -m compare speed {line}")
+        monkeypatch.setitem(sys.modules, "compare.speed", sys.modules["compare.madeup"])
+        path.write_text(path.read_text().replace("compare madeup 2", "compare speed 2"))
+    monkeypatch.setattr(sys.modules["compare.madeup"], "FORMAT", "compare speed 2")
+    (costs,) = [chapter for chapter in arrange(read_folder(tmp_path)) if chapter.section.name == "costs"]
+    titles = {shown.entry.name: shown.heading for shown in costs.shown}
+    assert list(titles) == ["b", "c", "d", "a", "e"]
+    assert titles["b"] == "SimpleNet, a step (b)" and titles["d"] == "SimpleViT, a step" and titles["e"] == "e"
+    assert "hand-written" in titles["a"]
+    missing = [wanted.title for wanted in costs.missing]
+    assert "ResNet-18, a step" in missing and "SimpleNet, a step" not in missing
+
+
+def refused(capsys: Any, folder: Path, message: str, *arguments: Any) -> None:
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    code, said = report(capsys, folder, *arguments)
+    assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, said
+    assert message in said, said
+    assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+
+
+def test_results_that_are_none_are_refused(tmp_path: Path, capsys: Any) -> None:
+    folder = tmp_path / "r"
+    refused(capsys, folder, "there is no such folder")
+    save(folder, "one")
+    assert report(capsys, folder)[0] == 0
+    path = save(folder, "two")
+    whole = path.read_text()
+    for text, message in (
+        ("", "two.json is no file of results, or was cut short"),
+        (whole[: len(whole) // 2], "two.json is no file of results, or was cut short"),
+        ("[1]", "is of format None"),
+        (whole.replace("madeup 2", "madeup 1"), "'compare madeup 1', and python -m compare madeup reads"),
+        (whole.replace("madeup 2", "nothing 1"), "is of format 'compare nothing 1', which no command here knows"),
+        (whole.replace("madeup 2", "tables 1"), "is of format 'compare tables 1', which no command here knows"),
+        (whole.replace("madeup 2", "../x 1"), "which no command here knows"),
+        ('{"format": "compare madeup 2"}', "two.json is damaged"),
+    ):
+        path.write_text(text)
+        refused(capsys, folder, message)
+
+
+def test_nothing_of_others_is_overwritten(tmp_path: Path, capsys: Any) -> None:
+    folder, mine = tmp_path / "r", tmp_path / "mine"
+    save(folder)
+    mine.write_text("my own page")
+    refused(capsys, folder, "--html", "--html", mine)
+    refused(capsys, folder, "is something else than a report: nothing was overwritten", "--markdown", mine)
+    refused(capsys, folder, "no file can be written there", "--html", tmp_path / "none" / "x.html")
+    common = ["--html", tmp_path / "x.html", "--markdown", tmp_path / "x.md", "--readme"]
+    refused(capsys, folder, "has not the marks", *common, mine)
+    refused(capsys, folder, "cannot be read", *common, tmp_path / "none.md")
+    refused(capsys, folder, "name that too", "--html", tmp_path / "x.html", "--readme", mine)
+
+
+def test_the_readme_around_its_block_stays(tmp_path: Path, capsys: Any) -> None:
+    save(tmp_path / "r")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    arguments = ["--html", tmp_path / "x.html", "--markdown", tmp_path / "docs.md", "--readme", readme]
+    assert report(capsys, tmp_path / "r", *arguments)[0] == 0
+    text = readme.read_text()
+    assert text.startswith(f"before\n\n{BEGIN}\n\n") and text.endswith(f"\n\n{END}\n\nafter\n") and "old" not in text
+
+
+def test_the_list_of_commands_is_what_there_is() -> None:
+    modules = {path.stem for path in (ROOT / "compare").glob("*.py") if "def run(arguments" in path.read_text()}
+    modules |= {path.parent.name for path in (ROOT / "compare").glob("*/__init__.py") if "def run(" in path.read_text()}
+    assert modules == COMMANDS.keys()
