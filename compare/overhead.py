@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from compare.arguments import Parser, count
-from compare.machine import commit, describe_machine
-from compare.summary import summarize
-from compare.worker import ROOT
+from compare.plots import COLOURS, INK, as_png, new_figure, quiet
+from compare.results import ROOT, Result, check_target, origin, write_result
+from compare.summary import Summary, summarize
+from compare.tables import Table, as_text
 from minigrad.errors import MinigradError
 
+FORMAT = "compare overhead 1"
 OPS = (
     "add", "mul", "div", "exp", "sigmoid", "relu", "where", "sum", "mean", "amax", "softmax", "matmul", "linear", "reshape",
     "getitem", "cat",
@@ -39,49 +41,87 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     if find_spec("torch") is None:
         raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+    result: Result = {"format": FORMAT} | origin("overhead", arguments)
     times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
-    for _ in range(options.rounds):
+    for turn in range(options.rounds):
+        print(f"round {turn + 1} of {options.rounds}", flush=True)
         for framework, found in times.items():
             for op, microseconds in child("small", framework, str(options.batches)).items():
                 found.setdefault(op, []).append(microseconds)
-    result: dict[str, Any] = {
-        "format": "compare overhead 1",
-        "commit": commit(ROOT),
-        "machine": describe_machine(),
-        "microseconds": times,
-        "chain": child("chain", "minigrad", "3"),
-    }
-    print(report(result))
-    if options.json is not None:
-        Path(options.json).write_text(json.dumps(result, indent=1))
+    result |= {"microseconds": times, "chain": child("chain", "minigrad", "3")}
+    print("\n\n".join([*map(as_text, tables(result)), verdict(result)]))
+    write_result(options.json, result)
     return 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is not understood."""
-    parser = Parser(prog="python -m compare overhead", description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser = Parser(
+        prog="python -m compare overhead",
+        description=__doc__.partition("\n\n")[2] if __doc__ else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--rounds", type=count(1, 100), default=5, help="turns of each framework (5)")
     parser.add_argument("--batches", type=count(1, 1000), default=20, help=f"batches of {CALLS} calls in a turn (20)")
-    parser.add_argument("--json", help="write everything to this file")
-    return parser.parse_args(arguments)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
+    options = parser.parse_args(arguments)
+    check_target(options.json, FORMAT)
+    return options
 
 
-def report(result: dict[str, Any]) -> str:
-    """The table."""
+# reporting
+
+
+def tables(result: Result) -> list[Table]:
+    """The small ops, and the chains."""
     times = result["microseconds"]
-    lines = [
-        "one op on 100 floats, forward and backward, one thread; microseconds a call",
-        "",
-        f"{'op':10}{'minigrad':>10}{'torch':>10}{'ours / torch':>14}{'quartiles':>16}",
-    ]
-    for op in times["minigrad"]:
-        ours, theirs = times["minigrad"][op], times["torch"][op]
-        ratios = summarize([a / b for a, b in zip(ours, theirs, strict=True)])
-        spread = f"{ratios['lower']:.2f}-{ratios['upper']:.2f}"
-        lines.append(f"{op:10}{min(ours):10.1f}{min(theirs):10.1f}{ratios['median']:14.2f}{spread:>16}")
-    lines += ["", "a chain y = y + 1, forward and backward, in minigrad; microseconds an op"]
-    lines += [f"{int(length):>9,} ops {microseconds:8.2f}" for length, microseconds in result["chain"].items()]
-    return "\n".join(lines)
+    rows = []
+    for op, ratio in ratios(result).items():
+        least = (f"{min(times[framework][op]):.1f}" for framework in ("minigrad", "torch"))
+        rows.append([op, *least, f"{ratio['median']:.2f}", f"{ratio['lower']:.2f}-{ratio['upper']:.2f}"])
+    title = "one op on 100 floats, forward and backward, one thread; microseconds a call"
+    small = Table(title, ["op", "minigrad", "torch", "ours / torch", "quartiles"], rows)
+    chains = [[f"{int(length):,} ops", f"{microseconds:.2f}"] for length, microseconds in result["chain"].items()]
+    title = "a chain y = y + 1, forward and backward, in minigrad; microseconds an op"
+    return [small, Table(title, ["length", "an op"], chains)]
+
+
+def ratios(result: Result) -> dict[str, Summary]:
+    """Our time over torch's, of each op, over the rounds."""
+    ours, theirs = (result["microseconds"][framework] for framework in ("minigrad", "torch"))
+    return {op: summarize([a / b for a, b in zip(ours[op], theirs[op], strict=True)]) for op in ours}
+
+
+def verdict(result: Result) -> str:
+    """What a reader should take away."""
+    found = {op: ratio["median"] for op, ratio in ratios(result).items()}
+    least, most = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+    chain = {int(length): microseconds for length, microseconds in result["chain"].items()}
+    short, long = min(chain), max(chain)
+    return (
+        f"One small op, forward and backward, takes minigrad {found[least]:.2f} ({least}) to {found[most]:.2f} ({most}) of torch's "
+        f"time, in the middle {np.median(list(found.values())):.2f}; an op in a chain of {long:,} costs "
+        f"{chain[long] / chain[short]:.2f} of one in a chain of {short:,}."
+    )
+
+
+def pictures(result: Result) -> dict[str, bytes]:
+    """One picture: our time over torch's, a dot an op with its quartiles."""
+    found = sorted(ratios(result).items(), key=lambda item: item[1]["median"])
+    figure, panels = new_figure(1, 1, "One small op", "forward and backward on 100 floats; ours / torch", (6.4, 3.6))
+    axes = panels[0, 0]
+    middle = np.array([ratio["median"] for _, ratio in found])
+    spread = [middle - [r["lower"] for _, r in found], [r["upper"] for _, r in found] - middle]
+    axes.errorbar(range(len(found)), middle, spread, fmt="o", color=COLOURS["minigrad"], ms=5, lw=1.2)
+    axes.axhline(1, color=INK, lw=0.8)
+    axes.set_xticks(range(len(found)), [op for op, _ in found], rotation=45, ha="right")
+    axes.set_ylim(0, None)
+    quiet(axes, "Median and quartiles of the rounds; below 1 minigrad is faster")
+    return {"overhead": as_png(figure)}
+
+
+# measuring
 
 
 def child(what: str, framework: str, argument: str) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 What is measured: forward, cross-entropy, backward and update, on one random batch, from the same weights. The update is
 that of the model's recipe, at a low learning rate: SGD with momentum; for the vision transformer AdamW, its gradients
-clipped to a norm of 1 before. Masks (drop path) are the same in all tracks. The batch is on the device already; loading is
-not part of it. --custom-conv adds the roads of the textbook: minigrad's definition of the convolution; the convolution
+clipped to a norm of 1 before. Masks (drop path) are the same in all tracks. The batch is on the device already: loading is
+no part of the step. --custom-conv adds the roads of the textbook: minigrad's definition of the convolution; the convolution
 written by hand in PyTorch; and that one as the original had it, which kept the unfolded columns for the backward pass.
 
 Time. Each framework lives in a process of its own. The processes are called in turn (A B C A B C ...), and after each
@@ -19,6 +19,15 @@ Before, there are two moments: "imported", the framework is imported; "ready", i
 for one step, so that code and tables loaded on first use (torch: some 150 MB) are not counted. "ready" is the stricter
 for us, and what the printed ratio means unless it says otherwise.
 
+Data. --loading times the loader, which all tracks share, once, alone and in a process of its own: images of --data read,
+augmented and normalised into a batch, with as many workers as training has. In training it runs beside the step.
+
+Attack. --attack times --attack-steps steps of an attack on the batch (evaluation mode, gradients of the images alone) after
+each turn; "passes" is its time over the forward and backward of the same turn's training steps, which one more than the
+attack's steps should be enough for. Before, the tracks attack from the same weights: in the 2-norm the perturbations are
+within 10 % of torch's after one step and 25 % after the last. (They differ where a gradient's sign is a matter of rounding,
+and then more with every step: torch's own two memory formats by 6 %.)
+
 Agreement. Each track is held against torch's default one; else the exit code is 1. From the same start, the losses of the
 first two steps agree within 1e-4 (relative), and in each array of the model, within 10 % in the 2-norm, the gradients of the
 first step and what the two steps changed, weighted by those gradients (why: compare/agreement.py).
@@ -27,42 +36,30 @@ first step and what the two steps changed, weighted by those gradients (why: com
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import models
-from compare.agreement import TOLERANCES, agree, compare_runs
+from compare.agreement import agree
 from compare.arguments import Parser, count, read_settings
-from compare.machine import commit, describe_machine, numerical_variables
-from compare.summary import paired_ratios, summarize
-from compare.tracks import Arrays, Job, make_start
-from compare.worker import PHASES, ROOT, Worker, load_arrays, save_arrays
+from compare.machine import numerical_variables
+from compare.pictures import check_picture, write_picture
+from compare.results import check_target, origin, write_result
+from compare.speed_measure import Attack, Result, attacks_agree, measure_loading, measure_memory, measure_time, prepare
+from compare.speed_tables import CUSTOM_CONV, pictures, tables, verdict
+from compare.tables import as_text
+from compare.tracks import Job
+from minigrad.attacks import PRESETS
+from minigrad.data import open_dataset
 from minigrad.device import get_device
 from minigrad.errors import OptionError
-from minigrad.training.recipes import FOLDER, RECIPES, model_settings
+from minigrad.training.recipes import FOLDER, RECIPES, model_settings, recipe
 
 FORMAT = "compare speed 2"
-CHECKED_STEPS = 2
-REFERENCE = "torch"
-CUSTOM_CONV = ["minigrad definition", "torch custom-conv", "torch custom-conv, columns kept"]
-WARM_UP_TURNS = 2
-MEMORY_STEPS = 5
-PAUSE = 0.1  # seconds: OpenBLAS's threads spin for about 0.02, libgomp's for less
-BUSY = 0.25  # of the cores: with a load above that before the start, times are not those of the machine alone
 LEARNING_RATES = {"sgd": 0.01, "adamw": 1e-4}  # low, see Job
-
-Result = dict[str, Any]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -72,27 +69,25 @@ def run(arguments: Sequence[str]) -> int:
     job = make_job(options, device)
     names = track_names(options, device)
     environment = clean(os.environ) if options.clean_env else dict(os.environ)
-    result: Result = {
-        "format": FORMAT,
-        "command": shlex.join(["python", "-m", "compare", "speed", *arguments]),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": commit(ROOT),
-        "machine": describe_machine() | {"variables": numerical_variables(environment)},
-        "job": job.as_dict(),
-        "rounds": options.rounds,
-        "steps": options.steps,
-    }
+    result: Result = {"format": FORMAT} | origin("speed", arguments)
+    result["machine"]["variables"] = numerical_variables(environment)
+    result |= {"job": job.as_dict(), "rounds": options.rounds, "steps": options.steps}
+    attack = Attack(options.attack, options.attack_steps) if options.attack else None
+    if options.loading:
+        open_dataset(options.data, "train", job.image_size)  # what is wrong with it is said before anything is measured
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        start_file = Path(folder, "start.npz")
-        start = make_start(job)
-        save_arrays(start_file, start)
-        result |= measure_time(job, names, environment, start_file, start, options.rounds, options.steps)
+        start_file, start = prepare(job, Path(folder))
+        if options.loading:
+            workers = recipe(options.data, job.model, None)["workers"]
+            result["loading"] = measure_loading(job, environment, options.data, workers)
+        result |= measure_time(job, names, environment, start_file, start, options.rounds, options.steps, attack)
         if options.memory:
             result["memory"] = measure_memory(job, names, environment, start_file)
-    result["agree"] = agree(result["agreement"])
-    print(report(result))
-    if options.json is not None:
-        write_json(options.json, result)
+    result["agree"] = agree(result["agreement"]) and (attack is None or attacks_agree(result["attack"]))
+    print("\n\n".join([*map(as_text, tables(result)), verdict(result)]))
+    write_result(options.json, result)
+    if options.picture is not None:
+        write_picture(options.picture, pictures(result))
     return 0 if result["agree"] else 1
 
 
@@ -105,25 +100,38 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
-    add("--model", choices=list(models.MODELS), default="simplenet", help="the network (simplenet)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
-    add("--batch", type=count(1, 65536), default=32, help="images a step (32)")
-    add("--image-size", type=count(8, 4096), default=128, help="pixels a side (128)")
-    add("--device", default="cpu", help="cpu, gpu, gpu:1, or auto: a GPU if there is one (cpu)")
+    add_job(parser)
     add("--steps", type=count(1, 1000), default=3, help="timed steps in a turn (3)")
     add("--rounds", type=count(1, 1000), default=12, help="turns of each framework (12)")
-    add("--threads", type=count(1, 1024), help="threads of each framework (its own default)")
-    add("--seed", type=count(0, 2**31 - 1), default=2024, help="decides weights and batch (2024)")
     add("--json", type=Path, metavar="FILE", help="write everything that was measured to this file")
     add("--clean-env", action="store_true", help="run the frameworks without any OPENBLAS_*, OMP_*, MKL_* variables")
     add("--channels-last", action=flag, default=True, help="also torch with channels-last images (yes)")
     add("--compile", action=flag, help="also torch.compile, which on the CPU wants a compiler (on a GPU only)")
     add("--custom-conv", action="store_true", help="also the convolution written by hand, in both frameworks")
     add("--memory", action=flag, default=True, help="also peak memory (yes)")
+    add("--loading", action="store_true", help="also the loader: a batch read, augmented, normalised")
+    add("--data", help="what --loading loads: a folder, or a data set's name (the embedded images)")
+    add("--attack", choices=list(PRESETS), nargs="?", const="handout", help="also an attack on the batch (handout)")
+    add("--attack-steps", type=count(1, 1000), default=10, help="of --attack (10)")
+    add("--picture", type=Path, metavar="FILE.png", help="draw the times and the memory")
     options = parser.parse_args(arguments)
-    if options.json is not None and (options.json.is_dir() or not os.access(options.json.absolute().parent, os.W_OK)):
-        raise OptionError(f"--json {options.json}: no file can be written there")
+    check_target(options.json, FORMAT)
+    check_picture(options.picture)
+    if options.data is not None and not options.loading:
+        raise OptionError(f"--data {options.data} belongs to --loading")
     return options
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """The options from which `make_job` makes a job."""
+    add = parser.add_argument
+    add("--model", choices=list(models.MODELS), default="simplenet", help="the network (simplenet)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
+    add("--batch", type=count(1, 65536), default=32, help="images a step (%(default)s)")
+    add("--image-size", type=count(8, 4096), default=128, help="pixels a side (%(default)s)")
+    add("--device", default="cpu", help="cpu, gpu, gpu:1, or auto: a GPU if there is one (cpu)")
+    add("--threads", type=count(1, 1024), help="threads of each framework (its own default)")
+    add("--seed", type=count(0, 2**31 - 1), default=2024, help="decides weights and batch (2024)")
 
 
 def make_job(options: argparse.Namespace, device: str) -> Job:
@@ -155,203 +163,3 @@ def track_names(options: argparse.Namespace, device: str) -> list[str]:
 def clean(environment: Any) -> dict[str, str]:
     """An environment without what numerical libraries look for in it."""
     return {name: value for name, value in environment.items() if name not in numerical_variables(environment)}
-
-
-# measuring
-
-
-def measure_time(
-    job: Job, names: list[str], environment: dict[str, str], start_file: Path, start: Arrays, rounds: int, steps: int
-) -> Result:
-    """{"tracks": {name: facts and raw times}, "ratios": {name: ...}, "agreement": {name: ...}}."""
-    tracks: dict[str, Result] = {}
-    agreement: dict[str, Result] = {}
-    with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(name, job, environment)) for name in names]
-        after: dict[str, Arrays] = {}
-        for worker in workers:
-            say(f"{worker.name}: first steps")
-            saved = start_file.with_name("after.npz")
-            facts = worker.ask("build", start=str(start_file))
-            losses = worker.ask("first_steps", steps=CHECKED_STEPS, save=str(saved))
-            tracks[worker.name] = {"facts": facts, "losses": losses, "turns": []}
-            after[worker.name] = load_arrays(saved)
-        for name in names:
-            if name != REFERENCE:
-                both = tracks[name]["losses"], tracks[REFERENCE]["losses"]
-                agreement[name] = compare_runs(*both, start, after[name], after[REFERENCE])
-        for turn in range(-WARM_UP_TURNS, rounds):
-            say(f"round {turn + 1} of {rounds}" if turn >= 0 else "warming up")
-            for worker in workers:
-                time.sleep(PAUSE)
-                answer = take_turn(worker, job, steps)
-                if turn >= 0:
-                    tracks[worker.name]["turns"].append(answer)
-    say("")
-    for track in tracks.values():
-        track["summary"] = summarize_track(track["turns"])
-    seconds = {name: [turn["seconds"] for turn in track["turns"]] for name, track in tracks.items()}
-    ratios: dict[str, Result] = {}
-    for name in names[1:]:
-        values = paired_ratios(seconds[names[0]], seconds[name])
-        ratios[name] = {"rounds": values, "summary": summarize(values)}
-    return {"tracks": tracks, "ratios": ratios, "agreement": agreement}
-
-
-def take_turn(worker: Worker, job: Job, steps: int) -> Result:
-    """One turn: seconds and processor seconds of each step, seconds of each step's phases.
-
-    On the CPU phases and whole are one measurement. On a GPU, waiting between the phases costs time, so they are
-    measured in steps of their own.
-    """
-    if job.device == "cpu":
-        answer = worker.ask("turn", steps=steps, by_phase=True)
-        answer["phases"] = answer["seconds"]
-    else:
-        answer = worker.ask("turn", steps=steps, by_phase=False)
-        answer["phases"] = worker.ask("turn", steps=steps, by_phase=True)["seconds"]
-    answer["seconds"] = [sum(step) for step in answer["seconds"]]
-    return answer
-
-
-def summarize_track(turns: list[Result]) -> Result:
-    """Summaries over all the steps of all the turns; `idle`, the most processor seconds outside of a turn."""
-    phases = np.concatenate([turn["phases"] for turn in turns])
-    return {
-        "seconds": summarize([s for turn in turns for s in turn["seconds"]]),
-        "processor": summarize([s for turn in turns for s in turn["processor"]]),
-        "phases": {phase: summarize(phases[:, i].tolist()) for i, phase in enumerate(PHASES)},
-        "idle": max(turn["idle"] for turn in turns),
-        "last_loss": turns[-1]["loss"],
-    }
-
-
-def measure_memory(job: Job, names: list[str], environment: dict[str, str], start_file: Path) -> Result:
-    """{name: bytes imported, ready, peak}, and the peak above each. Each track in a new process, alone."""
-    result = {}
-    for name in names:
-        if name == "torch compiled" and job.device == "cpu":
-            continue  # its process holds the compiler's memory too
-        say(f"{name}: memory")
-        with Worker(name, job, environment) as worker:
-            found = worker.ask("memory", start=str(start_file), steps=MEMORY_STEPS)
-        above = {f"above_{moment}": found["peak"] - found[moment] for moment in ("imported", "ready")}
-        result[name] = found | above
-    say("")
-    return result
-
-
-# reporting
-
-
-def report(result: Result) -> str:
-    """The machine, the agreement and the table, as text."""
-    machine, job, tracks = result["machine"], result["job"], result["tracks"]
-    lines = [
-        f"{job['model']}, batch {job['batch']}, {job['image_size']}x{job['image_size']}, one training step ({job['optimizer']}) on "
-        f"{job['device']}: {result['rounds']} rounds of {result['steps']} steps",
-        f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores, load "
-        + (f"{machine['load'][0]:.1f}" if machine["load"] else "unknown")
-        + f", Python {machine['python']}, commit {result['commit'] or 'unknown'}",
-        "environment: " + (shlex.join(f"{k}={v}" for k, v in machine["variables"].items()) or "no OPENBLAS_* or such"),
-    ]
-    lines += [f"{name}: " + ", ".join(f"{k} {v}" for k, v in t["facts"].items()) for name, t in tracks.items()]
-    if machine["load"] and machine["load"][0] > BUSY * machine["usable_cores"]:
-        lines.append(
-            "note: other programs were busy on this machine. Threads that wait for one another lose more than single ones: "
-            "compare the minima, or the processor time with --threads 1"
-        )
-    lines += ["", time_table(result), ""]
-    if "memory" in result:
-        lines += [memory_table(result["memory"]), "", *custom_conv(result["memory"])]
-    limits = ", ".join(f"{what} {most:g}" for what, most in TOLERANCES.items())
-    lines.append(f"distance from {REFERENCE} in the first {CHECKED_STEPS} steps (at most: {limits})")
-    for name, found in result["agreement"].items():
-        where = ", ".join(f"{what} {found[what]:.1e} ({found['where'][what]})" for what in ("gradient", "change"))
-        lines.append(f"  {name}: loss {found['loss']:.1e}, {where}")
-    lines.append("all computed the same" if result["agree"] else "NOT THE SAME COMPUTATION: the times mean nothing")
-    return "\n".join(lines)
-
-
-def time_table(result: Result) -> str:
-    """Milliseconds of a step, and the ratio of ours to each other track's."""
-    head = [
-        "ms a step",
-        "median",
-        "quartiles",
-        "min",
-        *PHASES,
-        "processor",
-        "idle",
-        "ours / this",
-        "quartiles",
-        "of min",
-    ]
-    ours = result["tracks"]["minigrad"]["summary"]["seconds"]
-    rows = []
-    for name, track in result["tracks"].items():
-        s = track["summary"]
-        row = [name, ms(s["seconds"]["median"]), span(s["seconds"], 1000, 1), ms(s["seconds"]["min"])]
-        row += [ms(s["phases"][phase]["median"]) for phase in PHASES]
-        row += [ms(s["processor"]["median"]), ms(s["idle"])]
-        if name in result["ratios"]:
-            ratio = result["ratios"][name]["summary"]
-            row += [f"{ratio['median']:.3f}", span(ratio, 1, 3), f"{ours['min'] / s['seconds']['min']:.3f}"]
-        rows.append(row)
-    return table([head, *rows])
-
-
-def memory_table(memory: Result) -> str:
-    """Megabytes (10^6 bytes), and the ratio of ours to each other track's."""
-    head = ["MB", "imported", "ready", "peak", "peak above ready", "above imported", "ours / this", "by imported"]
-    ours = memory["minigrad"]
-    rows = []
-    for name, m in memory.items():
-        row = [name, *(f"{m[k] / 1e6:.1f}" for k in ("imported", "ready", "peak", "above_ready", "above_imported"))]
-        if m is not ours:
-            row += [f"{ours[k] / m[k]:.3f}" if m[k] else "-" for k in ("above_ready", "above_imported")]
-        rows.append(row)
-    return table([head, *rows])
-
-
-def custom_conv(memory: Result) -> list[str]:
-    """What the textbook's convolutions need beside torch's own, where they were measured."""
-    torchs = memory[REFERENCE]["above_ready"]
-    found = [f"{name} {memory[name]['above_ready'] / torchs:.2f}" for name in CUSTOM_CONV if name in memory]
-    return [f"peak above ready / {REFERENCE}'s: {', '.join(found)}", ""] if found else []
-
-
-def ms(seconds: float) -> str:
-    """Seconds as milliseconds."""
-    return f"{1000 * seconds:.1f}"
-
-
-def span(summary: Any, factor: float, digits: int) -> str:
-    """The quartiles."""
-    return f"{factor * summary['lower']:.{digits}f}-{factor * summary['upper']:.{digits}f}"
-
-
-def table(rows: list[list[str]]) -> str:
-    """Columns as wide as their widest entry; the first is aligned to the left."""
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
-    lines = []
-    for first, *rest in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=False)]
-        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]))
-    return "\n".join(lines)
-
-
-def say(text: str) -> None:
-    """Progress, on a terminal: one line that is written over."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def write_json(path: Path, result: Result) -> None:
-    """Write the result, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    try:
-        unfinished.write_text(json.dumps(result, indent=1) + "\n")
-        unfinished.replace(path)
-    except OSError as error:
-        raise OptionError(f"--json {path}: {error.strerror}") from error

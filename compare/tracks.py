@@ -7,6 +7,8 @@ model's recipe but for a low learning rate:
     backward   gradients forgotten, loss.backward()
     update     for the vision transformer, gradients clipped to a norm of 1 and a step of AdamW; else SGD with momentum
 
+and, beside them, an attack on the batch by its name, as --attack of the scripts has it; it leaves the model as it was.
+
 Dropout and drop path draw the same masks in every track, so that what they compute can be compared in training mode.
 """
 
@@ -139,9 +141,14 @@ class Track(ABC):
             return optim.AdamW(parameters, lr=job.lr, weight_decay=job.weight_decay)
         return optim.SGD(parameters, lr=job.lr, momentum=job.momentum, weight_decay=job.weight_decay)
 
+    @property
+    def network(self) -> Any:
+        """What is called for the logits."""
+        return self.model
+
     def forward(self) -> None:
         """Logits and loss of the batch."""
-        self.last_loss = self.loss_function(self.model(self.images), self.labels)
+        self.last_loss = self.loss_function(self.network(self.images), self.labels)
 
     def backward(self) -> None:
         """The parameters' gradients."""
@@ -154,17 +161,30 @@ class Track(ABC):
             self.library.nn.utils.clip_grad_norm_(self.model.parameters(), self.job.clip_grad)
         self.optimizer.step()
 
+    def attacked(self, preset: str, steps: int) -> Any:
+        """The batch after so many steps of an attack; the model stays as it is. ValueError for an unknown preset."""
+        return self.presets(preset, steps=steps)(self.network, self.images, self.labels)
+
     def loss(self) -> float:
         """The loss of the last forward pass."""
         return float(self.last_loss.item())
 
     def weights(self) -> Arrays:
         """The model's state_dict, on the host."""
-        return {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
+        return {key: self.to_numpy(value) for key, value in self.model.state_dict().items()}
 
     def gradients(self) -> Arrays:
         """The gradients that the last step of the optimizer took (clipped), under their parameters' keys, on the host."""
-        return {key: np.array(value.grad.cpu().numpy()) for key, value in self.model.named_parameters()}
+        return {key: np.array(self.to_numpy(value.grad)) for key, value in self.model.named_parameters()}
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """A tensor's values, on the host."""
+        return value.detach().cpu().numpy()
+
+    @property
+    @abstractmethod
+    def presets(self) -> Callable[..., Any]:
+        """The framework's `preset(name, **options)`: an attack. Loaded when it is asked for."""
 
     @abstractmethod
     def synchronize(self) -> None:
@@ -194,6 +214,12 @@ class MinigradTrack(Track):
         import minigrad
 
         super().__init__(job, minigrad, models.create, minigrad.get_device(job.device))
+
+    @property
+    def presets(self) -> Callable[..., Any]:
+        from minigrad.attacks import preset
+
+        return preset
 
     def synchronize(self) -> None:
         self.library.synchronize(self.device)
@@ -229,6 +255,10 @@ class DefinitionTrack(MinigradTrack):
         with self.library.definitions("conv2d"):
             super().backward()
 
+    def attacked(self, preset: str, steps: int) -> Any:
+        with self.library.definitions("conv2d"):
+            return super().attacked(preset, steps)
+
 
 class TorchTrack(Track):
     """PyTorch as train_torch.py runs it, images and weights in `layout`: its own default, or channels-last."""
@@ -249,6 +279,12 @@ class TorchTrack(Track):
     def begin(self, model: Any, images: np.ndarray, labels: np.ndarray) -> None:
         super().begin(model.to(memory_format=self.layout), images, labels)
         self.images = self.images.contiguous(memory_format=self.layout)
+
+    @property
+    def presets(self) -> Callable[..., Any]:
+        from models.reference.attacks import preset
+
+        return preset
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -300,8 +336,9 @@ class CompiledTrack(TorchTrack):
         super().build(start)
         self.compiled = self.library.compile(self.model)
 
-    def forward(self) -> None:
-        self.last_loss = self.loss_function(self.compiled(self.images), self.labels)
+    @property
+    def network(self) -> Any:
+        return self.compiled
 
 
 class UnfoldTrack(TorchTrack):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from minigrad.errors import MinigradError
 
 ROOT = Path(__file__).resolve().parent.parent
 PHASES = ("forward", "backward", "update")
+LOADED_GROUPS = 8
 
 
 class Worker:
@@ -113,6 +115,47 @@ class Server:
         timed = [self.timed_step(by_phase) for _ in range(steps)]
         loss = self.open.loss()
         return {"seconds": [s for s, _ in timed], "processor": [p for _, p in timed], "loss": loss, "idle": idle}
+
+    def perturbation(self, preset: str, steps: int, save: str) -> None:
+        """What an attack adds to the batch, "first" after one step and "last" after all, goes to the file `save`."""
+        track = self.open
+        clean = track.to_numpy(track.images)
+        ends = {"first": 1, "last": steps}
+        save_arrays(save, {when: track.to_numpy(track.attacked(preset, n)) - clean for when, n in ends.items()})
+
+    def attack(self, preset: str, steps: int) -> dict[str, float]:
+        """Time an attack, after a first step that is not counted: its seconds and processor seconds."""
+        track = self.open
+        track.attacked(preset, 1)
+        track.synchronize()
+        processor, started = time.process_time(), time.perf_counter()
+        track.attacked(preset, steps)
+        track.synchronize()
+        return {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
+
+    def loading(self, data: str | None, workers: int) -> dict[str, Any]:
+        """Time the loader of both scripts, with nothing else to do: batches of the job's size, augmented and normalised.
+
+        Workers hand batches over in bursts, so groups of them are timed; the first, which was waited for while the workers
+        began, is not counted. Returns the `seconds` a batch of each group, of which `normalising`, and what was loaded.
+        """
+        from minigrad.data import DataLoader, normalize, open_dataset  # here: the tracks are measured without it
+
+        images = open_dataset(data, "train", self.job.image_size)
+        seconds, normalising = [], []
+        group = 2 * max(workers, 1)
+        with DataLoader(images, self.job.batch, train=True, workers=workers, seed=self.job.seed) as loader:
+            batches = chain.from_iterable(loader.epoch(epoch) for epoch in count())
+            for _ in range(1 + LOADED_GROUPS):
+                normalised, started = 0.0, time.perf_counter()
+                for batch in islice(batches, group):
+                    arrived = time.perf_counter()
+                    normalize(batch.images, images.mean, images.std)
+                    normalised += time.perf_counter() - arrived
+                seconds.append((time.perf_counter() - started) / group)
+                normalising.append(normalised / group)
+        told = {"data": images.name, "channels": images.channels, "workers": workers, "group": group}
+        return told | {"seconds": seconds[1:], "normalising": normalising[1:]}
 
     def timed_step(self, by_phase: bool) -> tuple[list[float], float]:
         """One step: ([seconds of each phase], or [seconds], and the processor seconds).

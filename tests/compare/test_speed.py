@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compare import speed
+from compare import speed, speed_measure, speed_tables
 from compare.__main__ import COMMANDS, main
 from compare.agreement import TOLERANCES, agree, compare_runs
 from compare.machine import commit, numerical_variables
+from compare.results import RESULTS, read_result
 from compare.summary import paired_ratios, relative_distance, summarize
 from compare.tracks import TRACKS, Job, MinigradTrack, gradients_of, make_start, weights_of
-from compare.worker import PHASES, ROOT, Server, Worker, load_arrays, save_arrays
+from compare.worker import LOADED_GROUPS, PHASES, ROOT, Server, Worker, load_arrays, save_arrays
 from minigrad.errors import MinigradError, OptionError
 
 JOB = Job("simplenet", batch=2, image_size=32, device="cpu", threads=1, seed=1)
@@ -28,6 +29,7 @@ JOB = Job("simplenet", batch=2, image_size=32, device="cpu", threads=1, seed=1)
 def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     command = ["speed", "--batch", "2", "--image-size", "32", "--steps", "1", "--rounds", "2", "--threads", "1"]
+    command += ["--attack", "--attack-steps", "2", "--loading"]
     environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
     done = subprocess.run(
         [sys.executable, "-m", "compare", *command, "--clean-env", "--no-channels-last", "--json", str(file)],
@@ -47,7 +49,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert list(result["tracks"]) == ["minigrad", "torch"]
     for name, track in result["tracks"].items():
         assert track["facts"]["threads"] == 1
-        assert len(track["losses"]) == speed.CHECKED_STEPS
+        assert len(track["losses"]) == speed_measure.CHECKED_STEPS
         assert [len(turn["seconds"]) for turn in track["turns"]] == [1, 1]
         for turn in track["turns"]:
             assert sum(turn["phases"][0]) == pytest.approx(turn["seconds"][0])
@@ -58,6 +60,17 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert len(result["ratios"]["torch"]["rounds"]) == 2
     assert result["agree"] is True
     assert list(tmp_path.iterdir()) == [file]
+    attack = result["attack"]
+    assert (attack["preset"], attack["steps"], list(attack["agreement"])) == ("handout", 2, ["minigrad"])
+    for name, track in attack["tracks"].items():
+        trained = result["tracks"][name]["turns"]
+        for turn, under_attack, passes in zip(trained, track["turns"], track["passes"], strict=True):
+            assert under_attack["seconds"] / sum(turn["phases"][0][:2]) == pytest.approx(passes)
+    assert len(attack["ratios"]["torch"]["rounds"]) == 2
+    loading = result["loading"]
+    assert (loading["data"], loading["workers"], loading["channels"]) == ("fashion-mnist-small", 0, 1)
+    assert all(0 < n < s for n, s in zip(loading["normalising"], loading["seconds"], strict=True))
+    assert len(loading["seconds"]) == LOADED_GROUPS
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,13 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
         (["--device", "tpu"], ["tpu", "gpu"]),
         (["--json", "/nonesuch/result.json"], ["/nonesuch/result.json"]),
         (["--json", "."], ["--json"]),
+        (["--json", "compare/results/overhead-cpu.json"], ["compare overhead 1", "nothing was overwritten"]),
+        (["--picture", "result.pdf"], ["result.pdf", ".png"]),
+        (["--picture", "/nonesuch/result.png"], ["/nonesuch/result.png"]),
+        (["--attack", "nonesuch"], ["nonesuch", "untargeted"]),
+        (["--attack", "--attack-steps", "0"], ["--attack-steps"]),
+        (["--data", "CIFAR10"], ["CIFAR10", "--loading"]),
+        (["--loading", "--data", "/nonesuch"], ["/nonesuch", "fashion-mnist-small"]),
         (["--set", "depth=6"], ["depth=6", "simplenet has no settings"]),
         (["--model", "vit", "--set", "deep=6"], ["deep=6", "depth", "window_blocks"]),
         (["--model", "vit", "--set", "depth=six"], ["depth=six", "depth=4"]),
@@ -176,7 +196,7 @@ def test_a_wrong_gradient_is_noticed(start: str, tmp_path: Path, monkeypatch: py
         server = Server("minigrad", JOB)
         server.build(start)
         path = tmp_path / f"{name}.npz"
-        runs[name] = server.first_steps(speed.CHECKED_STEPS, str(path)), load_arrays(path)
+        runs[name] = server.first_steps(speed_measure.CHECKED_STEPS, str(path)), load_arrays(path)
     before = load_arrays(start)
     (losses, after), (wrong_losses, wrong_after) = runs["right"], runs["wrong"]
     assert agree({"itself": compare_runs(losses, losses, before, after, after)})
@@ -201,8 +221,65 @@ def first_steps(
     save_arrays(start, make_start(job))
     server = Server(name, job)
     server.build(str(start))
-    losses = server.first_steps(speed.CHECKED_STEPS, str(after))
+    losses = server.first_steps(speed_measure.CHECKED_STEPS, str(after))
     return server.track, losses, load_arrays(start), load_arrays(after)
+
+
+@pytest.mark.parametrize("name", [name for name in TRACKS if name != "torch compiled"])
+def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tmp_path: Path) -> None:
+    found = []
+    for who in (name, "torch"):
+        server = Server(who, JOB)
+        server.build(start)
+        before = server.open.weights()
+        server.perturbation("handout", 2, str(tmp_path / "ends.npz"))
+        taken = server.attack("handout", 2)
+        assert taken["seconds"] > 0 and all(
+            (before[key] == array).all() for key, array in server.open.weights().items()
+        )
+        assert server.open.model.training and all(p.grad is None for p in server.open.model.parameters())
+        found.append(load_arrays(tmp_path / "ends.npz"))
+    ours, theirs = found
+    assert np.abs(ours["first"]).max() == pytest.approx(0.01, rel=1e-3)  # alpha
+    assert np.abs(ours["last"]).max() == pytest.approx(0.02, rel=1e-3)
+    distances = {when: relative_distance(ours[when], theirs[when]) for when in ("first", "last")}
+    assert speed_measure.attacks_agree({"agreement": {name: distances}}), distances
+
+
+@pytest.mark.parametrize("wrong", [{"first": 2.0}, {"last": 0.3}, {"last": float("nan")}])
+def test_another_attack_is_noticed(wrong: dict[str, float]) -> None:
+    right = {"first": 0.0, "last": 0.06}
+    assert speed_measure.attacks_agree({"agreement": {"minigrad": right}})
+    assert not speed_measure.attacks_agree({"agreement": {"torch channels-last": right, "minigrad": right | wrong}})
+
+
+def test_passes_are_of_the_same_tracks_forward_and_backward() -> None:
+    """A round in which the machine is half as fast changes nothing; the update is no part of a pass."""
+    tracks = {name: {"turns": [{"phases": [[1, 2, 9]]}, {"phases": [[2, 4, 9]]}]} for name in ("minigrad", "torch")}
+    turns = [{"seconds": 6.0}, {"seconds": 12.0}]
+    slower = [{"seconds": 12.0}, {"seconds": 24.0}]
+    found = speed_measure.summarize_attack({"minigrad": {"turns": turns}, "torch": {"turns": slower}}, tracks)
+    assert found["tracks"]["minigrad"]["passes"] == [2, 2] and found["tracks"]["torch"]["passes"] == [4, 4]
+    assert found["ratios"]["torch"]["rounds"] == [0.5, 0.5]
+
+
+def test_the_loader_is_timed_with_its_workers() -> None:
+    found = Server("loader", replace(JOB, batch=100, image_size=28)).loading(None, 2)
+    assert (found["workers"], found["group"], len(found["seconds"])) == (2, 4, LOADED_GROUPS)
+    assert all(0 < n < s for n, s in zip(found["normalising"], found["seconds"], strict=True))
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("speed-*.json")), ids=lambda path: path.stem)
+def test_what_is_committed_can_be_shown(path: Path) -> None:
+    result = read_result(path, speed.FORMAT)
+    time, *_, agreement = speed.tables(result)
+    assert [row[0] for row in time.rows] == list(result["tracks"])
+    assert {row[0] for row in agreement.rows} == set(result["tracks"]) - {"torch"}
+    told = speed.verdict(result)
+    ours = result["tracks"]["minigrad"]["summary"]["seconds"]["median"]
+    assert result["job"]["model"] in told and f"{1000 * ours:.1f} ms" in told and "of torch's time" in told
+    (picture,) = speed.pictures(result).values()
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_path: Path) -> None:
@@ -246,8 +323,8 @@ def test_the_textbooks_convolutions_are_run(name: str, tmp_path: Path) -> None:
 
 def test_the_memory_of_the_textbooks_convolutions_is_set_beside_torchs() -> None:
     memory = {"minigrad": {"above_ready": 1}, "torch": {"above_ready": 4}}
-    assert speed.custom_conv(memory) == []
-    (line, _) = speed.custom_conv(memory | {"torch custom-conv, columns kept": {"above_ready": 8}})
+    assert speed_tables.custom_conv(memory) == []
+    (line,) = speed_tables.custom_conv(memory | {"torch custom-conv, columns kept": {"above_ready": 8}})
     assert line == "peak above ready / torch's: torch custom-conv, columns kept 2.00"
 
 
@@ -269,7 +346,7 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: An
 def _track(seconds: float) -> dict[str, Any]:
     turn = {"seconds": [seconds], "phases": [[seconds / 4, seconds / 2, seconds / 4]], "processor": [seconds]}
     turns = [{**turn, "idle": 0.0, "loss": 1.0}]
-    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed.summarize_track(turns)}
+    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed_measure.summarize_track(turns)}
 
 
 def test_summary() -> None:
