@@ -37,6 +37,7 @@ def small_blocks(monkeypatch):
     for room in (columns, pooling):
         monkeypatch.setattr(room, "CACHE", 2000)
     monkeypatch.setattr(columns, "LEAST", 1)
+    monkeypatch.setattr(columns, "SUMS", 4000)
     monkeypatch.setattr(convolution, "SHARE", 1)
     for room in (pooling, folding):
         monkeypatch.setattr(room, "SMALL", 0)
@@ -148,6 +149,8 @@ CONVOLUTIONS = {
     "depthwise": ((2, 6, 8, 7), (6, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
     "depthwise stride multiplier": ((2, 6, 9, 7), (12, 1, 3, 2), (2, 1), (1, 1), (1, 2), 6),
     "patches": ((2, 3, 12, 8), (5, 3, 4, 4), (4, 4), (0, 0), (1, 1), 1),
+    "many channels": ((2, 10, 9, 8), (4, 10, 3, 2), (1, 1), (1, 0), (1, 1), 1),
+    "many channels stride": ((2, 10, 9, 8), (4, 10, 3, 2), (2, 3), (1, 0), (2, 1), 1),
     "one channel": ((3, 1, 6, 6), (2, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "one image": ((1, 4, 17, 16), (8, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "no images": ((0, 4, 6, 5), (3, 4, 3, 3), (1, 1), (1, 1), (1, 1), 1),

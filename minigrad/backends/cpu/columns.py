@@ -6,7 +6,8 @@ With the images channels-last, the patches under the windows are rows (N OH OW) 
 
 U is never stored: a block of it, the size of a core's cache, is copied together, multiplied and forgotten, and made
 again for gW. For a stride of 1, gX is itself a convolution, of gY with the turned kernel; for others, blocks of gU are
-added where their patches came from. Groups are a leading axis of all three matrices.
+added where their patches came from. To images of a few channels gU is brought the other way: each pixel adds up what
+its taps have for it, so that the sums run along the rows of an image. Groups are a leading axis of all three matrices.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from minigrad.backends.cpu.threads import scratch
@@ -22,7 +24,8 @@ from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, p
 
 __all__ = ["Convolution"]
 
-FEW = 8  # channels
+FEW = 8  # channels: loops over a pixel's would be short
+SUMS = 1 << 22  # bytes of gU to gather from at once: rows at the border of two blocks are made twice
 LEAST = 256  # outputs multiplied at once: the matrix product copies all its weights each time
 
 
@@ -59,6 +62,28 @@ class Convolution:
     def turns(self) -> bool:
         (rh, rw), (ph, pw) = self.windows.reach, self.windows.padding
         return self.windows.stride == (1, 1) and ph <= rh and pw <= rw
+
+    @property
+    def gathers(self) -> bool:
+        return self.groups == 1 and self.channels[0] <= FEW and not self.windows.pointwise
+
+    @property
+    def phases(self) -> Pair:
+        """The size of the images of every SH-th row and SW-th column of gX, to each of which its own taps belong."""
+        (height, width), (sh, sw) = self.size, self.windows.stride
+        return -(-height // sh), -(-width // sw)
+
+    @property
+    def margins(self) -> tuple[Pair, Pair]:
+        """How far before and beyond pixel i of a phase lie the outputs that see it: (above, below), (left, right)."""
+        (sh, sw), (ph, pw), (rh, rw) = self.windows.stride, self.windows.padding, self.windows.reach
+        return (max(0, (rh - ph) // sh), -(-ph // sh)), (max(0, (rw - pw) // sw), -(-pw // sw))
+
+    @property
+    def gathered_rows(self) -> int:
+        """Rows of the phases for which gU has about `SUMS` bytes."""
+        rows, columns = self.margins
+        return SUMS // max(1, (self.phases[1] + sum(columns)) * self.columns * self.itemsize) - sum(rows)
 
     def matrix(self, w: np.ndarray) -> np.ndarray:
         """w (O, C/G, KH, KW) as the matrix (G, KH KW C/G, O/G) on the right of the columns."""
@@ -133,19 +158,31 @@ class Convolution:
         n0, n1, r0, r1 = block
         n, r, width = n1 - n0, r1 - r0, self.out[1]
         (kh, kw), groups, c = self.windows.kernel, self.groups, self.channels[0] // self.groups
-        g = self.by_group(g)
-        if groups == 1 and c <= FEW:
-            # One channel at a time, gU^T = W gY^T: loops along a row are longer than over the channels of a pixel.
-            columns = scratch("columns", (groups, kh * kw * c, n * r * width), gx.dtype)
-            np.matmul(matrix.transpose(0, 2, 1), g.transpose(0, 2, 1), out=columns)
-            columns = columns.reshape(groups, kh, kw, c, n, r, width).transpose(1, 2, 4, 5, 6, 0, 3)
-            channels = [slice(k, k + 1) for k in range(c)]
-        else:
-            columns = scratch("columns", (groups, n * r * width, kh * kw * c), gx.dtype)
-            np.matmul(g, matrix, out=columns)
-            columns = columns.reshape(groups, n, r, width, kh, kw, c).transpose(4, 5, 1, 2, 3, 0, 6)
-            channels = [slice(None)]
+        columns = scratch("columns", (groups, n * r * width, kh * kw * c), gx.dtype)
+        np.matmul(self.by_group(g), matrix, out=columns)
+        columns = columns.reshape(groups, n, r, width, kh, kw, c).transpose(4, 5, 1, 2, 3, 0, 6)
         image = gx[n0:n1].reshape(n, *self.size, groups, c)
         for i, j, (h, w), (oh, ow) in self.below(r0).taps(self.size, (r, width)):
-            for k in channels:
-                image[:, h, w, :, k] += columns[i, j, :, oh, ow, :, k]
+            image[:, h, w] += columns[i, j, :, oh, ow]
+
+    def gather(
+        self, gy: np.ndarray, matrix: np.ndarray, block: Block, gx: np.ndarray, y: np.ndarray | None = None
+    ) -> None:
+        """Write a block of gX's phases: to each pixel the sum of what gU^T = W gY^T has for it. With y, gy counts where
+        y > 0. block: rows of the phases; matrix: (1, O, KH KW C).
+        """
+        n0, n1, r0, r1 = block
+        ((above, below), (left, right)), (sh, sw), (kh, kw) = self.margins, self.windows.stride, self.windows.kernel
+        g = padded(gy, (n0, n1), (r0 - above, r1 + below), left, left + self.phases[1] + right, "image", y)
+        columns = scratch("columns", (self.columns, math.prod(g.shape[:3])), gx.dtype)
+        np.matmul(matrix[0].T, g.reshape(-1, self.channels[1]).T, out=columns)
+        columns = columns.reshape(kh, kw, self.channels[0], *g.shape[:3]).transpose(0, 1, 3, 4, 5, 2)
+        down, across, *each = columns.strides
+        for a, b in np.ndindex(sh, sw):
+            pixels = gx[n0:n1, r0 * sh + a : r1 * sh : sh, b::sw]
+            (rows, oh, back), (taps, ow, left_back) = self.windows.phase(0, a), self.windows.phase(1, b)
+            first = columns[rows, taps, :, above + oh :, left + ow :]
+            strides = down * rows.step - back * each[1], across * taps.step - left_back * each[2], *each
+            terms = as_strided(first, (*first.shape[:2], *pixels.shape), strides)
+            total = scratch("sums", (self.channels[0], *pixels.shape[:3]), gx.dtype).transpose(1, 2, 3, 0)
+            pixels[...] = np.add.reduce(terms, axis=(0, 1), out=total)

@@ -132,16 +132,28 @@ def _add_weight_gradients(
 def _input_matrix(conv: Convolution, w: np.ndarray | None) -> np.ndarray:
     """w as `_write_input_gradient` wants it."""
     assert w is not None, "gx is asked for without w"
-    return conv.turned_matrix(w) if conv.turns else conv.scatter_matrix(w)
+    return conv.turned_matrix(w) if conv.turns and not conv.gathers else conv.scatter_matrix(w)
+
+
+def _gradient_units(conv: Convolution) -> int:
+    """What `_write_input_gradient` can cut the gradient of an image into."""
+    if conv.gathers:
+        return conv.phases[0]
+    return conv.size[0] if conv.turns else 1
 
 
 def _write_input_gradient(
     conv: Convolution, matrix: np.ndarray, gy: np.ndarray, y: np.ndarray | None, gx: np.ndarray, units: Pair
 ) -> None:
-    """gx (N, H, W, C): where `conv.turns`, for the rows `units` of the pile of images, a convolution of gy with the
-    turned kernel; else for the images `units`, patches added where they came from.
+    """gx (N, H, W, C): where `conv.gathers`, for the rows `units` of the pile of phases, sums of their taps' gradients;
+    where `conv.turns`, for the rows `units` of the pile of images, a convolution of gy with the turned kernel; else for
+    the images `units`, patches added where they came from.
     """
     start, stop = units
+    if conv.gathers:
+        for block in blocks(start, stop, conv.phases[0], conv.gathered_rows):
+            conv.gather(gy, matrix, block, gx, y)
+        return
     if conv.turns:
         turned = conv.turned()
         for block in blocks(start, stop, conv.size[0], turned.block_rows):
@@ -211,7 +223,7 @@ def conv2d_backward(
     gw, gb = _weight_gradients(conv, least, g, mask, pixels, needs)
     if gx is not None:
         matrix, pixels_gx = _input_matrix(conv, w), nhwc(gx)
-        units = len(g) * (conv.size[0] if conv.turns else 1)
+        units = len(g) * _gradient_units(conv)
         parallel_for(
             units, lambda a, b: _write_input_gradient(conv, matrix, g, mask, pixels_gx, (a, b)), _grain(units, least)
         )
@@ -290,8 +302,7 @@ def conv2d_relu_max_pool2d_backward(
             here = None if pixels is None else pixels[some]
             _add_weight_gradients(conv, maps, here, None, (0, count * conv.out[0]), *sums)
             if gx is not None:
-                units = (0, count * (conv.size[0] if conv.turns else 1))
-                _write_input_gradient(conv, matrix, maps, None, nhwc(gx)[some], units)
+                _write_input_gradient(conv, matrix, maps, None, nhwc(gx)[some], (0, count * _gradient_units(conv)))
         return sums
 
     shares = parallel_for(x_shape[0], body, _grain(x_shape[0], least), _shares(conv, needs))

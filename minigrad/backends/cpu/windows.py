@@ -6,6 +6,7 @@ tap (kh, kw) of the window of output (oh, ow) lies at row oh * SH + kh * DH - PH
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -89,6 +90,15 @@ class Windows(NamedTuple):
             return slice(0, 0), slice(0, 0)
         start = first * s + offset
         return slice(start, start + (last - first - 1) * s + 1, s), slice(first, last)
+
+    def phase(self, axis: int, start: int) -> tuple[slice, int, int]:
+        """Along one axis: the taps that fall on the pixels start, start + S, start + 2 S ..., where 0 <= start < S; the
+        output whose first such tap falls on `start`; and from a tap to the next, how many outputs further back it is.
+        """
+        k, s, p, d = (pair[axis] for pair in self)
+        step = s // math.gcd(s, d)
+        first = next((i for i in range(min(step, k)) if (i * d - p - start) % s == 0), k)
+        return slice(first, k, step), (start + p - first * d) // s, d * step // s
 
 
 def nhwc(x: np.ndarray) -> np.ndarray:
