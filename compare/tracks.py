@@ -328,6 +328,27 @@ class TorchTrack(Track):
             "mkldnn": (onednn[1] if onednn else "yes") if torch.backends.mkldnn.is_available() else "no",
         }
 
+    def op_rows(self, steps: int) -> list[dict[str, Any]]:
+        """torch.profiler's view of a training step: of each op calls, seconds of its own and bytes, as means over steps."""
+        from torch.profiler import ProfilerActivity, profile
+
+        on_gpu = self.device.type == "cuda"
+        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+        with profile(activities=activities, profile_memory=True) as watched:
+            for _ in range(steps):
+                self.forward()
+                self.backward()
+                self.update()
+            self.synchronize()
+        kind = "device" if on_gpu else "cpu"
+        rows = []
+        for event in watched.key_averages():
+            seconds, made = getattr(event, f"self_{kind}_time_total"), getattr(event, f"self_{kind}_memory_usage")
+            rows.append(
+                {"op": event.key, "calls": event.count / steps, "seconds": seconds / 1e6 / steps, "made": made / steps}
+            )
+        return sorted(rows, key=lambda row: -row["seconds"])
+
 
 class CompiledTrack(TorchTrack):
     """PyTorch with torch.compile; its first step takes a minute or two."""

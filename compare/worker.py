@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from compare.tracks import TRACKS, Arrays, Job, Track
+from compare.tracks import TRACKS, Arrays, Job, TorchTrack, Track
 from minigrad.errors import MinigradError
 
 ROOT = Path(__file__).resolve().parent.parent
 PHASES = ("forward", "backward", "update")
 LOADED_GROUPS = 8
+WARM_UP_STEPS = 2
 
 
 class Worker:
@@ -132,6 +133,14 @@ class Server:
         track.attacked(preset, steps)
         track.synchronize()
         return {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
+
+    def op_rows(self, steps: int) -> list[dict[str, Any]]:
+        """torch.profiler's rows (TorchTrack.op_rows), after some steps that are not counted."""
+        track = self.open
+        assert isinstance(track, TorchTrack)
+        for _ in range(WARM_UP_STEPS):
+            self.timed_step(by_phase=False)
+        return track.op_rows(steps)
 
     def loading(self, data: str | None, workers: int) -> dict[str, Any]:
         """Time the loader of both scripts, with nothing else to do: batches of the job's size, augmented and normalised.

@@ -4,6 +4,9 @@ with minigrad.autograd.profile() as p:
     loss = model(x).sum()
     loss.backward()
 print(p)
+
+with p.phase("update"):  # a part of the step that is no op: an event of its own, and p.phases["update"] seconds
+    optimizer.step()
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from time import perf_counter
@@ -58,8 +63,10 @@ class profile(Observer):
     def __init__(self, norms: bool = True) -> None:
         self.norms = norms
         self.rows: dict[str, Row] = {}
+        self.phases: dict[str, float] = {}
+        """Seconds spent in each `with p.phase(name):`."""
         self.events: list[tuple[str, str, float, float]] = []
-        """(op, "forward" or "backward", start and end in seconds)."""
+        """(op, "forward" or "backward", start and end in seconds); of a phase, (name, "phase", start, end)."""
         self._running: list[list[Any]] = []  # [node, start, seconds in the ops inside]
         self._kept: dict[int, Any] = {}  # arrays already counted, held on to so that their ids stay theirs
 
@@ -92,6 +99,21 @@ class profile(Observer):
         row, own = self._row(node), self._finish(node, "backward")
         row.backward_calls += 1
         row.backward += own
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """A part of a step under a name of its own, with the ops that run in it; works outside of `with profile()`, too.
+
+        Phases may stand in one another, and the same name may come again: its seconds add up. Nothing is waited for: on a
+        GPU, end a phase with minigrad.synchronize().
+        """
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            end = perf_counter()
+            self.phases[name] = self.phases.get(name, 0.0) + end - start
+            self.events.append((name, "phase", start, end))
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
@@ -145,7 +167,7 @@ class profile(Observer):
         return self.table()
 
     def export_chrome_trace(self, path: str | Path) -> None:
-        """Writes the ops as a trace that chrome://tracing and ui.perfetto.dev show."""
+        """Writes ops and phases as a trace that chrome://tracing and ui.perfetto.dev show."""
         thread = threading.get_ident() % 1_000_000
         events = [
             {

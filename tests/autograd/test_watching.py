@@ -234,6 +234,28 @@ def test_the_chrome_trace(tmp_path: Path) -> None:
     assert all(e["dur"] > 0 for e in events) and events[1]["ts"] > events[0]["ts"]
 
 
+def test_phases_enclose_their_ops(tmp_path: Path) -> None:
+    x = leaf([1.0])
+    p = profile()
+    for _ in range(2):
+        with p.phase("step"):
+            with p, p.phase("forward"):
+                y = x.exp()
+            with p.phase("update"):
+                y.log()  # not watched
+    with pytest.raises(ZeroDivisionError), p.phase("update"):
+        raise ZeroDivisionError
+    spans = {kind: [(start, end) for name, _, start, end in p.events if name == kind] for kind in (*p.phases, "Exp")}
+    assert {kind: len(found) for kind, found in spans.items()} == {"step": 2, "forward": 2, "update": 3, "Exp": 2}
+    for step, forward, update, op in zip(spans["step"], spans["forward"], spans["update"], spans["Exp"], strict=False):
+        assert step[0] <= forward[0] <= op[0] < op[1] <= forward[1] <= update[0] < update[1] <= step[1]
+    assert p.phases["forward"] == pytest.approx(sum(end - start for start, end in spans["forward"]))
+    assert list(p.rows) == ["Exp"] and p.total().calls == 2
+    p.export_chrome_trace(tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert [e["name"] for e in events if e["cat"] == "phase"] == ["forward", "update", "step"] * 2 + ["update"]
+
+
 def test_a_checkpoints_second_run_counts_as_backward() -> None:
     x = leaf([1.0])
     with profile() as p:
