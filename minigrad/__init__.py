@@ -200,7 +200,8 @@ from minigrad.ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, m
 from minigrad.ops.norm import norm
 from minigrad.ops.normalization import group_norm, layer_norm, rms_norm
 from minigrad.ops.pairs import bilinear, cosine_similarity, pairwise_distance
-from minigrad.ops.pooling import adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, max_pool1d, max_pool2d
+from minigrad.ops.pooling import adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d
+from minigrad.ops.pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d  # both, as torch's
 from minigrad.ops.reduction import (
     all,
     amax,

@@ -445,6 +445,11 @@ def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
 
 
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int]) -> Any:  # noqa: A002
+    """adaptive_max_pool1d and where the largest are: what torch calls torch.adaptive_max_pool1d."""
+    return adaptive_max_pool1d(input, output_size, return_indices=True)
+
+
 def adaptive_max_pool2d(
     input: Tensor,  # noqa: A002
     output_size: int | Sequence[int | None],
