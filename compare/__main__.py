@@ -13,13 +13,13 @@ from importlib import import_module
 from minigrad.errors import MinigradError, OptionError
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
+    "lockstep": "both tracks trained side by side: how far apart they drift, beside torch's own float32 error",
     "accuracy": "the experiments of the original report, trained in both tracks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
-    "lockstep": "both tracks trained side by side: how far apart they drift, beside torch's own float32 error",
-    "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
     "profile": "where time and memory of a training step of minigrad go, an op a row; a Chrome trace of it",
+    "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
     "report": "everything that was measured, on one page: report.html, docs/results.md, README's front page",
 }
 

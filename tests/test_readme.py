@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from compare.__main__ import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -36,3 +38,21 @@ def test_options_exist() -> None:
     ).stdout
     for option in shown:
         assert option in help_text, option
+
+
+def test_commands_of_compare_exist() -> None:
+    """In the order of `python -m compare`, each with options that it takes."""
+    shown = re.findall(r"^python -m compare (\w+) ?([^#\n]*)", README, re.M)
+    names = list(dict.fromkeys(name for name, _ in shown))
+    assert len(names) > 5 and names == [name for name in COMMANDS if name in names]
+    for name, arguments in shown:
+        help_text = subprocess.run(
+            [sys.executable, "-m", "compare", name, "--help"], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+        for option in re.findall(r"--[a-z][a-z-]*", arguments):
+            assert option in help_text, f"compare {name} {option}"
+
+
+def test_links_and_pictures_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)", README):
+        assert (ROOT / target).exists(), target

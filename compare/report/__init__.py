@@ -49,11 +49,11 @@ def run(arguments: Sequence[str]) -> int:
     missing = [wanted for chapter in chapters for wanted in chapter.missing]
     print(f"{len(entries)} results, {len(changed)} of {len(files)} files changed")
     for path in changed:
-        print(f"  {path}")
+        print(f"  {os.path.relpath(path)}")
     if options.markdown is not None and pictures.is_dir():
         for path in sorted(pictures.glob("*.png")):
             if path.name not in drawn:
-                print(f"  {path}: shown no more, to be deleted")
+                print(f"  {os.path.relpath(path)}: shown no more, to be deleted")
     if missing:
         print("not measured yet:")
     for wanted in missing:

@@ -1,6 +1,6 @@
 """The one table and the one picture that a visitor should see: of each network, whether both tracks are alike, and the cost.
 
-This file alone of the report knows what stands in the results of some commands. What they do not say is left out.
+This file alone of the report knows what stands in the results of some commands; what is not measured is left out.
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from typing import Any
 
 from compare.plots import COLOURS, QUIET, as_png, new_figure, quiet
 from compare.report.gather import Entry
+from compare.results import Result
 from compare.tables import Table
 
 NETWORKS = {"simplenet": "SimpleNet", "simplenet-bn": "SimpleNet-BN", "vit": "SimpleViT", "resnet18": "ResNet-18"}
+EXPERIMENTS = {  # of each network
+    "simplenet-60": "simplenet",
+    "simplenet-bn-90": "simplenet-bn",
+    "vit-d4-90": "vit",
+    "resnet18-finetune-60": "resnet18",
+}
+SCALES = ("small", "full")  # the latter is shown, where there are both
+FIRST = "simplenet"  # whose curves are drawn
+STYLES = {"minigrad": "-", "torch": "--"}  # where one curve lies on the other, both are seen
 
+ByNetwork = dict[str, Result]
 Panel = Callable[[Any], None]  # draws on axes
 
 
@@ -29,10 +40,27 @@ class Front:
 
 def make_front(entries: Sequence[Entry]) -> Front:
     """Out of all results."""
-    times, memories = step_ratios(entries), memory_ratios(entries)
+    drifts, trained, speeds = find_drifts(entries), find_trained(entries), find_speeds(entries)
+    panels = []
+    if FIRST in drifts:
+        panels.append((drift_panel(drifts[FIRST]), "how far rounding drives it in training"))
+    if FIRST in trained:
+        panels.append((learning_panel(trained[FIRST]), "what it learns"))
+    if speeds:
+        panels.append((cost_panel(speeds), "what a training step costs"))
+    caption = "minigrad beside PyTorch: " + ", ".join(told for _, told in panels)
+    return Front(make_table(entries, drifts, trained, speeds), draw([panel for panel, _ in panels]), caption)
+
+
+def make_table(entries: Sequence[Entry], drifts: ByNetwork, trained: ByNetwork, speeds: ByNetwork) -> Table:
+    """A row a network, a column for whatever was measured of one; as notes, what the columns are of."""
     columns = {
-        "a training step's time, of torch's": {model: f"{ratio:.2f}" for model, ratio in times.items()},
-        "its peak memory, of torch's": {model: f"{ratio:.2f}" for model, ratio in memories.items()},
+        "drift / torch's": {model: f"{drift_ratio(found):.2f}" for model, found in drifts.items()},
+        **{f"top-1, {track}": {model: top1(found, track) for model, found in trained.items()} for track in STYLES},
+        "time / torch's": {model: f"{time_ratio(found):.2f}" for model, found in speeds.items()},
+        "memory / torch's": {
+            model: f"{memory_ratio(found):.2f}" for model, found in speeds.items() if "memory" in found
+        },
     }
     columns = {name: cells for name, cells in columns.items() if cells}
     rows = [
@@ -40,60 +68,154 @@ def make_front(entries: Sequence[Entry]) -> Front:
         for model, title in NETWORKS.items()
         if any(model in cells for cells in columns.values())
     ]
-    panels = [panel for panel in (cost_panel(times, memories),) if panel is not None]
-    return Front(Table("", ["", *columns], rows), draw(panels), "minigrad beside PyTorch")
+    return Table("", ["", *columns], rows, [*gradient_notes(entries), *notes(drifts, trained, speeds)])
+
+
+def gradient_notes(entries: Sequence[Entry]) -> list[str]:
+    """What the comparison of all gradients comes to."""
+    return [f"Gradients: {entry.verdict}" for entry in entries if entry.command == "gradients"][:1]
+
+
+def notes(drifts: ByNetwork, trained: ByNetwork, speeds: ByNetwork) -> list[str]:
+    """What the columns are of."""
+    found = []
+    if drifts:
+        steps = _range({result["steps"] for result in drifts.values()})
+        found.append(
+            f"Drift: how far rounding takes float32 weights from a float64 training in {steps} steps, minigrad's over torch's."
+        )
+    if trained:
+        data = {f"{result['dataset']['name']} ({result['scale']} scale)" for result in trained.values()}
+        found.append(
+            f"Top-1: validation images of {' or '.join(sorted(data))}, in percent, with the standard error over seeds."
+        )
+    if speeds:
+        batches = ", ".join(
+            f"{NETWORKS[model]} {speeds[model]['job']['batch']}" for model in NETWORKS if model in speeds
+        )
+        sizes = _range({result["job"]["image_size"] for result in speeds.values()})
+        machines = {f"{r['machine']['processor']}, {r['machine']['usable_cores']} cores" for r in speeds.values()}
+        found.append(
+            f"Time of a training step and its peak memory (above what the loaded libraries need): {sizes} pixels a side, batches: "
+            f"{batches}; {' or '.join(sorted(machines))}; PyTorch with its default settings."
+        )
+    return found
+
+
+def _range(values: set[int]) -> str:
+    return f"{min(values)}" if len(values) == 1 else f"{min(values)} to {max(values)}"
 
 
 def draw(panels: Sequence[Panel]) -> bytes | None:
     """The panels, side by side."""
     if not panels:
         return None
-    figure, axes = new_figure(1, len(panels), "minigrad beside PyTorch")
+    told = "what rounding does to both, what both learn, what a step costs; all figures and their commands: docs/results.md"
+    figure, axes = new_figure(1, len(panels), "minigrad beside PyTorch", told)
     for panel, place in zip(panels, axes.flat, strict=True):
         panel(place)
     return as_png(figure)
 
 
+# drift
+
+
+def find_drifts(entries: Sequence[Entry]) -> ByNetwork:
+    """{model: a result of lockstep}."""
+    return {entry.result["model"]: entry.result for entry in entries if entry.command == "lockstep"}
+
+
+def drift_ratio(result: Result) -> float:
+    """How far minigrad's float32 weights drift, over torch's."""
+    return result["ratios"]["weights"]["mean"]
+
+
+def drift_panel(result: Result) -> Panel:
+    """Over the steps, the distance of float32 weights from torch's float64: ours and torch's own."""
+
+    def panel(axes: Any) -> None:
+        drifts = result["runs"][0]["drift"]["weights"]
+        for track, style in STYLES.items():
+            drift = [value or float("nan") for value in drifts[f"{track} float32"]]  # no 0 on a logarithmic axis
+            axes.plot(range(1, len(drift) + 1), drift, style, color=COLOURS[track], lw=1.8, label=track)
+        axes.set_yscale("log")
+        axes.minorticks_off()
+        axes.legend(frameon=False, fontsize=8)
+        quiet(axes, f"{NETWORKS[FIRST]}: float32 weights, distance from float64", "training step")
+
+    return panel
+
+
+# learning
+
+
+def find_trained(entries: Sequence[Entry]) -> ByNetwork:
+    """{model: a finished result of accuracy in both tracks}, of the largest scale."""
+    results = [entry.result for entry in entries if entry.command == "accuracy"]
+    results = [r for r in results if r["scale"] in SCALES and r["complete"] and STYLES.keys() <= r["summary"].keys()]
+    results.sort(key=lambda result: SCALES.index(result["scale"]))
+    return {EXPERIMENTS[r["experiment"]]: r for r in results if r["experiment"] in EXPERIMENTS}
+
+
+def top1(result: Result, track: str) -> str:
+    """Mean and standard error over the seeds."""
+    found = result["summary"][track]["final"]["top1"]
+    return f"{found['mean']:.1f}" + ("" if found["error"] is None else f" ± {found['error']:.1f}")
+
+
+def learning_panel(result: Result) -> Panel:
+    """Over the epochs, top-1 on the validation images, in both tracks."""
+
+    def panel(axes: Any) -> None:
+        for track, style in STYLES.items():
+            points = result["summary"][track]["curves"]["val_top1"]
+            epochs = range(1, len(points) + 1)
+            means = [point["mean"] for point in points]
+            axes.plot(epochs, means, style, color=COLOURS[track], lw=1.8, label=track)
+            if points[0]["error"] is not None:
+                low, high = ([p["mean"] + sign * p["error"] for p in points] for sign in (-1, 1))
+                axes.fill_between(epochs, low, high, color=COLOURS[track], alpha=0.15, lw=0)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        quiet(axes, f"{NETWORKS[FIRST]}: top-1 on validation images, %", "epoch")
+
+    return panel
+
+
 # costs
 
 
-def step_ratios(entries: Sequence[Entry]) -> dict[str, float]:
-    """{model: our time of a training step / torch's, the median over the rounds}, on the CPU."""
-    return {model: result["ratios"]["torch"]["summary"]["median"] for model, result in _speeds(entries).items()}
-
-
-def memory_ratios(entries: Sequence[Entry]) -> dict[str, float]:
-    """{model: our peak memory / torch's}, where it was measured."""
-    memories = {model: result["memory"] for model, result in _speeds(entries).items() if "memory" in result}
-    return {
-        model: found["minigrad"]["above_ready"] / found["torch"]["above_ready"] for model, found in memories.items()
-    }
-
-
-def _speeds(entries: Sequence[Entry]) -> dict[str, Any]:
-    """{model: the last of its results on the CPU, of the networks as they are by default}."""
+def find_speeds(entries: Sequence[Entry]) -> ByNetwork:
+    """{model: a result of speed on the CPU}, of the networks as they are by default."""
     results = [entry.result for entry in entries if entry.command == "speed" and "--set" not in entry.words]
     return {result["job"]["model"]: result for result in results if result["job"]["device"] == "cpu"}
 
 
-def cost_panel(times: Mapping[str, float], memories: Mapping[str, float]) -> Panel | None:
+def time_ratio(result: Result) -> float:
+    """Our time of a training step over torch's, the median over the rounds."""
+    return result["ratios"]["torch"]["summary"]["median"]
+
+
+def memory_ratio(result: Result) -> float:
+    """Our peak memory over torch's."""
+    return result["memory"]["minigrad"]["above_ready"] / result["memory"]["torch"]["above_ready"]
+
+
+def cost_panel(speeds: Mapping[str, Result]) -> Panel:
     """Two bars a network: time and memory, of torch's."""
-    models = [model for model in NETWORKS if model in times][::-1]
-    if not models:
-        return None
+    models = [model for model in NETWORKS if model in speeds][::-1]
 
     def panel(axes: Any) -> None:
+        axes.axvline(1, color=COLOURS["torch"], lw=1.6, zorder=0)
         for i, model in enumerate(models):
-            for place, found, alpha, what in ((0.19, times, 1.0, "time"), (-0.19, memories, 0.45, "memory")):
-                if model in found:
-                    axes.barh(i + place, found[model], 0.34, color=COLOURS["minigrad"], alpha=alpha)
-                    axes.text(
-                        found[model], i + place, f" {found[model]:.2f}  {what}", va="center", fontsize=8, color=QUIET
-                    )
-        axes.axvline(1, color=COLOURS["torch"], lw=1.6)
+            result = speeds[model]
+            bars = [(0.2, "time", time_ratio(result), 1.0)]
+            bars += [(-0.2, "memory", memory_ratio(result), 0.7)] if "memory" in result else []
+            for place, what, ratio, alpha in bars:
+                axes.barh(i + place, ratio, 0.36, color=COLOURS["minigrad"], alpha=alpha)
+                axes.text(0.03, i + place, f"{what} {ratio:.2f}", va="center", fontsize=8, color="white")
         axes.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
-        axes.set_xlim(0, 1.45 * max([1, *times.values(), *memories.values()]))
-        quiet(axes, "A training step: time and peak memory (torch: 1)")
+        quiet(axes, "A training step, of torch's (line)")
         axes.grid(visible=False)
+        axes.tick_params(axis="y", colors=QUIET, labelsize=9)
 
     return panel

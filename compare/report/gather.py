@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ class Entry:
 
     @property
     def origins(self) -> list[Result]:
-        """Where it comes from: one origin for each time that a command worked on it."""
-        return self.result.get("runs") or [self.result]
+        """Where it comes from; of results that are made bit by bit, one origin for each time that the command went on."""
+        return [self.result] if "command" in self.result else self.result.get("runs") or [self.result]
 
     @property
     def words(self) -> set[str]:
@@ -63,11 +64,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A section with what there is to show in it, and what is not measured yet."""
+    """A section with what there is to show in it, what its results show together, and what is not measured yet."""
 
     section: Section
     shown: Sequence[Shown]
     missing: Sequence[Wanted]
+    overviews: Sequence[Table]
+    pictures: Sequence[bytes]
 
 
 def read_folder(folder: Path) -> list[Entry]:
@@ -113,8 +116,28 @@ def arrange(entries: Sequence[Entry]) -> list[Chapter]:
             missing += [] if found else [wanted]
         shown += [Shown(entry.name, entry) for entry in places.get((section.name, ""), [])]
         if shown or missing:
-            chapters.append(Chapter(section, shown, missing))
+            pictures = pictures_of_two([places.get((section.name, title), []) for title in section.two or ()])
+            chapters.append(Chapter(section, shown, missing, overviews(shown), pictures))
     return chapters
+
+
+def overviews(shown: Sequence[Shown]) -> list[Table]:
+    """What the results of a command say together, for each command that has an `overview(results) -> Table`."""
+    found = []
+    for command in dict.fromkeys(one.entry.command for one in shown):
+        module = import_module(f"compare.{command}")
+        if hasattr(module, "overview"):
+            found.append(module.overview([one.entry.result for one in shown if one.entry.command == command]))
+    return [table for table in found if table.rows]
+
+
+def pictures_of_two(places: Sequence[Sequence[Entry]]) -> list[bytes]:
+    """One figure for each scale in which there are results of both kinds."""
+    if not all(places) or not places:
+        return []
+    draw = import_module(f"compare.{places[0][0].command}").picture_of_two
+    pairs = [(a.result, b.result) for a, b in product(*places) if a.result.get("scale") == b.result.get("scale")]
+    return [draw(*pair) for pair in pairs]
 
 
 def place(entry: Entry) -> tuple[Section, str]:

@@ -41,6 +41,7 @@ def render_markdown(front: Front, chapters: Sequence[Chapter]) -> str:
 def picture_files(front: Front, chapters: Sequence[Chapter]) -> dict[str, bytes]:
     """{file name: PNG} of the front page's picture and of the results', for FOLDER."""
     found = {FRONT: front.picture} if front.picture else {}
+    found |= {_together(chapter, i): picture for chapter in chapters for i, picture in enumerate(chapter.pictures)}
     return found | {
         _file(shown, name): picture
         for chapter in chapters
@@ -50,13 +51,22 @@ def picture_files(front: Front, chapters: Sequence[Chapter]) -> dict[str, bytes]
 
 
 def _file(shown: Shown, name: str) -> str:
+    """A picture's file: called like the result, and where that has several, like the picture too."""
     kept = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    return f"{shown.entry.slug}-{kept}.png"
+    return f"{shown.entry.slug}{f'-{kept}' if len(shown.entry.pictures) > 1 else ''}.png"
+
+
+def _together(chapter: Chapter, number: int) -> str:
+    """The file of a picture of two results."""
+    return f"{chapter.section.name}-{number}.png"
 
 
 def _chapter(chapter: Chapter) -> list[str]:
     section = chapter.section
     parts = [f"## {section.title}", *map(markdown_text, section.text)]
+    parts += map(_table, chapter.overviews)
+    for i in range(len(chapter.pictures)):
+        parts.append(f"![{markdown_text(' and '.join(section.two or ()))}]({FOLDER}/{_together(chapter, i)})")
     for shown in chapter.shown:
         entry = shown.entry
         parts += [f'<a id="{shown.anchor}"></a>\n\n### {markdown_text(shown.heading)}', markdown_text(entry.verdict)]

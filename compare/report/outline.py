@@ -25,12 +25,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter: its anchor, its title, what a reader has to know (paragraphs), and what it shows, in order."""
+    """A chapter: its anchor, its title, what a reader has to know (paragraphs), and what it shows, in order.
+
+    two: the titles of two results that are drawn in one figure, where the command can (`picture_of_two`).
+    """
 
     name: str
     title: str
     text: Sequence[str]
     wanted: Sequence[Wanted]
+    two: tuple[str, str] | None = None
 
     @property
     def commands(self) -> list[str]:
@@ -77,8 +81,8 @@ SECTIONS = (
         "The same training, step by step",
         (
             "Both tracks start from the same weights and see the same batches and the same masks. Rounding then drives any two "
-            "programs apart, slowly at first: what counts is that minigrad leaves PyTorch no faster than PyTorch in float32 "
-            "leaves PyTorch in float64. That distance is the yardstick.",
+            "programs apart, and what comes of it grows with every step. The yardstick is PyTorch itself: how far its float32 "
+            "drifts away from its own float64. minigrad's float32 may drift about as far, and its float64 hardly at all.",
             "Where two programs do not compute the same, the first layer that differs can be found: bisect names it, shown "
             "here on networks into which an error was planted on purpose.",
         ),
@@ -107,6 +111,7 @@ SECTIONS = (
             _experiment("SimpleViT of depth 4, 90 epochs", "vit-d4-90"),
             _experiment("SimpleViT of depth 6, 90 epochs", "vit-d6-90"),
         ),
+        two=("ResNet-18, fine-tuned for 60 epochs", "SimpleNet-BN, 90 epochs"),
     ),
     Section(
         "attacks",
@@ -129,6 +134,8 @@ SECTIONS = (
                 f"attacks {NETWORK} --sweep --json compare/results/attacks-sweep-cpu.json",
                 ("--sweep",),
             ),
+            _experiment("The table of attacks on the experiments' own networks", "attack-table"),
+            _experiment("Adversarial training", "adversarial-training-10"),
             Wanted(
                 "A network trained on attacked images",
                 "attacks",

@@ -65,7 +65,10 @@ def _glance(front: Front) -> str:
 def _chapter(chapter: Chapter) -> str:
     section = chapter.section
     text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in section.text)
-    results = "".join(map(_result, chapter.shown))
+    together = "".join(map(as_html, chapter.overviews))
+    if chapter.section.two:
+        together += "".join(_picture(picture, " and ".join(chapter.section.two)) for picture in chapter.pictures)
+    results = together + "".join(map(_result, chapter.shown))
     missing = ""
     if chapter.missing:
         items = "".join(

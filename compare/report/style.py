@@ -41,10 +41,13 @@ figure p { color: var(--quiet); font-size: .86rem; margin: .3rem 0; }
 .long .wide { max-height: 30rem; overflow-y: auto; }
 .long thead th { position: sticky; top: 0; }
 table { border-collapse: collapse; font-size: .88rem; line-height: 1.45; font-variant-numeric: tabular-nums; }
-caption { caption-side: top; text-align: left; padding: .7rem .9rem .5rem; font-weight: 600; max-width: min(44rem, 84vw); }
-th, td { padding: .34rem .9rem; text-align: right; white-space: nowrap; vertical-align: top; }
+caption { caption-side: top; text-align: left; padding: .7rem .7rem .5rem; font-weight: 600; max-width: min(44rem, 84vw); }
+th, td { padding: .34rem .7rem; text-align: right; white-space: nowrap; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; }
-thead th { color: var(--quiet); font-weight: 500; background: var(--card); border-bottom: 1px solid var(--line); }
+thead th {
+  color: var(--quiet); font-weight: 500; white-space: normal; vertical-align: bottom; background: var(--card);
+  border-bottom: 1px solid var(--line);
+}
 tbody tr:nth-child(even) { background: color-mix(in srgb, var(--wash) 60%, transparent); }
 img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 8px; }
 .picture {
