@@ -29,7 +29,7 @@ Result = dict[str, Any]
 def origin(command: str, arguments: Sequence[str]) -> Result:
     """{"command", "started", "commit", "machine", "versions"}: where a result comes from."""
     return {
-        "command": shlex.join(["python", "-m", "compare", command, *map(_portable, arguments)]),
+        "command": shlex.join(["python", "-m", "compare", command, *map(portable, arguments)]),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(ROOT),
         "machine": describe_machine(),
@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _portable(argument: str) -> str:
+def portable(argument: str) -> str:
     """An argument as it goes into a file: of a path from the root only the name, for the rest says nothing elsewhere."""
     name, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     return f"{name}{equals}{Path(value).name}" if os.path.isabs(value) else argument

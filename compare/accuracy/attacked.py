@@ -1,0 +1,66 @@
+"""How the networks of an experiment stand attacks: python -m compare attacks, on each run's best checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from compare.accuracy.experiments import Arm
+from compare.accuracy.runs import Plan, run_folder
+from compare.attack_lines import PLAIN, TOP, Difference, Line, accuracy, difference, table_lines
+from compare.attack_results import Results
+from compare.attack_tracks import TRACKS, Job, open_track
+from compare.attacks import measure, settings_of
+from compare.results import Result
+from minigrad.device import Device, get_device
+
+
+def attack(plan: Plan, arm: Arm, seed: int, tracks: Sequence[str]) -> Result:
+    """The attacks on a run's network, as the results of compare attacks have them; kept beside the run, batch by batch."""
+    asked = plan.experiment.attack
+    assert asked is not None
+    by = list(tracks) if asked.both else [arm.track]
+    lines = table_lines([PLAIN], asked.presets, asked.rows)
+    folder, options = run_folder(plan, arm, seed), plan.options(arm)
+    device = str(get_device(plan.device) if "minigrad" in by or plan.device == "auto" else Device(plan.device))
+    images = plan.images("val", asked.images[plan.scale])
+    settings, checkpoints = options["settings"], {PLAIN: folder / "best.safetensors"}
+    job = Job(options["model"], settings, options["image_size"], checkpoints, images, device, seed)
+    path = folder / ("attacks.json" if by == list(TRACKS) or not asked.both else f"attacks-{'-'.join(by)}.json")
+    results = Results(path, settings_of(job, by), lines, images.std)
+    if not results.complete:
+        measure(job, {name: open_track(name, device) for name in by}, results)
+    found = json.loads(path.read_text())
+    return {name: found[name] for name in ("settings", "std", "lines")} | {"runs": []}
+
+
+def figures(attacks: Result) -> dict[str, float]:
+    """{"clean_top1": ..., "report_top1": ...} of a network that was attacked by one track, one row a preset."""
+    results = Results.of(attacks)
+    (track,) = results.tracks
+    return {
+        f"{line.preset}_{top}": value
+        for line in results.lines
+        for top, value in zip(TOP, results.accuracy(line, track), strict=True)
+    }
+
+
+def pooled(runs: Sequence[Result]) -> dict[Line, dict[str, str]]:
+    """The letters of all the networks, one behind the other: {line: {track: letters}}."""
+    found: dict[Line, dict[str, str]] = {}
+    for run in runs:
+        for line, hits in Results.of(run["attacks"]).hits.items():
+            for track, letters in hits.items():
+                here = found.setdefault(line, {})
+                here[track] = here.get(track, "") + letters
+    return found
+
+
+def compared(hits: dict[str, str]) -> dict[str, Difference]:
+    """{"top1": Difference, "top5": Difference} of a line that both tracks attacked; {} of one track."""
+    return {top: difference(hits["minigrad"], hits["torch"], top) for top in TOP} if len(hits) == 2 else {}
+
+
+def accuracies(letters: str) -> tuple[float, float]:
+    """Top-1 and top-5 in percent."""
+    return accuracy(letters, "top1"), accuracy(letters, "top5")

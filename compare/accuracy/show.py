@@ -1,0 +1,311 @@
+"""What an experiment has to show: RECIPE's row beside ours and torch's, what it cost, the curves, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from compare.accuracy.attacked import accuracies, compared, pooled
+from compare.accuracy.experiments import find
+from compare.accuracy.state import DECIDING, differing
+from compare.attack_lines import MOST_ERRORS, MOST_POINTS
+from compare.plots import COLOURS, INK, as_png, new_figure, quiet
+from compare.results import Result
+from compare.tables import Table
+
+NAMES = {
+    "top1": "top-1, %",
+    "top5": "top-5, %",
+    "loss": "validation loss",
+    "mirrored_top1": "top-1, %, best epoch, with mirrored images",
+    "mirrored_top5": "top-5, %, best epoch, with mirrored images",
+    "clean_top1": "top-1, %, attacked images before",
+    "clean_top5": "top-5, %, attacked images before",
+    "report_top1": "top-1, %, under attack (report)",
+    "report_top5": "top-5, %, under attack (report)",
+    "untargeted_top1": "top-1, %, under attack (untargeted)",
+    "untargeted_top5": "top-5, %, under attack (untargeted)",
+}
+MIB = 2**20
+
+
+def tables(result: Result) -> list[Table]:
+    """A table a pair of arms, or that of the attacks; and what the training cost."""
+    pairs = [_pair(result, pair) for pair in result["test"]["pairs"] if pair["figures"]]
+    attacks = [_attacks(result)] if result["experiment"] == "attack-table" and result["runs"] else []
+    return [*pairs, *attacks, *([_cost(result)] if result["summary"] else [])]
+
+
+def _pair(result: Result, pair: dict[str, Any]) -> Table:
+    """The figures of two arms, held against each other."""
+    reported, others = (result[what].get(pair["label"], {}) for what in ("reported", "other_teams"))
+    first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
+    rows = []
+    for name, found in pair["figures"].items():
+        digits, kind = (4, "+.2g") if name == "loss" else (2, "+.2f")
+        row = [NAMES[name]]
+        row += [f"{reported[name]:.2f}" if name in reported else ""] if reported else []
+        row += [others.get(name, "")] if others else []
+        row += [_value(arm[name], digits) for arm in (first, second)]
+        interval = "" if found["p"] is None else f"{found['low']:{kind}} to {found['high']:{kind}}"
+        row += [f"{found['difference']:{kind}}", interval, _p(found["p"])]
+        rows.append([*row, _answer(found) if pair["same"] and name in DECIDING else ""])
+    head = [
+        "",
+        *(["reported"] if reported else []),
+        *(["other teams"] if others else []),
+        pair["first"],
+        pair["second"],
+    ]
+    head += ["difference", f"{100 * (1 - result['test']['level']):g} % interval", "p", ""]
+    return Table(_title(result, pair["label"]), head, rows, _notes(result, pair, bool(reported)))
+
+
+def _attacks(result: Result) -> Table:
+    """Each attack under each preset, in both tracks."""
+    hits = pooled(result["runs"])
+    both = all(len(letters) == 2 for letters in hits.values())
+    tracks = list(next(iter(hits.values())))
+    rows = []
+    for line, letters in hits.items():
+        reported = line.reported(False)
+        row = [str(line), _percent(*reported) if reported else ""]
+        row += [_percent(*accuracies(letters[track])) for track in tracks]
+        rows.append(row + [f"{d}{'' if d.alike else ' !'}" for d in compared(letters).values()])
+    head = ["steps/epsilon/alpha", "reported", *tracks, *(["difference in top-1", "difference in top-5"] * both)]
+    images = result["runs"][0]["attacks"]["settings"]["images"]
+    networks = len(result["runs"])
+    notes = [
+        f"Both tracks attack the same {networks} network{'s' if networks > 1 else ''} (the best epoch), each with its own "
+        f"gradients, on {images:,} validation images; top-1 / top-5 in percent. Max norm, normalised units, not clipped.",
+        f"Differences: minigrad less torch, in points, and the standard error by the images that only one gets right; above "
+        f"{MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !.",
+        *_notes(result, None, True),
+    ]
+    return Table(_title(result, ""), head, rows, notes)
+
+
+def _cost(result: Result) -> Table:
+    """Time and memory of training, by arm."""
+    rows = []
+    for arm, found in result["summary"].items():
+        seconds, speed, peak = (found[name] for name in ("seconds", "images_per_second", "peak_memory_bytes"))
+        rows.append([arm, f"{seconds['mean']:.1f}", f"{speed['mean']:.0f}", f"{peak['mean'] / MIB:.0f}"])
+    devices = sorted({run["device"] for run in result["runs"]})
+    notes = [
+        f"On {', '.join(devices)}. Memory as the runs report it: on a CPU that of the whole process, its library included."
+    ]
+    return Table(f"{_title(result, '')}: cost", ["", "seconds of training", "images/s", "peak MiB"], rows, notes)
+
+
+def pictures(result: Result) -> dict[str, bytes]:
+    """The curves of both tracks, a picture a pair: loss, learning rate, top-1, top-5 over the epochs; bands: a standard error."""
+    found = {}
+    for pair in result["test"]["pairs"]:
+        arms = [pair["first"], pair["second"]]
+        if _between(pair) and all(arm in result["summary"] for arm in arms):
+            name = "-".join(filter(None, ["curves", pair["label"].replace("'", "").replace(" ", "-")]))
+            found[name] = _curves(result, arms, _title(result, pair["label"]))
+    return found
+
+
+def picture_of_two(first: Result, second: Result) -> bytes:
+    """Two experiments in one figure, such as ResNet-18 against SimpleNet with batch norm: loss, rate, validation top-1, top-5."""
+    titles = [find(result["experiment"]).title for result in (first, second)]
+    told = f"{_told(first)}; {_told(second)}" if _told(first) != _told(second) else _told(first)
+    figure, panels = new_figure(2, 2, " against ".join(titles), told)
+    for axes, (title, key, unit) in zip(
+        panels.flat,
+        (
+            ("training loss", "train_loss", ""),
+            ("learning rate", "lr", ""),
+            ("top-1, validation", "val_top1", "%"),
+            ("top-5, validation", "val_top5", "%"),
+        ),
+        strict=True,
+    ):
+        quiet(axes, title, "epoch", unit)
+        for result, title, style in zip((first, second), titles, ("-", "--"), strict=True):
+            for arm in ("minigrad", "torch"):
+                if arm in result["summary"]:
+                    _line(axes, result, arm, key, style, f"{title}, {arm}")
+    _legend(figure, panels)
+    return as_png(figure)
+
+
+def verdict(result: Result) -> str:
+    """Whether the two tracks learn the same, and how large a difference could still be hidden."""
+    name = f"{result['experiment']} ({result['scale']})"
+    if not result["complete"]:
+        return f"{name} is not finished: {len(result['runs'])} runs are there; the same command goes on."
+    apart = differing(result)
+    if apart:
+        return f"{name}: THE ARMS DIFFER in {'; '.join(apart)}."
+    if result["experiment"] == "attack-table":
+        return _attack_verdict(name, result)
+    told = []
+    for pair in (pair for pair in result["test"]["pairs"] if _between(pair) and pair["figures"]):
+        first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
+        told += [
+            f"{pair['first']} {_value(first[figure], 1)} %, {pair['second']} {_value(second[figure], 1)} % "
+            f"{NAMES[figure].replace(', %', '')}{_hidden(pair['figures'][figure])}"
+            for figure in ("top1", "untargeted_top1")
+            if figure in pair["figures"]
+        ]
+    if not told:
+        return f"{name}: one track: nothing to compare."
+    told += [
+        f"{pair['label']}: {figures['untargeted_top1']['difference']:+.1f} points under attack, "
+        f"{figures['clean_top1']['difference']:+.1f} without"
+        for pair in result["test"]["pairs"]
+        if (figures := pair["figures"]) and not pair["same"]
+    ]
+    return f"{name}, {len(result['seeds'])} seed{'s' * (len(result['seeds']) > 1)}: {'; '.join(told)}."
+
+
+def _attack_verdict(name: str, result: Result) -> str:
+    hits = pooled(result["runs"])
+    if any(len(letters) < 2 for letters in hits.values()):
+        return f"{name}: one track: nothing to compare."
+    clean = next(line for line in hits if line.preset == "clean")
+    row = next(line.row for line in hits if line.steps)
+    told = [
+        f"{accuracies(hits[line]['minigrad'])[0]:.1f} % ({line})"
+        for line in hits
+        if line in (clean,) or line.row == row
+    ]
+    return f"{name}: top-1 {', '.join(told)}; the tracks agree in all {len(hits)} lines."
+
+
+def overview(results: Sequence[Result]) -> Table:
+    """RECIPE.md's table: a row an experiment and pair, reported figure, ours, torch's, whether they are equal."""
+    rows = []
+    for result in results:
+        for pair in result["test"]["pairs"]:
+            if not _between(pair) or not pair["figures"]:
+                continue
+            reported, others = (result[what].get(pair["label"], {}) for what in ("reported", "other_teams"))
+            first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
+            found = pair["figures"]["top1"]
+            rows.append(
+                [
+                    f"{result['experiment']}{', ' + pair['label'] if pair['label'] else ''} ({result['scale']})",
+                    " / ".join(f"{reported[name]:.2f}" for name in ("top1", "top5") if name in reported),
+                    " / ".join(others[name] for name in ("top1", "top5") if name in others),
+                    *(f"{arm['top1']['mean']:.2f} / {arm['top5']['mean']:.2f}" for arm in (first, second)),
+                    f"{found['difference']:+.2f}"
+                    + ("" if found["p"] is None else f" ± {found['high'] - found['difference']:.2f}"),
+                    _answer(found),
+                ]
+            )
+    head = ["experiment", "reported", "other teams", "minigrad", "torch", "difference in top-1", ""]
+    notes = [
+        "Top-1 / top-5 in percent. ±: the 99 % interval of the difference. Reported figures, and those of other teams, are of "
+        "the full recipe on MiniPlaces: they are not to be held against smaller scales on other images."
+    ]
+    return Table("The experiments", head, rows, notes)
+
+
+# parts
+
+
+def _title(result: Result, label: str) -> str:
+    return (
+        f"{find(result['experiment']).title}{', ' + label if label else ''} ({result['experiment']}, {result['scale']})"
+    )
+
+
+def _between(pair: dict[str, Any]) -> bool:
+    """Whether a pair holds the tracks against each other, not two arms of one track."""
+    return pair["first"].split()[0] != pair["second"].split()[0]
+
+
+def _told(result: Result) -> str:
+    """On what, how long, how often."""
+    data, options = result["dataset"], result["recipe"]["options"]
+    seeds = len(result["seeds"])
+    return (
+        f"{data['name']}, {data['classes']} classes, {data['training_images']:,} training and {data['validation_images']:,} "
+        f"validation images of {data['image_size']}x{data['image_size']}, {options['epochs']} "
+        f"epoch{'s' * (options['epochs'] > 1)}, {seeds} seed{'s' * (seeds > 1)}"
+    )
+
+
+def _notes(result: Result, pair: dict[str, Any] | None, reported: bool) -> list[str]:
+    """What a reader has to know of a table."""
+    options, recipe = result["recipe"]["options"], result["recipe"]
+    rate = f"{options['optimizer']}, lr {options['lr']:g}, batch {options['batch_size']}, warm-up {options['warmup']:g}"
+    notes = [f"{_told(result)}; {rate}; {recipe['initial_weights']} initial weights."]
+    if pair and pair["seeds"] > 1:
+        starts = "the same weights and batches" if result["start"] == "shared" else "weights of its own"
+        notes.append(
+            f"± one standard error over {pair['seeds']} seeds. Each seed gives both {starts}; {result['test']['name']}, "
+            f"different where p < {result['test']['level']:g}; what lies outside of the interval is ruled out."
+        )
+    elif pair:
+        notes.append("One seed: no test, no error.")
+    if reported and result["scale"] != "full":
+        notes.append(
+            "Reported figures are those of the full recipe on MiniPlaces: they are not to be held against this scale's."
+        )
+    return notes + (list(find(result["experiment"]).remarks) if pair is None or _between(pair) else [])
+
+
+def _value(found: dict[str, Any], digits: int) -> str:
+    return f"{found['mean']:.{digits}f}" + ("" if found["error"] is None else f" ± {found['error']:.{digits}f}")
+
+
+def _percent(top1: float, top5: float) -> str:
+    return f"{top1:.2f} / {top5:.2f}"
+
+
+def _p(p: float | None) -> str:
+    return "" if p is None else f"{p:.2g}"
+
+
+def _answer(found: dict[str, Any]) -> str:
+    return {None: "", True: "equal", False: "DIFFERENT"}[found["equal"]]
+
+
+def _hidden(found: dict[str, Any]) -> str:
+    """The largest difference that the interval leaves room for."""
+    if found["p"] is None:
+        return " (one seed: no test)"
+    most = max(abs(found["low"]), abs(found["high"]))
+    return f" (equal, p = {_p(found['p'])}; up to {most:.1f} points could be hidden)"
+
+
+def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
+    figure, panels = new_figure(2, 2, title, f"{_told(result)}; bands: one standard error")
+    loss, rate, top1, top5 = panels.flat
+    for axes, name, key in ((loss, "loss", "loss"), (top1, "top-1", "top1"), (top5, "top-5", "top5")):
+        quiet(axes, name, "epoch", "" if key == "loss" else "%")
+        for arm in arms:
+            _line(axes, result, arm, f"train_{key}", "--", f"{arm}, training")
+            _line(axes, result, arm, f"val_{key}", "-", f"{arm}, validation")
+    quiet(rate, "learning rate, at the epoch's last step", "epoch")
+    for arm in arms:
+        _line(rate, result, arm, "lr", "-", arm)
+    _legend(figure, panels)
+    return as_png(figure)
+
+
+def _line(axes: Any, result: Result, arm: str, key: str, style: str, label: str) -> None:
+    """An arm's mean over the seeds, and its band."""
+    points = result["summary"][arm]["curves"][key]
+    x = list(range(1, len(points) + 1))
+    y = [point["mean"] for point in points]
+    colour = COLOURS.get(arm, COLOURS[arm.split()[0]])
+    if points[0]["error"] is not None:
+        low, high = ([point["mean"] + sign * point["error"] for point in points] for sign in (-1, 1))
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+    axes.plot(x, y, style, color=colour, lw=1.6, marker="o", markersize=3 if len(x) < 30 else 0, label=label)
+
+
+def _legend(figure: Any, panels: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axes in panels.flat:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncol=4, frameon=False, fontsize=8.5, labelcolor=INK)
