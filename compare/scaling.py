@@ -5,8 +5,8 @@ each of --values the step is that of python -m compare speed, with the same chec
 
 Each value and track has a process of its own. All are alive at once and called in turn, value by value and track by track, a
 round being all of them: what slows the machine for a while slows all. A turn is one step that is not counted and as many as
-take about --turn milliseconds, at least one. The cost is a step's time divided by its images; along image-size also by their pixels,
-along depth by the blocks. It should not grow. Two figures tell, for each track: the exponent of the axis that fits the
+take about --turn milliseconds, at least one. The cost is a step's time divided by its images; along image-size also by their
+pixels, along depth by the blocks. It should not grow. Two figures tell, for each track: the exponent of the axis that fits the
 costs best (a straight line through the logarithms of a round's medians; median and quartiles over the rounds), and the cost at
 the largest value over the least among the others. Rounds scatter by some ten percent, so "grows" means by more than that.
 
