@@ -14,6 +14,7 @@ from compare import profile, profile_tables
 from compare.__main__ import main
 from compare.results import ROOT, read_result
 from compare.worker import WARM_UP_STEPS
+from minigrad.grad_mode import state
 
 SMALL = ["--batch", "2", "--image-size", "32", "--threads", "1", "--steps", "2"]
 
@@ -109,16 +110,20 @@ def profile_row(op: str) -> Any:
 
 def test_only_the_watched_steps_count() -> None:
     class Fake:
-        steps = 0
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int]] = []
 
-        def forward(self) -> None:
-            self.steps += 1
+        def __getattr__(self, phase: str) -> Any:
+            return lambda: self.seen.append((phase, len(state.observers)))
 
-        backward = update = synchronize = lambda self: None
+        def synchronize(self) -> None:
+            pass
 
     track: Any = Fake()
     plain, watched = profile.measure(track, 3)
-    assert len(plain) == len(watched) == 3 and track.steps == WARM_UP_STEPS + 2 * 3
+    assert len(plain) == len(watched) == 3
+    unwatched, looked_at = ([("forward", n), ("backward", n), ("update", 0)] for n in (0, 1))
+    assert track.seen == unwatched * WARM_UP_STEPS + (unwatched + looked_at) * 3
     assert all(p.phases.keys() == {"step", "forward", "backward", "update"} for p in watched)
 
 

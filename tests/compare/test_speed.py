@@ -234,6 +234,9 @@ def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tm
         before = server.open.weights()
         server.perturbation("handout", 2, str(tmp_path / "ends.npz"))
         taken = server.attack("handout", 2)
+        track = server.open
+        handout, untargeted = (track.to_numpy(track.attacked(preset, 1)) for preset in ("handout", "untargeted"))
+        assert (handout != untargeted).any()
         assert taken["seconds"] > 0 and all(
             (before[key] == array).all() for key, array in server.open.weights().items()
         )
