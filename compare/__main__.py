@@ -13,13 +13,14 @@ from importlib import import_module
 from minigrad.errors import MinigradError, OptionError
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
+    "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
     "lockstep": "both tracks trained side by side: how far apart they drift, beside torch's own float32 error",
+    "bisect": "the first layer whose output is not torch's, and the first whose gradient is not",
     "accuracy": "the experiments of the original report, trained in both tracks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
     "profile": "where time and memory of a training step of minigrad go, an op a row; a Chrome trace of it",
-    "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
     "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
     "scaling": "what a training step costs as batch, images or depth grow, in minigrad and in PyTorch",
     "report": "everything that was measured, on one page: report.html, docs/results.md, README's front page",

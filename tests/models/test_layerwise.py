@@ -11,8 +11,9 @@ import pytest
 
 import models
 import models.reference
+from compare.layers import Trace, build, differences, random_batch, trace
 from minigrad import Generator
-from tests.models.layerwise import Trace, batch, build, differences, trace
+from minigrad.errors import MinigradError
 
 SMALL = {"image_size": 32, "patch_size": 4, "dim": 24, "heads": 3}  # 8 x 8 tokens
 
@@ -38,7 +39,7 @@ def run(case: Case, dtype: Any, training: bool, device: str, layers: bool = True
     """The trace of minigrad's model."""
     name, settings = case
     model = build(models, name, dtype, device, **settings).train(training)
-    return trace(model, *batch(settings.get("image_size", 128), dtype, seed), layers)
+    return trace(model, *random_batch(settings.get("image_size", 128), dtype, seed), layers)
 
 
 def reference(case: Case, dtype: Any, training: bool, seed: int = 0) -> Trace:
@@ -49,7 +50,7 @@ def reference(case: Case, dtype: Any, training: bool, seed: int = 0) -> Trace:
 @lru_cache(maxsize=64)
 def _reference(name: str, settings: tuple[tuple[str, Any], ...], dtype: Any, training: bool, seed: int) -> Trace:
     model = build(models.reference, name, dtype, **dict(settings)).train(training)
-    return trace(model, *batch(dict(settings).get("image_size", 128), dtype, seed))
+    return trace(model, *random_batch(dict(settings).get("image_size", 128), dtype, seed))
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -92,7 +93,7 @@ def broken(change: Callable[[Any], Any], case: Case = SHIFTED) -> list[str]:
     """The differences that a change of minigrad's model makes."""
     model = build(models, case[0], np.float64, **case[1])
     change(model)
-    return differences(trace(model, *batch(case[1]["image_size"], np.float64)), reference(case, np.float64, True))
+    return differences(trace(model, *random_batch(case[1]["image_size"], np.float64)), reference(case, np.float64, True))
 
 
 def test_a_wrong_merge_of_heads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +122,7 @@ def test_a_wrong_merge_of_heads_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
         (lambda model: model.head.weight.register_hook(lambda g: g * (1 + 1e-8)), "gradient of head.weight:"),
         (
             lambda model: model.blocks[1].mlp.register_full_backward_hook(lambda m, gx, gy: (gx[0] * (1 + 1e-8),)),
-            "gradient of blocks.1.norm2.bias:",
+            "gradient at the output of blocks.1.norm2:",
         ),
     ],
 )
@@ -140,7 +141,7 @@ def test_running_statistics_are_compared() -> None:
 def test_a_layer_that_does_not_run_is_found() -> None:
     theirs = reference(SHIFTED, np.float64, True)
     outputs = {name: output for name, output in theirs.outputs.items() if name != "blocks.1.norm1"}
-    with pytest.raises(AssertionError, match="only one track runs blocks.1.norm1"):
+    with pytest.raises(MinigradError, match="only one track runs blocks.1.norm1"):
         differences(Trace(outputs, theirs.gradients, theirs.buffers), theirs)
 
 
@@ -157,4 +158,4 @@ def test_a_larger_error_in_float32_is_found() -> None:
     assert len(found) == 1 and found[0].startswith("output of blocks.2.mlp.1: off by")
     gradients = further(theirs.gradients, exact.gradients, list(theirs.gradients))
     found = differences(Trace(theirs.outputs, gradients, theirs.buffers), theirs, exact)
-    assert len(found) == 1 and found[0].startswith("gradient of head.bias, head.weight")
+    assert len(found) > 10 and all(line.startswith("gradient of ") for line in found)
