@@ -20,7 +20,7 @@ class Results:
 
     settings: what has to be the same for results to belong together, among it the number of images and the tracks.
     runs: who measured: command, commit, machine, versions; one entry each time that the command went on.
-    std: what images were divided by, for grey levels; files of before have none.
+    std: what images were divided by, for grey levels; files of before have none. examples: attack_examples.make_examples'.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Results:
         self.images: int = settings["images"]
         self.tracks: list[str] = settings["tracks"]
         self.runs: list[dict[str, Any]] = []
+        self.examples: dict[str, Any] | None = None
         self.hits: dict[Line, dict[str, str]] = {line: dict.fromkeys(self.tracks, "") for line in lines}
         if path is not None and path.exists():
             self._read(path)
@@ -46,7 +47,7 @@ class Results:
             raise OptionError("a result of compare attacks is damaged")
         settings, runs, hits = parts
         results = cls(None, settings, list(hits), result.get("std"))
-        results.runs, results.hits = runs, hits
+        results.runs, results.hits, results.examples = runs, hits, result.get("examples")
         return results
 
     @property
@@ -100,6 +101,7 @@ class Results:
             "complete": complete,
             "agree": self.agree if complete else None,
             "lines": [self._entry(line) for line in self.lines],
+            **({"examples": self.examples} if self.examples else {}),
         }
         write_result(self.path, content)
 
@@ -111,7 +113,8 @@ class Results:
     def _read(self, path: Path) -> None:
         """Go on with a file."""
         stays = "nothing was overwritten"
-        parts = _parts(read_result(path, FORMAT))
+        result = read_result(path, FORMAT)
+        parts = _parts(result)
         if parts is None:
             raise OptionError(f"--json {path} is damaged: {stays}")
         settings, runs, hits = parts
@@ -120,7 +123,7 @@ class Results:
                 raise OptionError(f"--json {path} has {name} {settings.get(name)}, not {wanted}: {stays}")
         if hits.keys() != self.hits.keys():
             raise OptionError(f"--json {path} is of other presets, rows or epsilons: {stays}")
-        self.hits, self.runs = hits, runs
+        self.hits, self.runs, self.examples = hits, runs, result.get("examples")
 
 
 def _parts(result: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], dict[Line, dict[str, str]]] | None:

@@ -12,6 +12,9 @@ Each track attacks with its own gradients. A difference between the tracks is gi
 the m images that only one of them gets right: 100 sqrt(m) / N. The exit code is 1 if a difference is above 0.3 points and
 three of those errors: the fewer the images, the more has to be allowed.
 
+--examples N keeps N images under the first preset with the results, for the report: rows 2, 4 and 7 of the original's table.
+The file then holds the images themselves: publish it only if they may be passed on (the embedded ones may).
+
 --json keeps results as they come. The same command goes on where it stopped; other settings or weights are refused.
 
 A checkpoint of a run brings model, settings, data and image size along; beside a file of weights alone they have to be given.
@@ -34,6 +37,7 @@ import numpy as np
 from compare import attack_report
 from compare.arguments import Parser, add_trained, count, read_trained
 from compare.attack_curve import draw
+from compare.attack_examples import SHOWN_ROWS, draw_examples, make_examples
 from compare.attack_lines import (
     DEFENDED,
     EPSILONS,
@@ -71,10 +75,16 @@ def run(arguments: Sequence[str]) -> int:
     else:
         lines = table_lines(checkpoints, options.presets, options.rows)
     results = Results(options.json, settings_of(job, options.tracks), lines, job.data.std)
-    if not results.complete:
+    wanting = bool(options.examples) and len((results.examples or {"images": []})["images"]) != options.examples
+    if not results.complete or wanting:
         tracks = {name: open_track(name, job.device) for name in options.tracks}
         results.runs.append(origin("attacks", arguments))
         measure(job, tracks, results)
+    if wanting:
+        shown = [row for row in SHOWN_ROWS if row in options.rows] or options.rows[:1]
+        first = tracks[options.tracks[0]]
+        results.examples = make_examples(job, first, results, options.examples, options.presets[0], shown)
+        results.write()
     print(attack_report.report(results))
     if options.sweep:
         write_atomically(options.picture, draw(results))
@@ -88,9 +98,10 @@ def tables(result: Result) -> list[Table]:
 
 
 def pictures(result: Result) -> dict[str, bytes]:
-    """A sweep's curves, once it is measured."""
+    """A sweep's curves, once it is measured; images under attack, where they were kept."""
     results = Results.of(result)
-    return {"sweep": draw(results)} if results.swept and results.complete else {}
+    found = {"sweep": draw(results)} if results.swept and results.complete else {}
+    return found | ({"examples": draw_examples(results, results.examples)} if results.examples else {})
 
 
 def verdict(result: Result) -> str:
@@ -120,13 +131,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--tracks", type=some_of("tracks", TRACKS), default=list(TRACKS), help=f"who attacks ({','.join(TRACKS)})")
     add("--sweep", type=epsilon_list, nargs="?", const=list(EPSILONS), metavar="EPSILONS", help=f"({epsilons})")
     add("--picture", type=Path, metavar="FILE.png", help="the picture of --sweep (attacks-sweep.png)")
+    add("--examples", type=count(1, 8), metavar="N", help="keep N images under attack in --json too, for the report")
     add("--json", type=Path, metavar="FILE", help="results: kept as they come, gone on with by the same command")
     add("--device", default="cpu", help="cpu, gpu, gpu:1, or auto: a GPU if there is one (cpu)")
     add("--seed", type=count(0, 2**31 - 1), default=2024, help="decides the noise of --sweep (2024)")
     options = parser.parse_args(arguments)
     if options.sweep:
-        if options.rows or options.defended:
-            raise OptionError(f"{'--rows' if options.rows else '--defended'} belongs to the tables, not to --sweep")
+        foreign = [name for name in ("rows", "defended", "examples") if getattr(options, name)]
+        if foreign:
+            raise OptionError(f"--{foreign[0]} belongs to the tables, not to --sweep")
         if find_spec("matplotlib") is None:
             raise OptionError("--sweep needs matplotlib: pip install matplotlib")
         options.picture = options.picture or Path("attacks-sweep.png")
@@ -134,6 +147,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             raise OptionError(f"--picture {options.picture}: a name that ends in .png is wanted")
     elif options.picture:
         raise OptionError(f"--picture {options.picture}: only --sweep draws one")
+    if options.examples and options.json is None:
+        raise OptionError("--examples are kept in a file of results: name one with --json")
     options.rows = options.rows or list(ROWS[:1] if options.defended else ROWS)
     check_target(options.json, FORMAT)
     picture = options.picture

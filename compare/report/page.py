@@ -95,7 +95,7 @@ def _picture(png: bytes, told: str) -> str:
     width, height = struct.unpack(">II", png[16:24])
     data = base64.b64encode(png).decode()
     image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(told)}">'
-    return f'<figure class="picture">{image}</figure>'
+    return f'<figure class="picture" tabindex="0">{image}</figure>'
 
 
 def _reproduce(chapters: Sequence[Chapter]) -> str:

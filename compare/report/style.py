@@ -67,6 +67,10 @@ img { display: block; max-width: 100%; height: auto; background: #ffffff; border
 .origins .command { display: block; margin: .35rem 0; padding: .5rem .7rem; background: var(--wash); border-radius: 6px; }
 .origins span { color: var(--quiet); font-size: .84rem; }
 footer { margin-top: 4rem; color: var(--quiet); font-size: .86rem; }
+@media (max-width: 40rem) {
+  .picture { overflow-x: auto; }
+  .picture img { max-width: none; width: 40rem; }
+}
 @media (min-width: 68rem) {
   .frame { display: grid; grid-template-columns: 15rem minmax(0, 1fr); column-gap: 3.5rem; }
   header, main, footer { grid-column: 2; }

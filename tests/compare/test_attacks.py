@@ -14,7 +14,7 @@ from PIL import Image
 
 import minigrad as mg
 import models
-from compare import attack_curve, attack_report, attacks
+from compare import attack_curve, attack_examples, attack_report, attacks
 from compare.__main__ import main
 from compare.arguments import Parser, add_trained, read_trained
 from compare.attack_lines import (
@@ -284,6 +284,39 @@ def test_the_seed_decides_the_noise(
     assert first == second and len({*first, *third}) == 4  # no batch has another's
 
 
+def test_examples(weights: Path, tmp_path: Path, capsys: Any) -> None:
+    """Kept are images that the network knows, and perturbations that are the attack's, to a part in 127."""
+    out = tmp_path / "x.json"
+    common = ["--rows", "1/.5/.5,3/.05/.02", "--presets", "untargeted", "--tracks", "minigrad", "--json", out]
+    assert attack(capsys, weights, *common)[0] == 0
+    before = json.loads(out.read_text())
+    assert attack(capsys, weights, *common, "--examples", 2)[0] == 0  # what was measured stays
+    content = json.loads(out.read_text())
+    assert content["lines"] == before["lines"] and len(content["runs"]) == 2
+    clean = content["lines"][0]["hits"]["minigrad"]
+    found = content["examples"]["images"]
+    assert [image["index"] for image in found] == [i for i, letter in enumerate(clean) if letter == "1"][:2]
+    data = open_dataset(None, "val", None, IMAGES)
+    image = found[1]
+    pixels = data.load(image["index"], None)
+    np.testing.assert_array_equal(attack_examples.decode(image["png"]), pixels)
+    assert image["says"][0] == image["label"] == data.classes[data.labels[image["index"]]]
+    (kept,) = image["attacks"]  # none of the original's rows was asked for: the first
+    assert kept["line"] == "1/0.5/0.5 untargeted" and kept["limit"] == pytest.approx(0.5 * data.std[0], rel=1e-5)
+    model = models.create("simplenet", 10, 1)
+    mg.weights.load_torch_state_dict(model, weights)
+    x = mg.from_numpy(normalize(pixels[None], data.mean, data.std))
+    y = mg.from_numpy(data.labels[[image["index"]]])
+    delta = preset("untargeted", steps=1, epsilon=0.5, alpha=0.5)(model, x, y) - x
+    seen = (attack_examples.decode(kept["png"]) - 128) / 127 * kept["limit"]
+    np.testing.assert_allclose(seen, delta.numpy()[0].transpose(1, 2, 0) * data.std[0], atol=kept["limit"] / 250)
+
+    drawn = attacks.pictures(content)["examples"]
+    assert Image.open(io.BytesIO(drawn)).format == "PNG" and attacks.pictures(before) == {}
+    assert attack(capsys, weights, *common, "--examples", 2)[0] == 0
+    assert json.loads(out.read_text()) == content  # nothing was left to do
+
+
 @pytest.mark.gpu
 def test_on_the_gpu(weights: Path, tmp_path: Path, capsys: Any) -> None:
     common = ["--rows", "2/.3/.1", "--presets", "untargeted", "--tracks", "minigrad", "--limit", 3, "--json"]
@@ -402,6 +435,8 @@ def test_weights_that_are_not_finite(tmp_path: Path, capsys: Any) -> None:
         (["--sweep", ".1,inf"], "finite epsilons"),
         (["--sweep", "--rows", "1/.1/.1"], "--rows belongs to the tables, not to --sweep"),
         (["--sweep", "--defended", "x"], "--defended belongs to the tables, not to --sweep"),
+        (["--sweep", "--examples", "2"], "--examples belongs to the tables, not to --sweep"),
+        (["--examples", "2"], "--examples are kept in a file of results: name one with --json"),
         (["--sweep", "--picture", "x.jpg"], "--picture x.jpg: a name that ends in .png is wanted"),
         (["--sweep", "--picture", "nowhere/x.png"], "--picture nowhere/x.png: no file can be written there"),
         (["--picture", "x.png"], "only --sweep draws one"),

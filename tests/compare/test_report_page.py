@@ -70,7 +70,7 @@ addEventListener("error", event => console.error(event.message));
 addEventListener("load", () => {
   const found = [...document.images].map(image => image.naturalWidth);
   const wide = [...document.querySelectorAll("body *")].filter(one =>
-    one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".wide"));
+    one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".wide, .picture"));
   parent.postMessage("LOOK" + JSON.stringify({
     pictures: found, width: innerWidth, scroll: document.documentElement.scrollWidth,
     wide: wide.map(one => one.outerHTML.slice(0, 80)),
