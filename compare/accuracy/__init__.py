@@ -142,7 +142,11 @@ def listed() -> str:
             for what, figures in (("reported", pair.reported), ("other teams", pair.other_teams)):
                 if figures:
                     label = f"{pair.label}: " if pair.label else ""
-                    told = "; ".join(f"{show.NAMES[key]} {value}" for key, value in figures.items())
+                    told = "; ".join(f"{show.NAMES[key]} {_number(value)}" for key, value in figures.items())
                     lines.append(f"  {what}: {label}{told}")
         lines += [f"  {remark}" for remark in experiment.remarks] + [""]
     return "\n".join(lines).rstrip()
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}"

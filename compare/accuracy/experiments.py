@@ -135,7 +135,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         ),
         "simplenet-custom-conv-10": Experiment(
             "SimpleNet on the hand-written convolution",
-            _SIMPLENET_10,
+            _scales("simplenet", 10, 0.1, {"lr": 0.05, "limit_train": 3000}, **_SGD),
             SEEDS | {"small": 4},
             (
                 *OWN,
@@ -167,7 +167,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             (Pair("", "minigrad", "torch", {"top1": 49.73, "top5": 78.33}, {"top1": "49.4-49.7", "top5": "78.6"}),),
         ),
         "resnet18-finetune-60": Experiment(
-            "ResNet-18, fine-tuned",
+            "ResNet-18",
             _scales("resnet18", 60, 0.1, {"lr": 0.02, "limit_train": 600, "limit_val": 500, "epochs": 5}, **_SGD),
             SEEDS,
             OWN,
@@ -181,9 +181,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 ),
             ),
             initial="imagenet",
-            remarks=(
-                "On the full scale from ImageNet weights, on the small one from random weights: a training, no fine-tuning.",
-            ),
+            remarks=("The recipe fine-tunes ImageNet weights; below the full scale it starts from random ones.",),
         ),
         "vit-d4-90": _vit(4, 39.905, 70.2057, {"top1": "41.9-44.6", "top5": "71.3-74.0"}),
         "vit-d6-90": _vit(6, 41.44, 71.078, {}),

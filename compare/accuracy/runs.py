@@ -191,36 +191,35 @@ def call(track: str, arguments: Sequence[str]) -> None:
 def _begin(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: Path, device: Sequence[str]) -> None:
     """Start a run anew; a folder that was left before there was anything to go on from is taken again."""
     arguments = [*plan.arguments(arm), "--seed", str(seed), "--out", _from_root(folder)]
-    if plan.start == "shared":
-        arguments += ["--weights", _from_root(_start(plan, dataset, seed))]
-    elif plan.initial != "random":
-        arguments += ["--weights", plan.initial]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if plan.start == "shared":
+            arguments += ["--weights", _from_root(_start(plan, dataset, seed))]
+        elif plan.initial != "random":
+            arguments += ["--weights", plan.initial]
         for name in RUN_FILES if (folder / "origin.json").is_file() else ():
             (folder / name).unlink(missing_ok=True)
         began = origin("accuracy", [])
         began["command"] = shlex.join(["python", script(arm.track), *map(portable, arguments)])
         write_json(folder / "origin.json", began)
     except OSError as error:
-        raise OptionError(f"--runs: {folder}: {error.strerror}") from error
+        raise OptionError(f"--runs {plan.folder.parent}: {folder}: {error.strerror}") from error
     call(arm.track, [*arguments, *device])
 
 
 def _start(plan: Plan, dataset: Mapping[str, Any], seed: int) -> Path:
-    """The weights that both tracks start from: minigrad's, at random from the seed, or those of the recipe with a new head."""
+    """The weights that both tracks start from, always the same of a seed: minigrad's random ones, or the recipe's beneath a
+    new head."""
     path = plan.folder / f"start-{seed}.safetensors"
-    if not path.is_file():
-        options = plan.options(plan.experiment.arms[0])
-        name, shape = options["model"], (dataset["classes"], dataset["channels"], options["image_size"])
-        minigrad.manual_seed(seed)
-        model = models.create(name, *shape, **options["settings"])
-        state = {key: value.numpy() for key, value in model.state_dict().items()}
-        if plan.initial != "random":
-            shapes = {key: value.shape for key, value in state.items()}
-            state |= initial_weights(plan.initial, name, shapes, models.MODELS[name].head)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_weights(path, state)
+    options = plan.options(plan.experiment.arms[0])
+    name, shape = options["model"], (dataset["classes"], dataset["channels"], options["image_size"])
+    minigrad.manual_seed(seed)
+    model = models.create(name, *shape, **options["settings"])
+    state = {key: value.numpy() for key, value in model.state_dict().items()}
+    if plan.initial != "random":
+        shapes = {key: value.shape for key, value in state.items()}
+        state |= initial_weights(plan.initial, name, shapes, models.MODELS[name].head)
+    save_weights(path, state)
     return path
 
 

@@ -129,7 +129,7 @@ def picture_of_two(first: Result, second: Result) -> bytes:
             for arm in ("minigrad", "torch"):
                 if arm in result["summary"]:
                     _line(axes, result, arm, key, style, f"{title}, {arm}")
-    _legend(figure, panels)
+    _legend(figure, panels, 2)
     return as_png(figure)
 
 
@@ -220,9 +220,15 @@ def _between(pair: dict[str, Any]) -> bool:
     return pair["first"].split()[0] != pair["second"].split()[0]
 
 
+def _options(result: Result) -> dict[str, Any]:
+    """What the arms were trained with; where they differ, the first."""
+    recipe = result["recipe"]
+    return {**recipe["options"], **next(iter(recipe["arms"].values()))}
+
+
 def _told(result: Result) -> str:
     """On what, how long, how often."""
-    data, options = result["dataset"], result["recipe"]["options"]
+    data, options = result["dataset"], _options(result)
     seeds = len(result["seeds"])
     return (
         f"{data['name']}, {data['classes']} classes, {data['training_images']:,} training and {data['validation_images']:,} "
@@ -233,9 +239,9 @@ def _told(result: Result) -> str:
 
 def _notes(result: Result, pair: dict[str, Any] | None, reported: bool) -> list[str]:
     """What a reader has to know of a table."""
-    options, recipe = result["recipe"]["options"], result["recipe"]
+    options = _options(result)
     rate = f"{options['optimizer']}, lr {options['lr']:g}, batch {options['batch_size']}, warm-up {options['warmup']:g}"
-    notes = [f"{_told(result)}; {rate}; {recipe['initial_weights']} initial weights."]
+    notes = [f"{_told(result)}; {rate}; {result['recipe']['initial_weights']} initial weights."]
     if pair and pair["seeds"] > 1:
         starts = "the same weights and batches" if result["start"] == "shared" else "weights of its own"
         notes.append(
@@ -286,7 +292,7 @@ def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
     quiet(rate, "learning rate, at the epoch's last step", "epoch")
     for arm in arms:
         _line(rate, result, arm, "lr", "-", arm)
-    _legend(figure, panels)
+    _legend(figure, panels, 4)
     return as_png(figure)
 
 
@@ -299,13 +305,16 @@ def _line(axes: Any, result: Result, arm: str, key: str, style: str, label: str)
     if points[0]["error"] is not None:
         low, high = ([point["mean"] + sign * point["error"] for point in points] for sign in (-1, 1))
         axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
-    axes.plot(x, y, style, color=colour, lw=1.6, marker="o", markersize=3 if len(x) < 30 else 0, label=label)
+    look = {"lw": 3.6, "alpha": 0.6} if arm.startswith("minigrad") else {"lw": 1.3}  # both are seen where they coincide
+    axes.plot(x, y, style, color=colour, marker="o", markersize=3 if len(x) < 30 else 0, label=label, **look)
 
 
-def _legend(figure: Any, panels: Any) -> None:
+def _legend(figure: Any, panels: Any, columns: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for axes in panels.flat:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncol=4, frameon=False, fontsize=8.5, labelcolor=INK)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncol=columns, frameon=False, fontsize=8.5, labelcolor=INK
+    )

@@ -20,7 +20,7 @@ from PIL import Image
 import compare.accuracy as accuracy
 from compare.__main__ import main
 from compare.accuracy import experiments
-from compare.accuracy.experiments import EXPERIMENTS, SCALES, Experiment, find
+from compare.accuracy.experiments import EXPERIMENTS, SCALES, Arm, Experiment, Pair, find
 from compare.accuracy.runs import Plan
 from compare.accuracy.statistics import LEVEL, paired, welch
 
@@ -110,7 +110,7 @@ def test_the_list(capsys: Any) -> None:
     assert code == 0 and command(capsys, "--list") == (0, said)
     for name in EXPERIMENTS:
         assert f"{name}: " in said
-    for text in ("--epochs 90 --lr 0.5", "top-1, % 52.9", "full", "small", "smoke", "other teams: top-1, % 41.9-44.6"):
+    for text in ("--epochs 90 --lr 0.5", "top-1, % 52.90", "full", "small", "smoke", "other teams: top-1, % 41.9-44.6"):
         assert text in said
 
 
@@ -334,3 +334,15 @@ def test_networks_trained_on_attacked_images(capsys: Any, tmp_path: Path) -> Non
     assert "attacked_share" in result["runs"][1]["epochs"][0]
     figures = result["test"]["pairs"][2]["figures"]
     assert {"clean_top1", "report_top1", "untargeted_top5"} <= figures.keys()
+
+
+@pytest.mark.slow
+def test_a_real_arm_that_is_different_is_seen(capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find("vit-d4-90")
+    arms = (Arm("minigrad", "minigrad"), Arm("minigrad slow", "minigrad", {"lr": 1e-5}))
+    changed = replace(found, arms=arms, pairs=(Pair("", "minigrad", "minigrad slow"),))
+    for module in (experiments, accuracy):
+        monkeypatch.setattr(module, "EXPERIMENTS", {**EXPERIMENTS, "vit-d4-90": changed})
+    asked = ("vit-d4-90", "--scale", "smoke", "--tracks", "minigrad", "--device", "cpu")
+    code, said = command(capsys, *asked, "--seeds", 4, "--runs", tmp_path)
+    assert code == 1 and "THE ARMS DIFFER in" in said and "loss (-0." in said
