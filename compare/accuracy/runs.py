@@ -185,7 +185,8 @@ def call(track: str, arguments: Sequence[str]) -> None:
     if code in STOPPED:
         raise KeyboardInterrupt
     if code:
-        raise MinigradError(last.removeprefix("error: ") or f"{script(track)} ended with exit code {code}")
+        ended = f"{script(track)} ended with exit code {code}: {last}"
+        raise MinigradError(last.removeprefix("error: ") if last.startswith("error: ") else ended)
 
 
 def _begin(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: Path, device: Sequence[str]) -> None:
