@@ -20,9 +20,9 @@ COMMANDS = {  # in the order in which a reader meets them: the same numbers, the
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
+    "scaling": "what a training step costs as batch, images or depth grow, in minigrad and in PyTorch",
     "profile": "where time and memory of a training step of minigrad go, an op a row; a Chrome trace of it",
     "overhead": "what one small op costs beside torch, and whether long chains cost in proportion",
-    "scaling": "what a training step costs as batch, images or depth grow, in minigrad and in PyTorch",
     "report": "everything that was measured, on one page: report.html, docs/results.md, README's front page",
 }
 

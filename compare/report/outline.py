@@ -52,8 +52,14 @@ def _experiment(title: str, name: str) -> Wanted:
     return Wanted(title, "accuracy", measure, (name,))
 
 
+def _planted(model: str, error: str, title: str) -> Wanted:
+    kind = error.partition(":")[0]
+    measure = f"bisect {model} --plant {error} --json compare/results/bisect-{kind}.json"
+    return Wanted(f"Planted and found: {title[0].lower()}{title[1:]}", "bisect", measure, (error,))
+
+
 def _speed(title: str, model: str, batch: int) -> Wanted:
-    measure = f"speed --model {model} --batch {batch} --json compare/results/speed-{model}-b{batch}-cpu.json"
+    measure = f"speed --model {model} --batch {batch} --loading --attack --json compare/results/speed-{model}-b{batch}-cpu.json"
     return Wanted(title, "speed", measure, (model,))
 
 
@@ -91,7 +97,12 @@ SECTIONS = (
             _lockstep("SimpleNet-BN", "simplenet-bn"),
             _lockstep("SimpleViT", "vit"),
             _lockstep("ResNet-18", "resnet18"),
-            Wanted("Finding a planted error", "bisect", "bisect simplenet --json compare/results/bisect.json"),
+            Wanted("Layer by layer, nothing planted", "bisect", "bisect vit --json compare/results/bisect-vit.json"),
+            _planted("simplenet", "output:features.5", "An output that is wrong by 1 %"),
+            _planted("simplenet", "weight:features.5", "A weight's gradient"),
+            _planted("simplenet", "bias:features.12", "A bias's gradient"),
+            _planted("vit", "input:blocks.2.attn", "A gradient passed back"),
+            _planted("simplenet-bn", "statistics:features.2", "Running statistics"),
         ),
     ),
     Section(
@@ -150,7 +161,7 @@ SECTIONS = (
         (
             "One training step: forward, loss, backward, optimizer. Each framework runs in a process of its own, and the "
             "processes are called in turn, so that what slows the machine slows both. Memory is the peak above what a process "
-            "needs once its libraries are loaded and used.",
+            "needs once its libraries are loaded and used. Where a result says so, the loader and an attack were timed too.",
         ),
         (
             _speed("SimpleNet, a step", "simplenet", 32),
@@ -166,7 +177,9 @@ SECTIONS = (
             _scaling("With the batch size", "batch"),
             _scaling("With the image size", "image-size"),
             _scaling("With the depth", "depth"),
-            Wanted("Where a step's time goes", "profile", "profile --json compare/results/profile-cpu.json"),
+            Wanted(
+                "Where a step's time goes", "profile", "profile --model simplenet --json compare/results/profile-simplenet-cpu.json"
+            ),
             Wanted("Small ops and long chains", "overhead", "overhead --json compare/results/overhead-cpu.json"),
         ),
     ),
