@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONG = 30  # rows: more are shown folded, or in a box of their own that scrolls
+LONG = 20  # rows: more are shown folded, or in a box of their own that scrolls
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pytest
 
 from compare.__main__ import COMMANDS, main
 from compare.plots import as_png, new_figure
+from compare.report.front import make_front
 from compare.report.gather import Entry, arrange, place, read_folder
 from compare.report.markdown import FOLDER
 from compare.report.outline import SECTIONS, Wanted
@@ -241,3 +242,95 @@ def test_the_list_of_commands_is_what_there_is() -> None:
     modules = {path.stem for path in (ROOT / "compare").glob("*.py") if "def run(arguments" in path.read_text()}
     modules |= {path.parent.name for path in (ROOT / "compare").glob("*/__init__.py") if "def run(" in path.read_text()}
     assert modules == COMMANDS.keys()
+
+
+# the front page
+
+
+def speed(model: str, time: float, memory: float, **job: Any) -> Entry:
+    """A result of speed, as far as the front page reads it."""
+    result = {
+        "job": {"model": model, "batch": 8, "image_size": 64, "device": "cpu"} | job,
+        "machine": {"processor": "Some", "usable_cores": 2},
+        "ratios": {"torch": {"summary": {"median": time}}},
+        "memory": {"minigrad": {"above_ready": memory}, "torch": {"above_ready": 1.0}},
+    }
+    return Entry("s", "speed", result, [], {}, "")
+
+
+def lockstep(model: str, ratio: float) -> Entry:
+    drift = {name: [0.0, 1e-7, 2e-7] for name in ("minigrad float32", "torch float32", "minigrad float64")}
+    ratios = {"weights": {"mean": ratio}}
+    result = {"model": model, "steps": 3, "ratios": ratios, "runs": [{"drift": {"weights": drift}}]}
+    return Entry("l", "lockstep", result, [], {}, "")
+
+
+def accuracy(experiment: str, scale: str, ours: float, **more: Any) -> Entry:
+    summary = {
+        track: {
+            "final": {"top1": {"mean": top1, "error": 0.25}},
+            "curves": {"val_top1": [{"mean": top1 - 5, "error": 1.0}, {"mean": top1, "error": 0.25}]},
+        }
+        for track, top1 in {"minigrad": ours, "torch": 80.0}.items()
+    }
+    result = {
+        "experiment": experiment,
+        "scale": scale,
+        "complete": True,
+        "summary": summary,
+        "dataset": {"name": "some"},
+    }
+    return Entry("a", "accuracy", result | more, [], {}, "")
+
+
+def test_the_front_page() -> None:
+    """A row a network, a column for what there is; what is unfinished, of the smallest scale or of another kind is left out."""
+    front = make_front(
+        [
+            speed("simplenet", 0.7, 0.4), speed("vit", 1.3, 0.8), speed("vit", 9, 9, device="gpu:0"),
+            lockstep("simplenet", 1.04), lockstep("resnet18", 0.9),
+            accuracy("simplenet-60", "full", 44.0), accuracy("simplenet-60", "small", 81.0), accuracy("vit-d4-90", "smoke", 1),
+            accuracy("simplenet-bn-90", "small", 1, complete=False), accuracy("simplenet-custom-conv-10", "small", 1),
+            Entry("g", "gradients", {}, [], {}, "All 7 rows agree."),
+        ]
+    )  # fmt: skip
+    assert list(front.table.head[1:]) == [
+        "drift / torch's", "top-1, minigrad", "top-1, torch", "time / torch's", "memory / torch's",
+    ]  # fmt: skip
+    assert front.table.rows == [
+        ["SimpleNet", "1.04", "44.0 ± 0.2", "80.0 ± 0.2", "0.70", "0.40"],
+        ["SimpleViT", "", "", "", "1.30", "0.80"],
+        ["ResNet-18", "0.90", "", "", "", ""],
+    ]
+    told = " ".join(front.table.notes)
+    assert (
+        "All 7 rows agree." in told and "in 3 steps" in told and "some (full scale)" in told and "SimpleNet 8" in told
+    )
+    assert front.picture is not None and front.picture.startswith(b"\x89PNG")
+    assert front.caption.count(",") == 2
+    only = make_front([speed("vit", 1.3, 0.8)])
+    assert list(only.table.head) == ["", "time / torch's", "memory / torch's"] and "learns" not in only.caption
+    nothing = make_front([])
+    assert not nothing.table.rows and nothing.picture is None
+
+
+def test_what_results_show_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of all results of a command that has one, and two experiments of one scale in one figure."""
+    module: Any = types.ModuleType("compare.accuracy")
+    module.overview = lambda results: Table("", ["a"], [[result["scale"]] for result in results])
+    module.picture_of_two = lambda first, second: f"{first['scale']} {second['scale']}".encode()
+    monkeypatch.setitem(sys.modules, "compare.accuracy", module)
+
+    def entry(name: str, scale: str) -> Entry:
+        result = {"command": f"python -m compare accuracy {name} --scale {scale}", "scale": scale}
+        return Entry(f"{name}-{scale}", "accuracy", result, [], {}, "")
+
+    entries = [
+        entry("simplenet-bn-90", "full"),
+        entry("simplenet-bn-90", "small"),
+        entry("resnet18-finetune-60", "small"),
+    ]
+    (chapter,) = [chapter for chapter in arrange(entries) if chapter.section.name == "experiments"]
+    assert [table.rows for table in chapter.overviews] == [[["full"], ["small"], ["small"]]]
+    assert chapter.pictures == [b"small small"]
+    assert not arrange(entries[:2])[2].pictures
