@@ -8,7 +8,8 @@ round being all of them: what slows the machine for a while slows all. A turn is
 take about --turn milliseconds, at least one. The cost is a step's time divided by its images; along image-size also by their
 pixels, along depth by the blocks. It should not grow. Two figures tell, for each track: the exponent of the axis that fits the
 costs best (a straight line through the logarithms of a round's medians; median and quartiles over the rounds), and the cost at
-the largest value over the least among the others. Rounds scatter by some ten percent, so "grows" means by more than that.
+the largest value over the least among the others, each by its cheapest round. Rounds scatter by some ten percent, so "grows"
+means that the last is above the least by more than that.
 
 Peak memory is measured as python -m compare speed does, each track in a new process, alone, and how much each image, pixel or
 block adds to it is the slope of a straight line.
@@ -188,17 +189,21 @@ def measure(
     for point in points:
         for track in point["tracks"].values():
             track["summary"] = summarize_track(track["turns"])
+            track["turns"] = [{"seconds": turn["seconds"]} for turn in track["turns"]]  # the rest is in the summary
         timed = {name: [turn["seconds"] for turn in track["turns"]] for name, track in point["tracks"].items()}
         point["ratios"] = all_ratios(timed)
     return points
 
 
 def slopes(result: Result) -> dict[str, Any]:
-    """{track: {"exponents": of each round, "summary": of those, "of_least": the last cost over the least of the others}}."""
+    """{track: {"exponents": of each round, "summary": of those, "of_least": the last cost over the least of the others}}.
+
+    What is held against the least is each value's cheapest round, which an otherwise busy machine disturbs least.
+    """
     found = {}
     for name, rounds in costs(result).items():
         values = np.log(result["values"])
         exponents = [float(np.polyfit(values, np.log(found_costs), 1)[0]) for found_costs in rounds]
-        *others, last = np.median(rounds, axis=0).tolist()
+        *others, last = np.min(rounds, axis=0).tolist()
         found[name] = {"exponents": exponents, "summary": summarize(exponents), "of_least": last / min(others)}
     return found

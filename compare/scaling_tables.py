@@ -11,6 +11,7 @@ import numpy as np
 
 from compare.plots import COLOURS, as_png, new_figure, quiet
 from compare.results import Result
+from compare.speed_tables import BUSY
 from compare.summary import Summary, summarize
 from compare.tables import Table
 
@@ -125,11 +126,13 @@ def slope_table(result: Result) -> Table:
     head = ["", f"goes as {result['axis']} to the power", "quartiles", f"at {last}, of the least", "grows"]
     machine = result["machine"]
     notes = [
-        f"grows: by more than {100 * (MOST_GROWTH - 1):.0f} % above the least of the other values, for rounds scatter",
+        f"grows: by more than {100 * (MOST_GROWTH - 1):.0f} % above the least of the other values, each by its cheapest round",
         f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores, load "
         + (f"{machine['load'][0]:.1f}" if machine["load"] else "unknown"),
         "all computed the same" if result["agree"] else "NOT THE SAME COMPUTATION: the times mean nothing",
     ]
+    if machine["load"] and machine["load"][0] > BUSY * machine["usable_cores"]:
+        notes.append("note: other programs were busy on this machine, and disturb some values more than others")
     return Table(f"the time {an(axis.each)}, {result['rounds']} rounds", head, rows, notes)
 
 

@@ -64,7 +64,8 @@ def loading_notes(result: Result) -> list[str]:
     who = f"{found['workers']} workers" if found["workers"] else "a thread"
     s = found["summary"]
     return [
-        f"data: a batch of {found['data']} by the loader that all tracks share, {who}, measured once and alone: quartiles "
+        f"data: a batch of {found['data']} ({found['channels']} channel{'s' * (found['channels'] > 1)}, resized where they are of "
+        f"another size) by the loader that all tracks share, {who}, measured once and alone: quartiles "
         f"{span(s['seconds'], 1000, 1)}, of which normalising {ms(s['normalising']['median'])}; in training it runs beside "
         "the step and is no part of it"
     ]

@@ -82,6 +82,16 @@ def test_a_known_slope_is_found_on_a_machine_that_slows_down() -> None:
     assert "mean nothing" in scaling.verdict(swapped | {"agree": False})
 
 
+def test_the_cheapest_round_is_what_is_held_against_the_least() -> None:
+    result = made_up("batch", {"minigrad": [2.0, 4.0, 8.0], "torch": [2.0, 4.0, 8.0]})
+    for point, seconds in zip(
+        result["points"], (2.0, 4.0, 80.0), strict=True
+    ):  # the last value's other round was disturbed
+        point["tracks"]["minigrad"]["turns"][1]["seconds"] = [seconds]
+    slope = scaling.slopes(result)["minigrad"]
+    assert slope["of_least"] == pytest.approx(1) and slope["exponents"][1] > 1
+
+
 def test_a_cost_that_falls_and_rises_again_grows() -> None:
     """The straight line falls; the last value is dearer than the one before."""
     slope = made_up("batch", {"minigrad": [20.0, 4.0, 12.0], "torch": [2.0, 4.0, 8.0]})["slopes"]["minigrad"]
