@@ -56,7 +56,7 @@ def measure(
             if whole:
                 problems += _whole(subject, seeds, single, notes)
             elif subject.single:
-                problems += _single(subject, seeds, single, again=not problems)
+                problems += _single(subject, seeds, single, notes, again=not problems)
         except Exception as error:  # of one framework or of both: the other rows are still measured
             problems.append(f"{subject}: {type(error).__name__}: {' '.join(str(error).split())}")
     notes |= dict.fromkeys(subject.note for subject in subjects if subject.note)
@@ -83,7 +83,13 @@ def _double(subject: Subject, seeds: Sequence[int], against: str, largest: dict[
                 yield f"{subject}: float64, {found.place}: {said(found)}"
 
 
-def _single(subject: Subject, seeds: Sequence[int], nearest: dict[str, list[float]], again: bool) -> Iterator[str]:
+def _single(
+    subject: Subject,
+    seeds: Sequence[int],
+    nearest: dict[str, list[float]],
+    notes: dict[str | None, None],
+    again: bool,
+) -> Iterator[str]:
     """Notes for each part the float32 errors that come nearest to what is allowed; gives what is wrong.
 
     Where the first draws break the rule, AGAIN times as many decide, unless `again` is False: the row is wrong anyway.
@@ -105,6 +111,8 @@ def _single(subject: Subject, seeds: Sequence[int], nearest: dict[str, list[floa
         pooled = {key: [(total / drawn) ** 0.5 for total in pair] for key, pair in squares.items()}
         if all(share(*pair) <= 1 for pair in pooled.values()):
             break
+    if drawn > len(seeds):
+        notes[f"float32 over {drawn} draws"] = None
     for (part, place), (error, torchs) in pooled.items():
         if part not in nearest or share(error, torchs) > share(*nearest[part]):
             nearest[part] = [error, torchs]

@@ -61,7 +61,8 @@ def _summary(result: Result) -> Table:
 
 def _rules(result: Result) -> list[str]:
     return [
-        f"float64: against torch, the largest error of any value, first or second gradient; at most {result['tolerance']:g}.",
+        "float64: against torch, fused ops against their definitions: the largest error of any array; at most "
+        f"{result['tolerance']:g}.",
         "float32: the error nearest to what it may be, and torch's own, both against torch's float64, in the root of the mean "
         f"square over several draws: at most twice torch's, plus {result['floor']:.1e}.",
         "Models in float32: all arrays of a part together, in the 2-norm, on one batch of three: on a batch where rounding "
@@ -128,23 +129,26 @@ def pictures(result: Result) -> dict[str, bytes]:
     rows = [row for row in result["rows"] if any(row["float32"].values())]
     if not rows:
         return {}
-    told = f"{len(rows)} names; relative to the largest element, against torch's float64; below the band: nearer than torch"
+    told = (
+        f"{len(rows)} names, of each the array nearest to what is allowed; relative to the largest element, against torch's "
+        f"float64; {LEAST:g} stands for nothing at all"
+    )
     figure, panels = new_figure(1, 3, "How far float32 is off: minigrad's error beside torch's own", told, (3.6, 3.6))
-    for axes, part in zip(panels[0], PARTS, strict=True):
+    errors = [error for row in rows for pair in row["float32"].values() if pair for error in pair]
+    ends = LEAST / 2, max(1e-5, *errors) * 2
+    line = [ends[0] * (ends[1] / ends[0]) ** (i / 99) for i in range(100)]
+    allowed = [2 * error + FLOOR for error in line]
+    titles = ("values", "gradients", "second gradients")
+    for axes, part, title in zip(panels[0], PARTS, titles, strict=True):
         pairs = [row["float32"][part] for row in rows if row["float32"][part]]
         ours, theirs = ([max(pair[i], LEAST) for pair in pairs] for i in (0, 1))
-        ends = LEAST / 2, max([1e-5, *ours, *theirs]) * 2
-        line = [ends[0] * (ends[1] / ends[0]) ** (i / 99) for i in range(100)]
-        axes.fill_between(line, [2 * x + FLOOR for x in line], ends[1], color=GRID, lw=0, zorder=0)
+        axes.fill_between(line, allowed, ends[1], color=GRID, lw=0, zorder=0)
+        axes.plot(line, allowed, color=QUIET, lw=1, ls="--")
         axes.plot(line, line, color=COLOURS["torch"], lw=1)
-        axes.plot(line, [2 * x + FLOOR for x in line], color=QUIET, lw=1, ls="--")
         axes.scatter(theirs, ours, s=9, color=COLOURS["minigrad"], alpha=0.55, lw=0, zorder=3)
         axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
-        quiet(
-            axes,
-            {"value": "values", "first": "gradients", "second": "second gradients"}[part],
-            "torch's error",
-            "minigrad's error",
-        )
+        axes.minorticks_off()
+        quiet(axes, title, "torch's error", "minigrad's error")
         axes.text(ends[0] * 1.5, ends[1] / 1.5, "more than is allowed", fontsize=7.5, color=INK, va="top")
+        axes.text(LEAST * 12, LEAST * 6, "as far as torch", fontsize=7.5, color=COLOURS["torch"])
     return {"gradients": as_png(figure)}
