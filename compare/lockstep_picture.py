@@ -9,6 +9,7 @@ import numpy as np
 from compare.lockstep_steps import NAMES, OURS, OURS_EXACT, TORCH
 from compare.plots import COLOURS, QUIET, as_png, new_figure, quiet
 
+LEAST = 1e-18  # drawn: below, a float64 or two differ in their last digit
 STYLES: dict[str, dict[str, Any]] = {
     OURS: {"color": COLOURS["minigrad"], "lw": 1.6},
     TORCH: {"color": COLOURS["torch"], "lw": 1.6},
@@ -37,6 +38,7 @@ def _drift(axes: Any, runs: list[dict[str, Any]], kind: str, limit: float) -> No
     faint = {"color": COLOURS["torch"], "alpha": 0.5, "lw": 0.9, "ls": (0, (1, 2))}
     axes.plot(range(1, len(allowed) + 1), allowed, **faint, label=f"{limit:g} times torch float32")
     axes.set_yscale("log")
+    axes.set_ylim(bottom=max(LEAST, axes.get_ylim()[0]))
     quiet(axes, f"all {kind}: relative distance", "step")
 
 

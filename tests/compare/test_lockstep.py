@@ -53,15 +53,31 @@ def test_statistics_of_batch_norm_are_held_too(tmp_path: Path) -> None:
     assert result["exact"]["statistics"] < 1e-9
 
 
-def test_another_training_is_not_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """minigrad at a rate that is a thousandth too high."""
+def a_higher_rate(track: LockstepTrack, images: np.ndarray, lr: float) -> tuple[np.ndarray, float]:
+    return images, lr * 1.001
+
+
+def blurred_in_float32(track: LockstepTrack, images: np.ndarray, lr: float) -> tuple[np.ndarray, float]:
+    return images.astype(np.float16).astype(np.float32) if track.dtype == np.float32 else images, lr
+
+
+@pytest.mark.parametrize(("change", "exact"), [(a_higher_rate, False), (blurred_in_float32, True)])
+def test_another_training_is_not_the_same(
+    change: Any, exact: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
     step = LockstepTrack.step
 
     def wrong(self: LockstepTrack, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
-        return step(self, images, labels, lr * 1.001 if "Minigrad" in type(self.track).__name__ else lr)
+        if "Minigrad" in type(self.track).__name__:
+            images, lr = change(self, images, lr)
+        return step(self, images, labels, lr)
 
     monkeypatch.setattr(LockstepTrack, "step", wrong)
-    assert main(["lockstep", *TINY, "--steps", "3"]) == 1
+    file = tmp_path / "lockstep.json"
+    assert main(["lockstep", *TINY, "--steps", "3", "--json", str(file)]) == 1
+    found = json.loads(file.read_text())
+    assert (max(found["exact"].values()) <= lockstep.EXACT_LIMIT) is exact
+    assert (found["ratios"]["gradients"]["mean"] <= lockstep.LIMIT) is not exact
     assert "NOT THE SAME" in capsys.readouterr().out
 
 
@@ -85,6 +101,12 @@ def at(step: int, value: float, otherwise: float) -> np.ndarray:
         (made_up(1.9e-6, 1e-6), True),
         (made_up(2.1e-6, 1e-6), False),
         (made_up(1.9e-8, 0), True),  # less than rounding does to a number
+        (
+            made_up(np.repeat([1e-6, 1e-2, 1], [30, 20, 50]), np.repeat([1e-6, 1], [50, 50])),
+            True,
+        ),  # it tips 20 steps earlier
+        (made_up(5.0, 1.0), True),  # nothing in common any more
+        (made_up(5.0, 0.4), False),
         (made_up(at(30, 0.1, 1e-6), at(31, 0.1, 1e-6)), True),  # the same kink, a step apart
         (made_up(at(30, 1e-5, 1e-6), 1e-6), True),
         (made_up(at(30, 1e-3, 1e-6), 1e-6), False),  # the root mean square sees it
