@@ -267,7 +267,7 @@ for reduction in ("mean", "none"):
     layer("L1Loss", reduction=reduction, on=[LOGITS, LOGITS])
 layer("SmoothL1Loss", beta=0.3, on=[LOGITS, LOGITS])
 layer("HuberLoss", delta=0.3, on=[LOGITS, LOGITS])
-layer("BCELoss", on=[CHANCE, CHANCE])
+layer("BCELoss", on=[CHANCE, CHANCE], note="torch adds 1e-12 to denominators (see the function)")
 layer("BCEWithLogitsLoss", on=[LOGITS, CHANCE])
 layer("BCEWithLogitsLoss", pos_weight=FACTORS, reduction="none", on=[LOGITS, CHANCE])
 layer("KLDivLoss", reduction="batchmean", on=[LOGITS, CHANCE])
