@@ -12,7 +12,7 @@ large a difference could still be hidden. One in a hundred such tests says diffe
 (the same command with a larger --seeds adds them). The exit code is 1 if top-1 or loss differ.
 
 Scales: full is the recipe; small has fewer and smaller images, fewer epochs, and the rates that go with them; smoke shows
-within seconds that all of it works. The result says all of it. On two cores a small experiment takes 3 to 12 minutes.
+within seconds that all of it works. The result says all of it. On two cores a small experiment takes 3 to 9 minutes.
 
 Whatever is done stays done: runs in folders under --runs (interrupted ones go on where they stopped), the result in --json.
 The same command goes on; a file or folder of other settings is refused, and stays as it is. attack-table attacks the
