@@ -185,9 +185,11 @@ def learning_panel(result: Result) -> Panel:
 
 
 def find_speeds(entries: Sequence[Entry]) -> ByNetwork:
-    """{model: a result of speed on the CPU}, of the networks as they are by default."""
-    results = [entry.result for entry in entries if entry.command == "speed" and "--set" not in entry.words]
-    return {result["job"]["model"]: result for result in results if result["job"]["device"] == "cpu"}
+    """{model: the first result of speed on the CPU}, of the networks as they are by default."""
+    plain = [
+        entry.result for entry in entries if entry.command == "speed" and not entry.words & {"--set", "--custom-conv"}
+    ]
+    return {result["job"]["model"]: result for result in plain[::-1] if result["job"]["device"] == "cpu"}
 
 
 def time_ratio(result: Result) -> float:

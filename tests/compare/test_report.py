@@ -287,7 +287,7 @@ def test_the_front_page() -> None:
     """A row a network, a column for what there is; what is unfinished, of the smallest scale or of another kind is left out."""
     front = make_front(
         [
-            speed("simplenet", 0.7, 0.4), speed("vit", 1.3, 0.8), speed("vit", 9, 9, device="gpu:0"),
+            speed("simplenet", 0.7, 0.4), speed("vit", 1.3, 0.8), speed("vit", 9, 9, device="gpu:0"), speed("vit", 9, 9),
             lockstep("simplenet", 1.04), lockstep("resnet18", 0.9),
             accuracy("simplenet-60", "full", 44.0), accuracy("simplenet-60", "small", 81.0), accuracy("vit-d4-90", "smoke", 1),
             accuracy("simplenet-bn-90", "small", 1, complete=False), accuracy("simplenet-custom-conv-10", "small", 1),
