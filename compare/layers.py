@@ -160,13 +160,13 @@ class Distance:
         return f"{self.what} of {self.name}: off by {self.error:.2g} in float32, torch by {self.yardstick:.2g}"
 
 
-def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None) -> list[Distance]:
+def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None, times: float = 2) -> list[Distance]:
     """How far everything is from torch's: outputs as they were computed, gradients as they came back, then buffers.
 
     The gradient at a layer's output stands before those of its parameters, and both before those of the layer below it.
 
     In float64 (exact None) TOLERANCE of the largest element is allowed. In float32 `exact` is torch's float64, the errors
-    are 2-norms relative to it, and twice torch's own is allowed, plus FLOOR; for a gradient, torch's own is that of this
+    are 2-norms relative to it, and `times` torch's own is allowed, plus FLOOR; for a gradient, torch's own is that of this
     array or of all gradients together, whichever is larger: a ReLU that opens or stays shut for its last digit changes
     some arrays and spares others.
 
@@ -184,7 +184,7 @@ def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None) -> li
         if exact is None:
             return Distance(what, name, _largest_error(mine, his), TOLERANCE)
         yardstick = _norm_error({name: his}, {name: best})
-        allowed = 2 * max(yardstick, least) + float(FLOOR)
+        allowed = times * max(yardstick, least) + float(FLOOR)
         return Distance(what, name, _norm_error({name: mine}, {name: best}), allowed, yardstick)
 
     names = shared(ours, theirs)
