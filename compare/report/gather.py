@@ -150,7 +150,8 @@ def place(entry: Entry) -> tuple[Section, str]:
     ]
     if fits:
         return max(fits, key=lambda fit: fit[0])[1:]
-    return next((section for section in SECTIONS if entry.command in section.commands), OTHERS), ""
+    most = max(SECTIONS, key=lambda section: [wanted.command for wanted in section.wanted].count(entry.command))
+    return (most if entry.command in most.commands else OTHERS), ""
 
 
 def heading(title: str, entry: Entry, alike: Sequence[Entry]) -> str:

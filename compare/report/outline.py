@@ -59,7 +59,7 @@ def _planted(model: str, error: str, title: str) -> Wanted:
 
 
 def _speed(title: str, model: str, batch: int) -> Wanted:
-    measure = f"speed --model {model} --batch {batch} --loading --attack --json compare/results/speed-{model}-b{batch}-cpu.json"
+    measure = f"speed --model {model} --batch {batch} --loading --json compare/results/speed-{model}-b{batch}-cpu.json"
     return Wanted(title, "speed", measure, (model,))
 
 
@@ -153,6 +153,18 @@ SECTIONS = (
                 "attacks --weights PLAIN --defended DEFENDED --json compare/results/attacks-defended-cpu.json",
                 ("--defended",),
             ),
+            Wanted(
+                "Images under attack",
+                "attacks",
+                "attacks --weights RUN --presets handout --examples 3 --json compare/results/attacks-examples-cpu.json",
+                ("--examples",),
+            ),
+            Wanted(
+                "What an attack costs",
+                "speed",
+                "speed --model simplenet --attack --no-memory --json compare/results/attack-time-simplenet-cpu.json",
+                ("simplenet", "--attack"),
+            ),
         ),
     ),
     Section(
@@ -161,7 +173,7 @@ SECTIONS = (
         (
             "One training step: forward, loss, backward, optimizer. Each framework runs in a process of its own, and the "
             "processes are called in turn, so that what slows the machine slows both. Memory is the peak above what a process "
-            "needs once its libraries are loaded and used. Where a result says so, the loader and an attack were timed too.",
+            "needs once its libraries are loaded and used. Where a result says so, the loader was timed too.",
         ),
         (
             _speed("SimpleNet, a step", "simplenet", 32),
