@@ -93,7 +93,9 @@ def broken(change: Callable[[Any], Any], case: Case = SHIFTED) -> list[str]:
     """The differences that a change of minigrad's model makes."""
     model = build(models, case[0], np.float64, **case[1])
     change(model)
-    return differences(trace(model, *random_batch(case[1]["image_size"], np.float64)), reference(case, np.float64, True))
+    return differences(
+        trace(model, *random_batch(case[1]["image_size"], np.float64)), reference(case, np.float64, True)
+    )
 
 
 def test_a_wrong_merge_of_heads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
