@@ -6,6 +6,7 @@ Each command that draws has `pictures(result) -> dict[name, PNG]`: it writes the
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from typing import Any
 from minigrad.errors import OptionError
 
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+LETTERS, LINE = 13.0, 0.16  # of what stands below a title: letters an inch, inches a line
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "minigrad": "#b3261e",
@@ -35,18 +37,23 @@ def need_matplotlib(option: str) -> None:
 
 
 def new_figure(rows: int, columns: int, title: str, told: str = "", panel: tuple[float, float] = (4.6, 3.2)) -> Any:
-    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; told: what was measured, below it."""
+    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; told: what was measured, below it,
+    in as many lines as it takes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    height = panel[1] * rows + 0.75
-    below_title = ConstrainedLayoutEngine(rect=(0.005, 0, 0.99, 1 - 0.66 / height))
-    figure = Figure(figsize=(panel[0] * columns, height), dpi=130, layout=below_title)
+    width = panel[0] * columns
+    lines = textwrap.wrap(told, int(LETTERS * width)) or [""]
+    head = 0.5 + LINE * len(lines)  # inches
+    height = panel[1] * rows + head + 0.09
+    below_title = ConstrainedLayoutEngine(rect=(0.005, 0, 0.99, 1 - head / height))
+    figure = Figure(figsize=(width, height), dpi=130, layout=below_title)
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     figure.text(0.012, 1 - 0.26 / height, title, fontsize=13, weight="bold", color=INK)
-    figure.text(0.012, 1 - 0.5 / height, told, fontsize=8.5, color=QUIET)
+    for number, line in enumerate(lines):
+        figure.text(0.012, 1 - (0.5 + LINE * number) / height, line, fontsize=8.5, color=QUIET)
     return figure, panels
 
 
