@@ -185,10 +185,9 @@ def learning_panel(result: Result) -> Panel:
 
 
 def find_speeds(entries: Sequence[Entry]) -> ByNetwork:
-    """{model: the first result of speed on the CPU}, of the networks as they are by default."""
-    plain = [
-        entry.result for entry in entries if entry.command == "speed" and not entry.words & {"--set", "--custom-conv"}
-    ]
+    """{model: the first result of speed on the CPU}, of the networks as they are by default, and of their training alone."""
+    others = {"--set", "--custom-conv", "--attack"}
+    plain = [entry.result for entry in entries if entry.command == "speed" and not entry.words & others]
     return {result["job"]["model"]: result for result in plain[::-1] if result["job"]["device"] == "cpu"}
 
 

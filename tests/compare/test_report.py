@@ -314,6 +314,14 @@ def test_the_front_page() -> None:
     assert not nothing.table.rows and nothing.picture is None
 
 
+def test_the_front_page_shows_training_alone() -> None:
+    """Not the run in which an attack was timed too, wherever it stands."""
+    attacked = speed("simplenet", 9, 9)
+    attacked.result["command"] = "python -m compare speed --model simplenet --attack"
+    assert make_front([attacked, speed("simplenet", 0.7, 0.4)]).table.rows == [["SimpleNet", "0.70", "0.40"]]
+    assert not make_front([attacked]).table.rows
+
+
 def test_what_results_show_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of all results of a command that has one, and two experiments of one scale in one figure."""
     module: Any = types.ModuleType("compare.accuracy")
