@@ -5,18 +5,30 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import models
-from minigrad.errors import OptionError
+from minigrad.errors import MinigradError, OptionError
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import SETTINGS, recipe
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises OptionError, in one line, for what it does not understand."""
+    """The options of `python -m compare COMMAND`. OptionError, in one line, for what it does not understand.
+
+    about: the command's docstring; --help shows what follows its first paragraph.
+    """
+
+    def __init__(self, command: str, about: str | None) -> None:
+        super().__init__(
+            prog=f"python -m compare {command}",
+            description=(about or "").partition("\n\n")[2],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
@@ -35,6 +47,12 @@ def count(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def need_torch() -> None:
+    """MinigradError, in one line, where PyTorch is not installed; nothing is imported for it."""
+    if find_spec("torch") is None:
+        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
 
 
 class Trained(NamedTuple):

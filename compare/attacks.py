@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
-import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from itertools import groupby
@@ -50,7 +49,7 @@ from compare.attack_lines import (
 )
 from compare.attack_results import FORMAT, Results
 from compare.attack_tracks import TRACKS, Job, Track, attacked, noisy, open_track
-from compare.results import Result, check_target, origin
+from compare.results import Result, check_target, check_writable, origin
 from compare.tables import Table
 from minigrad.data import normalize, open_dataset
 from minigrad.device import Device, get_device
@@ -114,12 +113,7 @@ def verdict(result: Result) -> str:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare attacks",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("attacks", __doc__)
     add_trained(parser)
     add = parser.add_argument
     rows = ",".join("/".join(f"{value:g}" for value in row) for row in ROWS)
@@ -151,9 +145,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise OptionError("--examples are kept in a file of results: name one with --json")
     options.rows = options.rows or list(ROWS[:1] if options.defended else ROWS)
     check_target(options.json, FORMAT)
-    picture = options.picture
-    if picture is not None and (picture.is_dir() or not os.access(picture.absolute().parent, os.W_OK)):
-        raise OptionError(f"--picture {picture}: no file can be written there")
+    if options.picture is not None:
+        check_writable(options.picture, "--picture")
     return options
 
 

@@ -42,7 +42,6 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,11 @@ import numpy as np
 import models
 import models.reference
 from compare import layers
-from compare.arguments import Parser, count, read_settings, read_trained
+from compare.arguments import Parser, count, need_torch, read_settings, read_trained
 from compare.layers import BUFFER, FLOW, GRADIENT, GROUPS, OUTPUT, Distance, place
 from compare.results import check_target, origin, write_result
 from compare.tables import Table, as_text
-from minigrad.errors import CheckpointError, MinigradError, OptionError
+from minigrad.errors import CheckpointError, OptionError
 from minigrad.nn import Conv2d
 from minigrad.training.checkpoints import check_weights
 from minigrad.training.recipes import model_settings
@@ -74,8 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run both tracks, print what differs first, write --json. Returns 0, or 1 if anything differs."""
     options = parse(arguments)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # or torch's threads spin, and take the cores from ours
-    if find_spec("torch") is None:
-        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+    need_torch()
     job, state = make_job(options)
     result: Result = {"format": FORMAT, **origin("bisect", arguments), **job}
     result |= measure(job, state)
@@ -86,12 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare bisect",
-        description=(__doc__ or "").partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("bisect", __doc__)
     add = parser.add_argument
     add("model", choices=list(models.MODELS), help="the network")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")

@@ -17,7 +17,6 @@ A checkpoint of a run brings model, settings, data and image size along; beside 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 import models
 from compare.arguments import Parser, add_trained, read_trained
 from compare.heatmaps import Row, draw
+from compare.results import check_writable
 from minigrad.data import normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError, OptionError
@@ -97,12 +97,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare explain",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("explain", __doc__)
     add_trained(parser)
     add = parser.add_argument
     add("--rows", type=row_numbers, default=[0, 1, 2, 3], help="validation images, counted from 0 (0,1,2,3)")
@@ -114,8 +109,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.out.suffix.lower() != ".png":
         raise OptionError(f"--out {options.out}: the picture is a PNG, a name that ends in .png is wanted")
-    if options.out.is_dir() or not os.access(options.out.absolute().parent, os.W_OK):
-        raise OptionError(f"--out {options.out}: no file can be written there")
+    check_writable(options.out, "--out")
     return options
 
 

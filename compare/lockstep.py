@@ -35,24 +35,22 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import models
-from compare.arguments import Parser, count, read_settings
+from compare.arguments import Parser, count, need_torch, read_settings
 from compare.lockstep_steps import EXACT, NAMES, OURS, OURS_EXACT, TORCH, Figures, train
-from compare.plots import need_matplotlib
+from compare.pictures import check_picture, write_picture
 from compare.results import check_target, origin, write_result
 from compare.summary import relative_distance
 from compare.tables import Table, as_text
 from compare.tracks import Job
 from minigrad.data import open_dataset
-from minigrad.errors import MinigradError, OptionError
+from minigrad.errors import OptionError
 from minigrad.training.recipes import model_settings, recipe
-from minigrad.weights import write_atomically
 
 FORMAT = "compare lockstep 1"
 LIMIT = 2.0
@@ -72,8 +70,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     # torch's threads spin while they wait, and take the cores from ours. Read when torch is imported: only below.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if find_spec("torch") is None:
-        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+    need_torch()
     plan = recipe(options.data, options.model, None)
     data = open_dataset(options.data, "train", image_size=options.image_size or plan["image_size"])
     result: Result = {
@@ -109,18 +106,13 @@ def run(arguments: Sequence[str]) -> int:
     write_result(options.json, result)
     print("\n\n".join(["", *map(as_text, tables(result)), verdict(result)]))
     if options.picture is not None:
-        write_atomically(options.picture, pictures(result)[f"lockstep-{options.model}"])
+        write_picture(options.picture, pictures(result))
     return 0 if result["agree"] else 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare lockstep",
-        description=(__doc__ or "").partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("lockstep", __doc__)
     add = parser.add_argument
     add("--model", choices=list(models.MODELS), default="simplenet", help="the network (simplenet)")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
@@ -139,10 +131,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.lr is not None and not 0 < options.lr <= MOST_LR:
         raise OptionError(f"--lr: a number above 0 and at most {MOST_LR:g} is wanted, not {options.lr:g}")
     check_target(options.json, FORMAT)
-    if options.picture is not None:
-        need_matplotlib("--picture")
-        if options.picture.is_dir() or not os.access(options.picture.absolute().parent, os.W_OK):
-            raise OptionError(f"--picture {options.picture}: no file can be written there")
+    check_picture(options.picture)
     return options
 
 

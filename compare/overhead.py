@@ -14,18 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compare.arguments import Parser, count
+from compare.arguments import Parser, count, need_torch
 from compare.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.results import ROOT, Result, check_target, origin, write_result
 from compare.summary import Summary, summarize
 from compare.tables import Table, as_text
-from minigrad.errors import MinigradError
 
 FORMAT = "compare overhead 1"
 OPS = (
@@ -39,8 +37,7 @@ CALLS = 200  # in a batch
 def run(arguments: Sequence[str]) -> int:
     """Measure and print a table; write --json if asked."""
     options = parse(arguments)
-    if find_spec("torch") is None:
-        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+    need_torch()
     result: Result = {"format": FORMAT} | origin("overhead", arguments)
     times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
     for turn in range(options.rounds):
@@ -56,12 +53,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is not understood."""
-    parser = Parser(
-        prog="python -m compare overhead",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("overhead", __doc__)
     parser.add_argument("--rounds", type=count(1, 100), default=5, help="turns of each framework (5)")
     parser.add_argument("--batches", type=count(1, 1000), default=20, help=f"batches of {CALLS} calls in a turn (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")

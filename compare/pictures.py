@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from compare.plots import need_matplotlib
+from compare.results import check_writable
 from minigrad.errors import OptionError
 from minigrad.weights import write_atomically
 
@@ -18,8 +18,7 @@ def check_picture(path: Path | None) -> None:
     need_matplotlib("--picture")
     if path.suffix.lower() != ".png":
         raise OptionError(f"--picture {path}: a name that ends in .png is wanted")
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise OptionError(f"--picture {path}: no file can be written there")
+    check_writable(path, "--picture")
 
 
 def write_picture(path: Path, pictures: Mapping[str, bytes]) -> None:

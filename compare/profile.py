@@ -31,7 +31,7 @@ from compare.arguments import Parser, count
 from compare.machine import numerical_variables
 from compare.pictures import check_picture, write_picture
 from compare.profile_tables import pictures, tables, verdict
-from compare.results import Result, check_target, origin, write_result
+from compare.results import Result, check_target, check_writable, origin, write_result
 from compare.speed import add_job, make_job
 from compare.speed_measure import prepare, say
 from compare.summary import summarize
@@ -80,12 +80,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare profile",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("profile", __doc__)
     add = parser.add_argument
     add_job(parser)
     add("--steps", type=count(1, 1000), default=5, help="watched steps (5)")
@@ -108,8 +103,7 @@ def check_trace(path: Path | None) -> None:
     """OptionError if no trace could be written there, or if the file that is there is no trace."""
     if path is None:
         return
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise OptionError(f"--trace {path}: no file can be written there")
+    check_writable(path, "--trace")
     if path.exists():
         try:
             known = "traceEvents" in json.loads(path.read_text())

@@ -61,10 +61,15 @@ def check_target(path: Path | None, format: str, option: str = "--json") -> None
     leave to write, or a file that is something else, which stays as it is."""
     if path is None:
         return
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise OptionError(f"{option} {path}: no file can be written there")
+    check_writable(path, option)
     if path.exists():
         read_result(path, format, option)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """OptionError if no file can be written there: a folder, or in a folder that is not there or not ours to write in."""
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise OptionError(f"{option} {path}: no file can be written there")
 
 
 def read_result(path: Path, format: str | None = None, option: str = "--json") -> Result:

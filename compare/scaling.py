@@ -94,12 +94,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is unknown, out of range, does not go together, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare scaling",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("scaling", __doc__)
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
     add("--axis", choices=list(AXES), required=True, help="what grows")
     defaults = "; ".join(f"{axis} {','.join(map(str, values))}" for axis, values in VALUES.items())

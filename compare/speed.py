@@ -93,12 +93,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown, out of range, or cannot be written."""
-    parser = Parser(
-        prog="python -m compare speed",
-        description=__doc__.partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("speed", __doc__)
     add, flag = parser.add_argument, argparse.BooleanOptionalAction
     add_job(parser)
     add("--steps", type=count(1, 1000), default=3, help="timed steps in a turn (3)")

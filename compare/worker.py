@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from compare.results import ROOT
 from compare.tracks import TRACKS, Arrays, Job, TorchTrack, Track
 from minigrad.errors import MinigradError
 
-ROOT = Path(__file__).resolve().parent.parent
 PHASES = ("forward", "backward", "update")
 LOADED_GROUPS = 8
 WARM_UP_STEPS = 2

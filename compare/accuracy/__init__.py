@@ -103,12 +103,7 @@ def stoppable() -> Iterator[None]:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. OptionError for what is unknown or out of range."""
-    parser = Parser(
-        prog="python -m compare accuracy",
-        description=__doc__.partition(": ")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("accuracy", __doc__)
     add = parser.add_argument
     add("experiment", nargs="?", help=f"one of {', '.join(EXPERIMENTS)}")
     add("--list", action="store_true", help="the experiments, their recipes at each scale, what was reported")

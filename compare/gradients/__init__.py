@@ -22,15 +22,14 @@ import time
 import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compare.arguments import Parser, count
+from compare.arguments import Parser, count, need_torch
 from compare.gradients.report import GROUPS, pictures, tables, verdict
 from compare.results import Result, check_target, origin, write_result
 from compare.tables import as_text
-from minigrad.errors import MinigradError, OptionError
+from minigrad.errors import OptionError
 
 __all__ = ["pictures", "run", "tables", "verdict"]
 
@@ -51,8 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     """Measure, print the tables, write --json if asked. 0 if all agrees, else 1."""
     options = parse(arguments)
     check_target(options.json, FORMAT)
-    if find_spec("torch") is None:
-        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+    need_torch()
     chosen = choose(plans(), options.group, options.only)
     if options.list:
         print("\n".join(f"{plan.group:10} {plan.name}" for plan in chosen))
@@ -69,12 +67,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is not understood."""
-    parser = Parser(
-        prog="python -m compare gradients",
-        description=__doc__.partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("gradients", __doc__)
     add = parser.add_argument
     add("--group", action="append", choices=list(GROUPS), help="rows of this group alone; may be given again")
     add(

@@ -25,7 +25,7 @@ from compare.report.gather import arrange, read_folder
 from compare.report.markdown import FOLDER, picture_files, render_markdown
 from compare.report.page import MADE, render_page
 from compare.report.readme import put_into_readme
-from compare.results import RESULTS, ROOT
+from compare.results import RESULTS, ROOT, check_writable
 from minigrad.errors import OptionError
 from minigrad.weights import write_atomically
 
@@ -63,12 +63,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. OptionError for what is not understood, or for a file that the report did not make."""
-    parser = Parser(
-        prog="python -m compare report",
-        description=__doc__.partition("\n\n")[2] if __doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("report", __doc__)
     add = parser.add_argument
     add("--results", type=Path, default=RESULTS, metavar="FOLDER", help="(compare/results)")
     add("--html", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
@@ -88,8 +83,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def check_ours(path: Path, option: str) -> None:
     """OptionError if no file can be written there, or if there is one that no report made."""
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise OptionError(f"{option} {path}: no file can be written there")
+    check_writable(path, option)
     if path.exists() and MADE.encode() not in path.read_bytes()[:1000]:
         raise OptionError(f"{option} {path} is something else than a report: nothing was overwritten")
 

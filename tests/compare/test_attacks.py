@@ -393,7 +393,7 @@ def test_a_checkpoint_brings_its_options_along(tmp_path: Path, capsys: Any) -> N
 def test_a_checkpoint_from_before_models_had_settings(tmp_path: Path) -> None:
     options = {"model": "simplenet-bn", "data": None, "image_size": 30}
     save_checkpoint(tmp_path / "old.safetensors", {"model.x": np.zeros(1, np.float32)}, {"options": options})
-    parser = Parser()
+    parser = Parser("attacks", None)
     add_trained(parser)
     trained = read_trained(parser.parse_args(["--weights", str(tmp_path / "old.safetensors")]))
     assert trained[1:] == ("simplenet-bn", None, 30, {})

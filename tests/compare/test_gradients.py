@@ -343,7 +343,7 @@ def test_a_file_of_something_else_stays(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("compare.gradients.find_spec", lambda name: None)
+    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
     assert main(["gradients"]) == 2
     assert "pip install" in capsys.readouterr().err
 

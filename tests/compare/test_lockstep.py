@@ -177,6 +177,6 @@ def test_a_file_of_something_else_stays(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_without_torch_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockstep, "find_spec", lambda name: None)
+    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
     assert main(["lockstep"]) == 2
     assert "PyTorch" in capsys.readouterr().err

@@ -44,6 +44,6 @@ def test_bad_options_are_one_line(arguments: list[str], capsys: Any) -> None:
 
 
 def test_without_torch_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overhead, "find_spec", lambda name: None)
+    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
     assert main(["overhead"]) == 2
     assert "PyTorch" in capsys.readouterr().err
