@@ -228,9 +228,9 @@ def _settle(gradient: Tensor, leaf: Tensor, own: bool) -> Tensor:
         return gradient
     from minigrad import backends
 
-    own = backends.of(array).xp.empty_like(leaf.array)
-    own[...] = array
-    return Tensor._wrap(own)
+    copy = backends.of(array).xp.empty_like(leaf.array)
+    copy[...] = array
+    return Tensor._wrap(copy)
 
 
 def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.ops.common import axis
-from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow
+from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow, split
 from minigrad.tensor import Tensor, describe
 
 concat = concatenate = cat
@@ -56,7 +56,10 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         cuts = [i * size + min(i, longer) for i in range(indices_or_sections + 1)]
     else:
         cuts = [0, *[slice(i).indices(n)[1] for i in indices_or_sections], n]
-    return tuple([narrow(input, d, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False)])
+    sizes = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
+    if min(sizes) < 0:  # parts that overlap
+        return tuple([narrow(input, d, a, max(size, 0)) for a, size in zip(cuts, sizes, strict=False)])
+    return split(input, sizes, d)
 
 
 def _cut(name: str, x: Tensor, indices_or_sections: Any, dim: int) -> tuple[Tensor, ...]:

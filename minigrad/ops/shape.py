@@ -91,6 +91,65 @@ class Cat(Function):
         return tuple(gradients)
 
 
+Parts = Sequence[slice] | Sequence[int]
+
+
+class Cut(Function):
+    """x cut along an axis into stretches (slices) or into its single places, in x's memory;  gx = their gradients joined.
+
+    One node for all of them, so that the gradient of n parts is put together in one pass, not in n.
+    """
+
+    fresh = True
+
+    def __init__(self, dim: int, parts: Parts) -> None:
+        self.dim, self.parts = dim, parts
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        from minigrad.ops.indexing import GetItem
+
+        cut = super().__call__(x)
+        for y, part in zip(cut, self.parts, strict=True):
+            view = GetItem((slice(None),) * self.dim + (part,))
+            view.shape = x.array.shape  # as if it had been called
+            y._share(x, view)
+        return cut
+
+    def forward(self, x: Any) -> tuple[Any, ...]:
+        self.before = x.shape
+        before = (slice(None),) * self.dim
+        return tuple([x[(*before, part, Ellipsis)] for part in self.parts])
+
+    def zero_gradient(self, i: int) -> Tensor:
+        return None  # type: ignore[return-value]  # Join leaves zeros there
+
+    def backward(self, *gradients: Tensor | None) -> Tensor:
+        return Join(self.dim, self.parts, self.before)(*gradients)
+
+
+class Join(Function):
+    """The parts of x put into their places along an axis, zeros where one is None;  each gets its part of gx."""
+
+    def __init__(self, dim: int, parts: Parts, shape: tuple[int, ...]) -> None:
+        self.dim, self.parts, self.before = dim, parts, shape
+
+    def forward(self, *ys: Any) -> Any:
+        some = next(y for y in ys if y is not None)
+        xp = backends.of(some).xp
+        all_there = not any([y is None for y in ys])
+        x = (xp.empty if all_there else xp.zeros)(self.before, some.dtype)
+        front = x if self.dim == 0 else xp.moveaxis(x, self.dim, 0)
+        for part, y in zip(self.parts, ys, strict=True):
+            if y is not None:
+                front[part] = y if self.dim == 0 or type(part) is int else xp.moveaxis(y, self.dim, 0)
+        return x
+
+    def backward(self, gx: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(
+            [part if need else None for part, need in zip(Cut(self.dim, self.parts)(gx), self.needs, strict=True)]
+        )
+
+
 class ToDevice(Function):
     """The same numbers on another device;  the gradient goes back to where they came from."""
 
@@ -413,8 +472,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         sizes = list(size)
         if int(np.sum(sizes)) != n or any([s < 0 for s in sizes]):
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}")
-    starts = np.cumsum([0, *sizes])
-    return tuple([narrow(tensor, d, int(a), s) for a, s in zip(starts, sizes, strict=False)])
+    ends = [0, *np.cumsum(sizes).tolist()]
+    return Cut(d, [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)])(tensor) if sizes else ()
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -432,7 +491,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     d = axis(dim, input.ndim)
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
+    return Cut(d, range(input.shape[d]))(input) if input.shape[d] else ()
 
 
 def contiguous(input: Tensor) -> Tensor:
