@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from minigrad.function import Function
 
 
+HOLDERS, COPIED = 1, 2
+"""Places in a tensor's `_version`, behind the number of in-place changes."""
+FOREIGN = 1 << 30
+"""So many holders has an array that came from outside: it stays where it is."""
+
+
 class Tensor:
     """An n-dimensional array that can be differentiated.
 
@@ -38,7 +44,8 @@ class Tensor:
         "_index",  # which of the node's outputs this is
         "_node",  # the Function that made it, or None for a leaf
         "_requires_grad",
-        "_version",  # [number of in-place changes], shared with views
+        "_version",  # [number of in-place changes, how many others hold the array, whether it was copied by view()]: one
+        # list for all tensors that share the memory
         "_viewed_at",  # for a view: the version at which its node was made
         "_views",  # for a view: the ops that lead to it from its base; None if they cannot be run anew
         "array",
@@ -77,7 +84,7 @@ class Tensor:
         self._grad = self._node = self._base = self._hooks = self._dependents = None
         self._requires_grad = False
         self._index = 0
-        self._version = [0]
+        self._version = [0, FOREIGN, 0]
 
     @classmethod
     def _wrap(cls, array: Any) -> Tensor:
@@ -87,7 +94,7 @@ class Tensor:
         tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
         tensor._requires_grad = False
         tensor._index = 0
-        tensor._version = [0]
+        tensor._version = [0, 0, 0]
         return tensor
 
     # -- the graph ----------------------------------------------------------------------------------------------------
@@ -228,6 +235,7 @@ class Tensor:
         """The same memory, outside the graph."""
         tensor = Tensor._wrap(self.array.view())
         tensor._version = self._version
+        self._version[HOLDERS] += 1
         return tensor
 
     def detach_(self) -> Tensor:
@@ -240,6 +248,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph, and its changes not counted. Assigning replaces the array."""
+        self._version[HOLDERS] += 1
         return Tensor._wrap(self.array.view())
 
     @data.setter
@@ -247,6 +256,8 @@ class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"expected a Tensor to be assigned to .data, not {type(value).__name__}")
         self.array = value.array
+        for tensor in (self, value):
+            tensor._version[HOLDERS] += 1
         self._bump_version()
 
     # -- in-place changes ---------------------------------------------------------------------------------------------
@@ -267,6 +278,7 @@ class Tensor:
             self._base = base._base
             self._views = None if op is None or base._views is None else (*base._views, op)
         self._version = base._version
+        self._version[HOLDERS] += 1
         self._viewed_at = base._version[0]
         root = self._base
         if state.grad and not root._requires_grad:
@@ -287,6 +299,11 @@ class Tensor:
     def _check_in_place(self) -> None:
         """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
         array, base = self.array, self._base
+        if self._version[COPIED]:
+            raise RuntimeError(
+                f"an in-place change of {describe(self)}: view() has copied its elements into another order, so the change "
+                "would not be seen on both sides. Use reshape() in place of view(), or change it before it is viewed."
+            )
         repeated = 0 in array.strides and array.size  # (of no elements, none has two places)
         if repeated and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
             raise RuntimeError(
@@ -334,7 +351,7 @@ class Tensor:
             for i, saved in enumerate(node._saved):
                 if type(saved) is tuple and (saved[0] is before or saved[0] is self):
                     kept = before._alias()
-                    kept.array, kept._version = before.array.copy(), [0]
+                    kept.array, kept._version = before.array.copy(), [0, 0, 0]
                     node._saved[i] = (kept, 0)
         base, views = (self, ()) if self._base is None else (self._base, self._views)
         if views is None:
@@ -458,6 +475,7 @@ class Tensor:
                 raise TypeError(
                     f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
                 )
+        self._version[HOLDERS] += 1
         return to_device(self.array, Device("cpu"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -471,6 +489,7 @@ class Tensor:
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        self._version[HOLDERS] += 1
         return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -484,7 +503,7 @@ class Tensor:
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self.detach().numpy(force=True).tolist()
+        return to_device(self.array, Device("cpu")).tolist()
 
     def __float__(self) -> float:
         return float(self.item())

@@ -17,7 +17,7 @@ from minigrad.ops.activation import softmax
 from minigrad.ops.common import sum_to
 from minigrad.ops.elementwise import where
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import HOLDERS, Tensor, describe
 
 
 class ScaledDotProductAttention(FusedFunction):
@@ -111,6 +111,7 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
     split = SplitHeads(parts, heads)(input)
     for part in split:
         part._version = input._version  # one memory, one count of its changes
+        part._version[HOLDERS] += 1
     return split
 
 

@@ -5,6 +5,7 @@ What can share memory with its input does (reshape where possible, permute, expa
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.function import Function
 from minigrad.ops.common import axis, sum_to
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
 
 
 def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
@@ -200,17 +201,44 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """As reshape, but never copies: raises where the memory's order does not allow it. view(dtype) reinterprets the bytes."""
+    """As reshape, but in x's own memory; raises where torch's order of memory would not allow it. view(dtype) reinterprets
+    the bytes.
+
+    Images lie channels-last here, where torch has them in the order of their indices. A result of ours that others do not
+    hold yet is laid out anew, and the view is one of that. Where a view or a detached tensor of it is held already, what is
+    returned is a copy, and from then on an in-place change of either is refused.
+    """
     if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer)):
         return Tensor._wrap(input.array.view(shape[0]))
     op = Reshape(_resolve(input, ints(shape)))
     y = op(input)
-    if not op.is_view and input.numel() > 1:
+    if op.is_view or input.numel() <= 1:
+        return y
+    if not _torch_could_view(input, op.shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces). Use .reshape(...) instead. ({describe(input)}, strides {input.stride()})"
         )
+    if input._version[HOLDERS] == 0:
+        input.array = y.array.reshape(input.array.shape)
+        op.is_view = True  # type: ignore[misc]
+        y._share(input, op)
+    else:
+        input._version[COPIED] = 1
+        y._version = input._version
     return y
+
+
+def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether x could be seen in that shape if what it is a view of lay in memory in the order of the indices."""
+    base, views = (x, ()) if x._base is None else (x._base, x._views)
+    if base._version[HOLDERS] >= FOREIGN or views is None:
+        return False
+    laid = backends.of(base.array).xp.empty(base.array.shape, np.bool_)
+    for op in views:
+        laid = copy.copy(op).forward(laid)
+    seen = laid.reshape(shape)
+    return seen.base is not None and (seen.base is laid or seen.base is laid.base)
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
