@@ -432,5 +432,10 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return Lerp()(input, end, cast(weight, input.dtype))
 
 
+def subtract(input: Any, other: Any, alpha: float = 1) -> Tensor:
+    """As sub; alpha may stand third."""
+    return sub(input, other, alpha=alpha)
+
+
 # torch's second names
-subtract, multiply, divide, absolute, negative = sub, mul, div, abs, neg
+multiply, divide, absolute, negative = mul, div, abs, neg
