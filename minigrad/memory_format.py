@@ -25,17 +25,17 @@ strided = MemoryFormat("strided")
 """The only value of `layout=`: tensors have a shape and strides, and none is sparse."""
 
 
-def laid_out(array: Any, memory_format: MemoryFormat | None, xp: Any) -> Any:
-    """The array itself if its elements lie in that order (None: in any), else a copy. xp: its library.
+def laid_out(array: Any, memory_format: MemoryFormat) -> Any:
+    """A copy whose elements lie in that order.
 
     TypeError for what is no memory format; RuntimeError for channels_last of other than four axes.
     """
-    if memory_format is None or memory_format is preserve_format:
-        return array
+    if memory_format is preserve_format:
+        return array.copy(order="K")
     if memory_format is contiguous_format:
-        return xp.ascontiguousarray(array).reshape(array.shape)
+        return array.copy(order="C")
     if memory_format is not channels_last:
         raise TypeError(f"memory_format must be one of minigrad's memory formats, not {memory_format!r}")
     if array.ndim != 4:
         raise RuntimeError(f"required rank 4 tensor to use channels_last format, not one of shape {tuple(array.shape)}")
-    return xp.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return array.transpose(0, 2, 3, 1).copy(order="C").transpose(0, 3, 1, 2)

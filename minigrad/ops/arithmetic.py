@@ -433,7 +433,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 
 def subtract(input: Any, other: Any, alpha: float = 1) -> Tensor:
-    """As sub; alpha may stand third."""
+    """input - alpha other, as sub, with alpha third if it has no name."""
     return sub(input, other, alpha=alpha)
 
 

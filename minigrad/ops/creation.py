@@ -46,7 +46,8 @@ def _formatted(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(make)
     def made(*args: Any, memory_format: Any = None, **kwargs: Any) -> Tensor:
         tensor = make(*args, **kwargs)
-        tensor.array = laid_out(tensor.array, memory_format, backends.of(tensor.array).xp)
+        if memory_format is not None:
+            tensor.array = laid_out(tensor.array, memory_format)
         return tensor
 
     return placed(made)

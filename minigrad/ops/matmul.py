@@ -109,7 +109,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """As dot: the numbers are real."""
+    """The inner product of two vectors, as dot: numbers are real."""
     return dot(input, other)
 
 

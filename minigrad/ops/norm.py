@@ -90,7 +90,7 @@ def vector_norm(
 def matrix_norm(
     input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |A| along columns or rows."""
+    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |input| along columns or rows."""
     if input.ndim < 2 or len(dim) != 2:
         raise RuntimeError(
             f"linalg.matrix_norm: input must have two axes, and dim name them: {describe(input)}, dim={dim}"
