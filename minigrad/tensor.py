@@ -15,6 +15,7 @@ from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
 from minigrad.hooks import checked
+from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
 
 if TYPE_CHECKING:
     from minigrad.function import Function
@@ -193,7 +194,7 @@ class Tensor:
         """
         from minigrad.engine import backward
 
-        backward([self], [gradient], retain_graph, create_graph, inputs)
+        backward([self], [gradient], retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls hook(gradient) when this tensor's gradient is complete; what it returns, if anything, replaces it."""
@@ -427,8 +428,10 @@ class Tensor:
         strides = tuple([s // size for s in self.array.strides])
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of their indices."""
+    def is_contiguous(self, *, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the elements lie in memory in the order of their indices, or in the other one asked for."""
+        if memory_format is channels_last:
+            return self.ndim == 4 and bool(self.array.transpose(0, 2, 3, 1).flags.c_contiguous)
         return bool(self.array.flags.c_contiguous)
 
     def is_floating_point(self) -> bool:

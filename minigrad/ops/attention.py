@@ -127,9 +127,9 @@ def scaled_dot_product_attention(
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
+    *,
     scale: float | None = None,
     enable_gqa: bool = False,
-    *,
     generator: Generator | None = None,
 ) -> Tensor:
     """softmax(query key^T scale + attn_mask) value: query (..., L, E), key (..., S, E), value (..., S, F), result (..., L, F).

@@ -13,7 +13,9 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
+from minigrad.memory_format import MemoryFormat, contiguous_format
 from minigrad.ops.common import axis, sum_to
+from minigrad.ops.pointwise import LayOut
 from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
 
 
@@ -195,12 +197,12 @@ def _resolve(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The elements, in order, in another shape; -1 stands for what is left. Shares memory where it can."""
-    return Reshape(_resolve(input, ints(shape)))(input)
+    return Reshape(_resolve(input, ints(sizes if shape is None else (shape,))))(input)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """As reshape, but in x's own memory; raises where torch's order of memory would not allow it. view(dtype) reinterprets
     the bytes.
 
@@ -208,9 +210,11 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     hold yet is laid out anew, and the view is one of that. Where a view or a detached tensor of it is held already, what is
     returned is a copy, and from then on an in-place change of either is refused.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer)):
-        return Tensor._wrap(input.array.view(shape[0]))
-    op = Reshape(_resolve(input, ints(shape)))
+    if len(sizes) == 1 and not isinstance(sizes[0], (int, tuple, list, np.integer)):
+        dtype = sizes[0]
+    if dtype is not None:
+        return Tensor._wrap(input.array.view(dtype))
+    op = Reshape(_resolve(input, ints(sizes if size is None else (size,))))
     y = op(input)
     if op.is_view or input.numel() <= 1:
         return y
@@ -241,9 +245,9 @@ def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
     return seen.base is not None and (seen.base is laid or seen.base is laid.base)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Axis i of the result is axis dims[i] of x."""
-    order = tuple([axis(d, input.ndim) for d in ints(dims)])
+    order = tuple([axis(d, input.ndim) for d in ints(order if dims is None else (dims,))])
     if len(order) != input.ndim:
         raise RuntimeError(f"permute(dims): {len(order)} dims were given for {describe(input)}")
     if len(set(order)) != len(order):
@@ -283,8 +287,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute(input, order)
 
 
-moveaxis = movedim
-swapaxes = swapdims = transpose
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two axes exchanged."""
+    return transpose(input, axis0, axis1)
+
+
+moveaxis, swapdims = movedim, transpose
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -336,9 +344,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*input.shape[:d], 1, *input.shape[d:]))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """x repeated along axes of length 1 (and new leading axes) to the given sizes, without copying; -1 keeps a length."""
-    wanted = ints(sizes)
+    wanted = ints(sizes if size is None else (size,))
     extra = len(wanted) - input.ndim
     if extra < 0:
         raise RuntimeError(
@@ -522,9 +530,11 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return Cut(d, range(input.shape[d]))(input) if input.shape[d] else ()
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """x, copied if its elements do not lie in memory in the order of their indices."""
-    return input if input.is_contiguous() else Contiguous()(input)
+def contiguous(input: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+    """x, copied if its elements do not lie in memory in the order of their indices (or the other one asked for)."""
+    if input.is_contiguous(memory_format=memory_format):
+        return input
+    return Contiguous()(input) if memory_format is contiguous_format else LayOut(memory_format)(input)
 
 
 class Contiguous(Function):
