@@ -19,7 +19,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import FusedFunction
-from minigrad.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
 
 Neighbours = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -149,7 +149,9 @@ def interpolate(
         )
     sizes, scales = _sizes(input, axes, size, scale_factor, recompute_scale_factor)
     if mode == "area":
-        return adaptive_avg_pool1d(input, sizes) if axes == 1 else adaptive_avg_pool2d(input, sizes)
+        return (
+            functional.adaptive_avg_pool1d(input, sizes) if axes == 1 else functional.adaptive_avg_pool2d(input, sizes)
+        )
     if 0 in sizes or 0 in input.shape[1:]:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {describe(input)} and output size {sizes}"
@@ -191,7 +193,7 @@ def upsample(
 ) -> Tensor:
     """The older name of interpolate."""
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
-    return interpolate(input, size, scale_factor, mode, align_corners)
+    return functional.interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
