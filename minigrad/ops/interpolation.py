@@ -212,7 +212,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     n = len(batch)
     x = input.reshape(*batch, channels // (r * r), r, r, height, width)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return x.reshape(*batch, channels // (r * r), height * r, width * r)
+    return _own(x.reshape(*batch, channels // (r * r), height * r, width * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
@@ -231,7 +231,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     n = len(batch)
     x = input.reshape(*batch, channels, height // r, r, width // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return x.reshape(*batch, channels * r * r, height // r, width // r)
+    return _own(x.reshape(*batch, channels * r * r, height // r, width // r))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
@@ -244,4 +244,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
     x = input.reshape(input.shape[0], groups, channels // groups, *input.shape[2:])
-    return x.transpose(1, 2).reshape(input.shape)
+    return _own(x.transpose(1, 2).reshape(input.shape))
+
+
+def _own(y: Tensor) -> Tensor:
+    """y in memory of its own, where nothing was moved and it would be a view of the input."""
+    return y if y._base is None else y.clone()
