@@ -151,4 +151,5 @@ def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> 
 
 
 def _line(entry: dict[str, Any]) -> Line:
-    return Line(**{field.name: entry[field.name] for field in fields(Line)})
+    values = {field.name: entry[field.name] for field in fields(Line)}
+    return Line(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
