@@ -151,5 +151,8 @@ def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> 
 
 
 def _line(entry: dict[str, Any]) -> Line:
-    values = {field.name: entry[field.name] for field in fields(Line)}
-    return Line(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = {field.name: entry[field.name] for field in fields(Line)}
+    for name in ("epsilon", "alpha"):
+        if isinstance(values[name], list):  # a number for each channel
+            values[name] = tuple(values[name])
+    return Line(**values)

@@ -2,8 +2,8 @@
 
 The table: the images as they are, and the six attacks (steps, epsilon, alpha) of the original report under three presets:
 `handout` goes down the loss of the least likely class, `report` up that loss (what the original did; its figures stand
-beside), `untargeted` up the label's loss. All in normalised units, in the max norm, from the image, without clipping. --rows may have epsilon and alpha for each channel:
-10/0.1:0.2:0.3/0.01.
+beside), `untargeted` up the label's loss. All in normalised units, in the max norm, from the image, without clipping.
+--rows may give epsilon and alpha for each channel: 10/0.1:0.2:0.3/0.01.
 
 --defended FILE holds a second checkpoint, one that was trained on attacked images, against the first.
 

@@ -29,7 +29,7 @@ def amount(name: str, value: Any) -> float | tuple[float, ...]:
     plain = value.detach().cpu() if hasattr(value, "detach") else value
     try:
         array = np.asarray(plain)
-        if array.dtype.kind not in "iufO":
+        if array.dtype.kind not in "iufO" or any(isinstance(part, (str, type(None))) for part in array.flat):
             raise TypeError
         array = array.astype(np.float64)
     except (TypeError, ValueError):

@@ -179,7 +179,9 @@ class PGD:
             x = (images + moved).requires_grad_()
             logits = model(x)
             if logits.dim() != 2:
-                raise ValueError(f"the model gives {tuple(logits.shape)}, not (N, classes): have the images a batch axis?")
+                raise ValueError(
+                    f"the model gives {tuple(logits.shape)}, not (N, classes): have the images a batch axis?"
+                )
             classes = before if before is not None and not self.retarget else self._aim(logits, labels, targets)
             loss = self.loss(logits, classes)
             (g,) = torch.autograd.grad(loss.sum(), x, materialize_grads=True)
