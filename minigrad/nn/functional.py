@@ -1,9 +1,11 @@
 """The functions of neural networks, under torch.nn.functional's names."""
 
+import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
+from minigrad.ops import late
 from minigrad.ops.activation import (
     celu,
     elu,
@@ -88,6 +90,8 @@ from minigrad.ops.pooling import (
 )  # fmt: skip
 from minigrad.ops.windows import shifted_window_attention, window_partition, window_reverse
 from minigrad.tensor import Tensor
+
+late.functional.room = sys.modules[__name__]
 
 
 def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -70,7 +70,10 @@ class Expand(Function):
 
     def forward(self, x: Any) -> Any:
         self.before = x.shape
-        return backends.of(x).xp.broadcast_to(x, self.shape)
+        y = backends.of(x).xp.broadcast_to(x, self.shape)
+        if isinstance(x, np.ndarray):  # NumPy hands it out for reading only; what repeats, Tensor refuses to write into
+            y.flags.writeable = x.flags.writeable
+        return y
 
     def backward(self, gy: Tensor) -> Tensor:
         return sum_to(gy, self.before)

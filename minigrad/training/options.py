@@ -49,8 +49,8 @@ class Options:
     adversarial: float
     attack: str | None
     attack_steps: int
-    alpha: float
-    epsilon: float
+    alpha: float | list[float]  # one number, or one for each channel
+    epsilon: float | list[float]
     norm: str
     attack_units: str
     random_start: bool
@@ -206,10 +206,19 @@ def _rows(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
+def _amount(text: str) -> float | list[float]:
+    """An argparse type: a size of --alpha or --epsilon, or one for each channel."""
+    found = [_SIZE(part) for part in text.split(",")]
+    return found if len(found) > 1 else found[0]
+
+
 def _fraction(text: str) -> float:
     """0.1, or 8/255."""
     number, slash, divisor = text.partition("/")
     return float(number) / float(divisor) if slash and float(divisor) else float(text)
+
+
+_SIZE = _number(_fraction, 0)
 
 
 def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
@@ -286,7 +295,6 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
 
     add = parser.add_argument_group("attacks").add_argument
-    size = _number(_fraction, 0)
     add(
         "--adversarial",
         nargs="?",
@@ -305,10 +313,16 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--attack-steps", type=count, help=f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})")
     add(
         "--alpha",
-        type=size,
+        type=_amount,
+        metavar="SIZE",
         help=f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
     )
-    add("--epsilon", type=size, help="the largest change of an image, by --norm (0.1)")
+    add(
+        "--epsilon",
+        type=_amount,
+        metavar="SIZE",
+        help="the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha",
+    )
     add("--norm", choices=["linf", "l2"], help="linf: of its largest number; l2: the length of all its numbers (linf)")
     add(
         "--attack-units",
