@@ -31,7 +31,7 @@ from minigrad.dtypes import (
     short,
     uint8,
 )  # fmt: skip
-from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
+from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
