@@ -338,9 +338,9 @@ def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
         raise _no_checkpoint(path, "it is a safetensors file")
     try:
         _check_zip(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open(path, "rb") as file:  # without its name, by which torch would judge it
             warnings.simplefilter("ignore")  # of the pickle's age and the like: errors say what matters
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\w[\w.]*)", str(error))
         asks = f"it asks for {wanted[1]}" if wanted else "it has instructions that torch does not know as safe"
@@ -358,7 +358,7 @@ def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
 
 def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
     """The one state_dict in what a torch file holds. CheckpointError, which says what that is, if there is none or several."""
-    if content and _is_state_dict(content):
+    if _is_state_dict(content) and content:
         return content
     found = _state_dicts(content)
     known = [name for wanted in STATE_DICT_NAMES for name in found if name.rpartition(".")[2] == wanted]

@@ -159,6 +159,7 @@ def as_dict(options: Options) -> dict[str, Any]:
 
 
 MOST_ROWS = 32  # of one picture
+LARGEST = 1e38  # that is finite in float32, too
 _SETTINGS = {name for settings in SETTINGS.values() for name in settings}
 
 
@@ -243,11 +244,11 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--epochs", type=count, help="passes over the training images")
     add("--batch-size", type=count, help="images a step")
     add("--optimizer", choices=["sgd", "adamw"], help="what makes a step of a gradient")
-    add("--lr", type=_number(float, 0, above=True), help="the highest learning rate, reached after the warm-up")
+    add("--lr", type=_number(float, 0, LARGEST, above=True), help="the highest learning rate, reached after the warm-up")
     add("--momentum", type=_number(float, 0, 1, below=True), help="of SGD (0.9)")
-    add("--weight-decay", type=_number(float, 0), help="pulls all weights towards 0")
+    add("--weight-decay", type=_number(float, 0, LARGEST), help="pulls all weights towards 0")
     add("--warmup", type=_number(float, 0), help="epochs in which the learning rate rises from 0")
-    add("--clip-grad", type=_number(float, 0), help="the longest gradient allowed, as a 2-norm; 0: any")
+    add("--clip-grad", type=_number(float, 0, LARGEST), help="the longest gradient allowed, as a 2-norm; 0: any")
     add(
         "--workers",
         type=_number(int, 0, 256),
@@ -293,7 +294,7 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
 
     add = parser.add_argument_group("attacks").add_argument
-    size = _number(_fraction, 0)
+    size = _number(_fraction, 0, LARGEST)
     add(
         "--adversarial",
         nargs="?",

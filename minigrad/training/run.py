@@ -100,7 +100,7 @@ class Data:
         finally:
             threads.shutdown(cancel_futures=True)
         if found:
-            more = f"; {len(found) - 1} more files are bad, such as: {found[1]}" if len(found) > 1 else ""
+            more = f"; and {len(found) - 1} more, such as {found[1]}" if len(found) > 1 else ""
             raise DataError(found[0] + more)
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class Run:
                 leftover.unlink()
         self.folder = RunFolder(path, title)
         try:
-            if options.resume is None:
+            if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
             self.folder.write_metrics(self.history)
