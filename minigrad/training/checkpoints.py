@@ -74,8 +74,7 @@ def load_checked(path: str | Path, expected: Mapping[str, tuple[int, ...]]) -> A
 
 
 def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], path: str | Path) -> None:
-    """CheckpointError, with the keys and shapes that differ, unless `found` has just the keys and shapes `expected`, and
-    numbers that are finite in float32.
+    """CheckpointError, with the keys and shapes that differ, unless `found` has just the keys and shapes `expected`.
 
     The counts of batch norms (num_batches_tracked) may be missing: files from before torch had them are none the worse.
     """
@@ -95,8 +94,12 @@ def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[
         raise CheckpointError(f"{path} is of another model: {'; '.join(complaints)}")
     if strange := [key for key in found if found[key].dtype.kind not in "fiub"]:
         raise CheckpointError(f"{path} holds no real numbers in {_some(strange)}")
+
+
+def check_finite(weights: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """CheckpointError, with the keys, if numbers are NaN or infinite, or would be in float32: nothing can be learnt from them."""
     with np.errstate(over="ignore"):
-        broken = [key for key in found if not np.isfinite(found[key].astype(np.float32, copy=False)).all()]
+        broken = [key for key in weights if not np.isfinite(weights[key].astype(np.float32, copy=False)).all()]
     if broken:
         raise CheckpointError(f"{path} is of no use: NaN or infinite numbers are in {_some(broken)}")
 

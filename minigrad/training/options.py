@@ -244,7 +244,9 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--epochs", type=count, help="passes over the training images")
     add("--batch-size", type=count, help="images a step")
     add("--optimizer", choices=["sgd", "adamw"], help="what makes a step of a gradient")
-    add("--lr", type=_number(float, 0, LARGEST, above=True), help="the highest learning rate, reached after the warm-up")
+    add(
+        "--lr", type=_number(float, 0, LARGEST, above=True), help="the highest learning rate, reached after the warm-up"
+    )
     add("--momentum", type=_number(float, 0, 1, below=True), help="of SGD (0.9)")
     add("--weight-decay", type=_number(float, 0, LARGEST), help="pulls all weights towards 0")
     add("--warmup", type=_number(float, 0), help="epochs in which the learning rate rises from 0")

@@ -26,6 +26,7 @@ from minigrad.random import Generator
 from minigrad.training.attacks import attacked
 from minigrad.training.checkpoints import (
     Arrays,
+    check_finite,
     check_weights,
     find_checkpoint,
     load_checked,
@@ -366,6 +367,7 @@ class Run:
         arrays, state = load_checkpoint(path)
         expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
         check_weights(part(arrays, "model."), expected, path)
+        check_finite(part(arrays, "model."), path)
         if state["steps_per_epoch"] != self.steps:
             raise OptionError(
                 f"{path} was trained in {state['steps_per_epoch']} steps an epoch, these images make {self.steps}: "
@@ -446,6 +448,7 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
     if options.evaluate:
         path = find_checkpoint(str(options.resume), "best.safetensors")
         weights = load_checked(path, shapes)
+        check_finite(weights, path)
         print(f"weights: {path}")
         return weights
     if options.freeze_backbone and options.resume is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from minigrad.errors import CheckpointError, OptionError
-from minigrad.training.checkpoints import check_weights, find_checkpoint
+from minigrad.training.checkpoints import check_finite, check_weights, find_checkpoint
 from minigrad.weights import Arrays, load_weights, to_arrays
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -31,8 +31,7 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
     Raises:
         OptionError: "imagenet" for a model that torchvision has no such weights of.
         CheckpointError: the file is missing, damaged, of another architecture (which keys, which shapes), or has NaN in
-            it; or the
-            ImageNet weights are neither in torchvision's cache nor to be downloaded (where to put them).
+            it; or the ImageNet weights are neither in torchvision's cache nor to be downloaded (where to put them).
     """
     if source == "imagenet":
         name, weights = _imagenet(model)
@@ -46,6 +45,7 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
         wanted = {key: shape for key, shape in expected.items() if not key.startswith(f"{head}.")}
     _check_channels(weights, wanted, name)
     check_weights(weights, wanted, name)
+    check_finite(weights, name)
     fresh = [key for key in expected if key not in wanted]
     uncounted = {key: np.zeros(wanted[key], np.int64) for key in wanted if key not in weights}  # batch norm's counts
     print(
