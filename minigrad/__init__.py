@@ -30,7 +30,7 @@ from minigrad.dtypes import (
     short,
     uint8,
 )  # fmt: skip
-from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
+from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided

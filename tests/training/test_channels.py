@@ -64,11 +64,11 @@ def test_what_is_parsed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--epsilon 0.1,x,0.3", "a number of at least 0 is wanted, not 'x'"),
-        ("--epsilon 0.1,-0.2,0.3", "a number of at least 0 is wanted, not '-0.2'"),
-        ("--alpha 0.1,nan,0.3", "a number of at least 0 is wanted, not 'nan'"),
-        ("--alpha 0.1,1/0", "a number of at least 0 is wanted, not '1/0'"),
-        ("--epsilon 0.1,,0.3", "a number of at least 0 is wanted, not ''"),
+        ("--epsilon 0.1,x,0.3", "a number of at least 0 and at most 1e.38 is wanted, not 'x'"),
+        ("--epsilon 0.1,-0.2,0.3", "a number of at least 0 and at most 1e.38 is wanted, not '-0.2'"),
+        ("--alpha 0.1,nan,0.3", "a number of at least 0 and at most 1e.38 is wanted, not 'nan'"),
+        ("--alpha 0.1,1/0", "a number of at least 0 and at most 1e.38 is wanted, not '1/0'"),
+        ("--epsilon 0.1,,0.3", "a number of at least 0 and at most 1e.38 is wanted, not ''"),
         ("--epsilon 0.1,0.2,0.3 --norm l2", "--epsilon 0.1,0.2,0.3: a number for each channel belongs to --norm linf"),
         ("--alpha 0.1,0.2,0.3 --norm l2", "--alpha 0.1,0.2,0.3: a number for each channel belongs to --norm linf"),
     ],
