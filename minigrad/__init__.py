@@ -69,6 +69,15 @@ from minigrad.ops.comparison import (
 )
 from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.ops.creation import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
     arange,
     as_tensor,
     bernoulli,
@@ -263,7 +272,9 @@ from minigrad.ops.shape import (
     unsqueeze,
 )  # fmt: skip
 from minigrad.ops.sorting import argsort, bincount, bucketize, kthvalue, median, msort, searchsorted, sort, topk, unique
+from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+from minigrad.size import Size
 from minigrad.tensor import Tensor
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 

@@ -97,6 +97,18 @@ def _operator(op: Callable[[Any, Any], Tensor], swapped: bool = False) -> Callab
     return method
 
 
+def _matmul(self: Tensor, other: Any) -> Any:
+    """self @ other. NotImplemented for what is no Tensor or array."""
+    if isinstance(other, Tensor):
+        return matmul.matmul(self, other)
+    return matmul.matmul(self, Tensor(other)) if isinstance(other, np.ndarray) else NotImplemented
+
+
+def _rmatmul(self: Tensor, other: Any) -> Any:
+    """other @ self. NotImplemented for what is no array."""
+    return matmul.matmul(Tensor(other), self) if isinstance(other, np.ndarray) else NotImplemented
+
+
 def _install() -> None:
     for module, names in METHODS.items():
         for name in names.split():
@@ -114,8 +126,8 @@ def _install() -> None:
         setattr(Tensor, f"__i{name}__", _in_place(op))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(Tensor, f"__{name}__", _operator(getattr(comparison, name)))
-    Tensor.__matmul__ = matmul.matmul  # type: ignore[method-assign]
-    Tensor.__rmatmul__ = lambda self, other: matmul.matmul(Tensor(other), self)  # type: ignore[attr-defined]
+    Tensor.__matmul__ = _matmul  # type: ignore[method-assign]
+    Tensor.__rmatmul__ = _rmatmul  # type: ignore[attr-defined]
     Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
     Tensor.__pos__ = lambda self: self  # type: ignore[method-assign]
     Tensor.__abs__ = elementwise.abs  # type: ignore[method-assign]

@@ -306,7 +306,7 @@ def test_without_parentheses(switch: Any) -> None:
 
 
 @pytest.mark.parametrize("switch", [mg.set_grad_enabled, set_guard, set_detect_anomaly])
-@pytest.mark.parametrize("mode", [1, None, "no", test_without_parentheses], ids=str)
+@pytest.mark.parametrize("mode", [1, None, "no", test_without_parentheses], ids=["1", "None", "text", "function"])
 def test_a_flag_is_a_bool(switch: Any, mode: Any) -> None:
     with pytest.raises(TypeError):
         switch(mode)
