@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import autograd, backends, dtypes, methods
+from minigrad import aliases, autograd, backends, dtypes, methods
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
@@ -280,6 +280,10 @@ from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"
 
+for _name, _function in [*globals().items()]:
+    if getattr(_function, "__module__", "").startswith("minigrad.ops."):
+        globals()[_name] = aliases.numpys_names(_function, "minigrad")
+
 bool = dtypes.bool_  # noqa: A001 - torch's names for types
 float = dtypes.float32  # noqa: A001
 int = dtypes.int32  # noqa: A001
@@ -328,4 +332,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "methods")]
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "aliases", "Any", "methods")]

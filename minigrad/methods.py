@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.aliases import numpys_names
 from minigrad.device import Device, get_device
 from minigrad.grad_mode import state
 from minigrad.ops import (
@@ -63,6 +64,9 @@ METHODS: dict[Any, str] = {
 }
 """The methods, by the module that holds them."""
 
+NAMED = {"dim", "keepdim", "other"}
+"""Arguments of methods that NumPy calls otherwise."""
+
 IN_PLACE = (
     "abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan "
     "arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp "
@@ -112,7 +116,9 @@ def _rmatmul(self: Tensor, other: Any) -> Any:
 def _install() -> None:
     for module, names in METHODS.items():
         for name in names.split():
-            setattr(Tensor, name, getattr(module, name))
+            op = getattr(module, name)
+            # The methods of the input alone have no argument that could go by another name.
+            setattr(Tensor, name, numpys_names(op) if NAMED & {*op.__code__.co_varnames} else op)
     for name in IN_PLACE.split():
         setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
     operators = {
