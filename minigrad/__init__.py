@@ -34,6 +34,7 @@ from minigrad.dtypes import (
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
+from minigrad.memory_format import channels_last, contiguous_format, preserve_format
 from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
 from minigrad.ops import loss as _loss
 from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold
@@ -280,6 +281,8 @@ from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"
 
+device = Device  # torch's name; the module of that name is found by `from minigrad.device import ...` all the same
+
 for _name, _function in [*globals().items()]:
     if getattr(_function, "__module__", "").startswith("minigrad.ops."):
         globals()[_name] = aliases.numpys_names(_function, "minigrad")
@@ -325,11 +328,15 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "attribution", "linalg", "nn", "optim", "data", "special", "training", "utils"):
+    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
+    if name in dtypes.NOT_BUILT:
+        raise AttributeError(f"minigrad has no {name}: tensors of float16, float32 and float64 are built")
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "aliases", "Any", "methods")]
+__all__ = [
+    name for name in globals() if not name.startswith("_") and name not in ("annotations", "aliases", "Any", "methods")
+]

@@ -117,7 +117,7 @@ def decorated(switch: Any, function: Any) -> Any:
             stacklevel=3,
         )
         if function.__init__ is not object.__init__:
-            function.__init__ = decorated(switch, function.__init__)
+            function.__init__ = decorated(switch, function.__init__)  # type: ignore[method-assign]
         return function
     wrapped: Any
     if _is(inspect.isgeneratorfunction, function):

@@ -15,9 +15,9 @@ Shape = Sequence[int] | int
 
 
 class Generator:
-    """A stream of random numbers with a seed."""
+    """A stream of random numbers with a seed. device: torch's argument; the stream is the same for all devices."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, device: Any = None) -> None:
         self.seed_value = 0
         self.manual_seed(np.random.SeedSequence().entropy % 2**63 if seed is None else seed)  # type: ignore[operator]
 

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
+from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
 from minigrad.printing import text
 from minigrad.size import Size, _size
 
@@ -368,6 +369,26 @@ class Tensor:
         """Whether the array lives on a GPU."""
         return self.device.type == "gpu"
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the array lives on the CPU."""
+        return self.device.type == "cpu"
+
+    def get_device(self) -> int:
+        """The number of the GPU that holds the array; -1 for the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.array.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self.array.nbytes)
+
     def numel(self) -> int:
         """The number of elements."""
         return int(self.array.size)
@@ -384,9 +405,12 @@ class Tensor:
         strides = tuple([s // size for s in self.array.strides])
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of their indices."""
-        return bool(self.array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the elements lie in memory in the order of their indices, or as the format says."""
+        array = self.array
+        if memory_format is channels_last:
+            return array.ndim == 4 and bool(array.transpose(0, 2, 3, 1).flags.c_contiguous)
+        return bool(array.flags.c_contiguous)
 
     def is_floating_point(self) -> bool:
         """Whether the numbers are floats."""

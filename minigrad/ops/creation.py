@@ -9,6 +9,8 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.device import Device, get_device, to_device
+from minigrad.memory_format import MemoryFormat, preserve_format
+from minigrad.ops.shape import laid_out
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, _built, describe
 
@@ -161,9 +163,13 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
 
 
 def _like(name: str) -> Callable[..., Tensor]:
-    def make(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def make(
+        input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+        memory_format: MemoryFormat = preserve_format,
+    ) -> Tensor:  # fmt: skip
         array = getattr(backends.of(input.array).xp, name)(input.array, dtype=_type(dtype, input.dtype))
-        return _made(array, input.device if device is None else device, requires_grad)
+        made = laid_out(_made(array, input.device if device is None else device, False), memory_format)
+        return made.requires_grad_() if requires_grad else made
 
     make.__name__ = name
     make.__doc__ = f"As {name[:-5]}, with x's shape and, unless given, its dtype, device and layout."

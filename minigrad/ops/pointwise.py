@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
+from minigrad.memory_format import MemoryFormat, preserve_format
 from minigrad.ops.common import quiet, shape_of, sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -104,9 +105,13 @@ class Clone(Function):
         return gz
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy that is part of the graph."""
-    return Clone()(input)
+def clone(input: Tensor, *, memory_format: MemoryFormat = preserve_format) -> Tensor:
+    """A copy that is part of the graph, laid out as x is, or as the format says."""
+    if memory_format is preserve_format:
+        return Clone()(input)
+    from minigrad.ops.shape import laid_out
+
+    return laid_out(Clone()(input), memory_format)
 
 
 def zeros_like(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
+from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_format
 from minigrad.ops.common import axis, sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -435,9 +436,22 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """x, copied if its elements do not lie in memory in the order of their indices."""
-    return input if input.is_contiguous() else Contiguous()(input)
+def contiguous(input: Tensor, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+    """x, copied if its elements do not lie in memory in the order of their indices, or of the format."""
+    if memory_format is preserve_format and not input.is_contiguous():
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return laid_out(input, memory_format)
+
+
+def laid_out(x: Tensor, memory_format: MemoryFormat) -> Tensor:
+    """x, copied if it does not lie in memory as the format says."""
+    if memory_format is preserve_format or x.is_contiguous(memory_format):
+        return x
+    if memory_format is contiguous_format:
+        return Contiguous()(x)
+    if x.ndim != 4:
+        raise RuntimeError(f"required rank 4 tensor to use channels_last format, not {describe(x)}")
+    return ChannelsLast()(x)
 
 
 class Contiguous(Function):
@@ -448,3 +462,10 @@ class Contiguous(Function):
 
     def backward(self, gy: Tensor) -> Tensor:
         return gy
+
+
+class ChannelsLast(Contiguous):
+    """A copy of images (N, C, H, W) whose channels lie side by side;  gx = gy."""
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

@@ -36,7 +36,14 @@ def calls(framework: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     ]  # fmt: skip
     for extra in extras:
         for named in ("input", "x", "a"):
-            for place in ({}, {"dim": 0}, {"axis": 0}, {"axis": (0, 1)}, {"axis": -1, "keepdims": True}, {"dim": 1, "keepdims": True}):
+            for place in (
+                {},
+                {"dim": 0},
+                {"axis": 0},
+                {"axis": (0, 1)},
+                {"axis": -1, "keepdims": True},
+                {"dim": 1, "keepdims": True},
+            ):
                 yield named, {named: x} | extra | place
     for first, second in (("input", "other"), ("x1", "x2"), ("x", "x2"), ("a", "other")):
         yield first, {first: x, second: x + 0.5}
@@ -81,7 +88,9 @@ def test_taken_wherever_torch_takes_them(name: str) -> None:
                 assert found == pytest.approx(expected, rel=1e-4, nan_ok=True), f"{name}({', '.join(theirs)})"
 
 
-@pytest.mark.parametrize("place", ["mg.sum(x, 0, axis=0)", "x.sum(dim=0, axis=0)", "x.mean(keepdim=True, keepdims=True)"])
+@pytest.mark.parametrize(
+    "place", ["mg.sum(x, 0, axis=0)", "x.sum(dim=0, axis=0)", "x.mean(keepdim=True, keepdims=True)"]
+)
 def test_one_argument_twice_is_an_error(place: str) -> None:
     with pytest.raises(TypeError):
         eval(place, {"x": mg.ones(2, 2), "mg": mg})
