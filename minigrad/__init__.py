@@ -332,6 +332,10 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
+    if name in ("save", "load"):
+        from minigrad.utils import serialization
+
+        return getattr(serialization, name)
     if name in dtypes.NOT_BUILT:
         raise AttributeError(f"minigrad has no {name}: tensors of float16, float32 and float64 are built")
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
