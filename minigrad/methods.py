@@ -155,7 +155,7 @@ def _install() -> None:
         ("short", np.int16), ("char", np.int8), ("byte", np.uint8), ("bool", np.bool_),
     ):  # fmt: skip
         setattr(Tensor, name, _to_dtype(name, np.dtype(dtype)))
-    for name in dtypes.NOT_BUILT:
+    for name in ("bfloat16", "chalf", "cfloat", "cdouble"):
         setattr(Tensor, name, _to_dtype(name, name))
     for name in ("zeros", "ones", "full", "empty", "tensor"):
         setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
@@ -201,6 +201,8 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     to(device), to(dtype), to(device, dtype), to(tensor), each followed by the flags non_blocking, which changes nothing, and
     copy, which makes it another tensor in any case; or all of them, and memory_format, by name.
     """
+    if not kwargs and len(args) == 1 and isinstance(args[0], np.dtype):  # by far the most frequent
+        return self if args[0] == self.array.dtype else elementwise.Cast(dtypes.as_dtype(args[0]))(self)
     device, dtype, copy, memory_format = target(*args, **kwargs)
     result = self
     if dtype is not None and dtype != self.array.dtype:

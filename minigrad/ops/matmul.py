@@ -58,9 +58,9 @@ class Linear(FusedFunction):
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product. Vectors count as a row on the left and a column on the right; leading axes broadcast."""
-    for name, x in (("input", input), ("other", other)):
-        if not isinstance(x, Tensor):
-            raise TypeError(f"matmul(): argument {name!r} must be Tensor, not {type(x).__name__}")
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        name, x = ("other", other) if isinstance(input, Tensor) else ("input", input)
+        raise TypeError(f"matmul(): argument {name!r} must be Tensor, not {type(x).__name__}")
     if input.ndim == 0 or other.ndim == 0:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"

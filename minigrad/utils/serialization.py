@@ -134,10 +134,13 @@ _NAMES = {
 }  # fmt: skip
 
 
-class _Pickler(pickle._Pickler):  # the one in Python, which can be told to write a name that is not there
+_InPython: Any = pickle._Pickler  # which, unlike the one in C, can be told to write a name that is not there
+
+
+class _Pickler(_InPython):
     """Writes what `save` is given, and notes the storages that it needs."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch = dict(_InPython.dispatch)
 
     def __init__(self, file: Any, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -272,7 +275,7 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(archive.read(f"{root}data.pkl")), encoding="utf-8")
         self.archive, self.root, self.map_location = archive, root, map_location
         order = archive.read(f"{root}byteorder") if f"{root}byteorder" in archive.namelist() else b"little"
-        self.order = ">" if order.strip() == b"big" else "<"
+        self.order: Any = ">" if order.strip() == b"big" else "<"
         self.storages: dict[str, tuple[np.ndarray, Device]] = {}
         self.rebuild = _Call(self._tensor)
 
