@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
+from minigrad.aliases import numpys_names as _numpys_names
 from minigrad.ops import late
 from minigrad.ops.activation import (
     celu,
@@ -103,6 +104,9 @@ def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
+cosine_similarity = _numpys_names(
+    cosine_similarity, __name__
+)  # alone with a `dim` among those that torch builds in C++
 celu_, elu_, hardtanh_, leaky_relu_ = _in_place(celu), _in_place(elu), _in_place(hardtanh), _in_place(leaky_relu)
 relu_, selu_, threshold_ = _in_place(relu), _in_place(selu), _in_place(threshold)
 
