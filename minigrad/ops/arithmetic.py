@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import cast, floating, operands, quiet, sum_to
+from minigrad.ops.common import cast, floating, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
     Unary,
@@ -249,7 +249,9 @@ def _is_bool(x: Any) -> bool:
 
 def _scaled(x: Any, other: Any, alpha: float) -> Any:
     """alpha other, for add and sub: integers take no fraction of one another."""
-    kind = dtypes.result_type(*operands(x, other)).kind
+    kind, alpha = dtypes.result_type(*operands(x, other)).kind, real(alpha, "alpha")
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, float) and kind != "f":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     return mul(other, bool(alpha) if kind == "b" else alpha)
@@ -257,7 +259,7 @@ def _scaled(x: Any, other: Any, alpha: float) -> Any:
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha other."""
-    if alpha != 1:
+    if alpha != 1 or alpha is True:
         other = _scaled(input, other, alpha)
     return Add()(*operands(input, other))
 
@@ -268,7 +270,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
         raise NotImplementedError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. Use logical_xor or ~."
         )
-    if alpha != 1:
+    if alpha != 1 or alpha is True:
         other = _scaled(input, other, alpha)
     return Sub()(*operands(input, other))
 
@@ -404,6 +406,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     """input + value tensor1 tensor2."""
     tensors("addcmul", input, tensor1, tensor2)
     no_bools("addcmul", input, tensor1, tensor2)
+    value = real(value, "value")
     if isinstance(value, float) and dtypes.result_type(input, tensor1, tensor2).kind != "f":
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
     product = tensor1 * tensor2
@@ -418,7 +421,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
             f"Integer division with addcdiv is not supported: {describe(tensor1)} / {describe(tensor2)}. "
             "Convert one of them to floats, or use div with a rounding_mode."
         )
-    quotient = tensor1 / tensor2
+    quotient, value = tensor1 / tensor2, real(value, "value")
     return input + (quotient if value == 1 else quotient * value)
 
 
@@ -426,6 +429,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight (end - input). All of one type; weight is a number or a Tensor."""
     tensors("lerp", input, end)
     floats_only("lerp", input)
+    weight = number(weight)
     for name, x in (("end", end), ("weight", weight)):
         if isinstance(x, Tensor) and x.dtype != input.dtype and (x.ndim or name == "end"):
             raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {x.dtype}")

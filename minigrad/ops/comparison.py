@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.ops.common import operands, quiet
+from minigrad.ops.common import operands, quiet, real
 from minigrad.tensor import Tensor, describe
 
 
@@ -143,7 +143,7 @@ def isclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, eq
         raise RuntimeError(
             f"{x.dtype} did not match {other.dtype}: isclose was given {describe(x)} and {describe(other)}"
         )
-    a, b = x.array, other.array
+    a, b, rtol, atol = x.array, other.array, real(rtol, "rtol"), real(atol, "atol")
     if not x.is_floating_point():
         a, b = a.astype(float), b.astype(float)
     with quiet():

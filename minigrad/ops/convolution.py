@@ -17,7 +17,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
 from minigrad.ops.elementwise import ReluGradient
 from minigrad.ops.pooling import Pool, PoolScatter, check_pool, max_pool2d, output_size
 from minigrad.ops.reduction import exact_sum
@@ -275,11 +275,11 @@ def conv2d(
 
 def _single(value: int | Sequence[int], name: str) -> int:
     """One number, given alone or as a sequence of one."""
-    if isinstance(value, int):
-        return value
-    if len(value) != 1:
+    if alone(value):
+        return integer(value, name)
+    if len(value) != 1:  # type: ignore[arg-type]
         raise RuntimeError(f"{name} should be one integer, got {value}")
-    return int(value[0])
+    return integer(value[0], name)  # type: ignore[index]
 
 
 def conv1d(
@@ -349,7 +349,7 @@ def conv_transpose2d(
             f"{describe(input)}, weight {describe(weight)}"
         )
     s, p, d = pair(stride, "stride"), pair(padding, "padding"), pair(dilation, "dilation")
-    extra = pair(output_padding, "output_padding")
+    extra, groups = pair(output_padding, "output_padding"), integer(groups, "groups")
     _positive(stride=s, dilation=d)
     if min(p) < 0 or min(extra) < 0:
         raise RuntimeError(f"negative padding is not supported, got padding {p} and output_padding {extra}")
@@ -434,6 +434,7 @@ def _convolve(
         )
     s, d = pair(stride, "stride"), pair(dilation, "dilation")
     _positive(stride=s, dilation=d)
+    groups = integer(groups, "groups")
     if groups < 1 or w.shape[0] % groups:
         raise RuntimeError(f"groups={groups} must be positive and divide the weight's {w.shape[0]} output channels")
     if x.shape[1] != w.shape[1] * groups:

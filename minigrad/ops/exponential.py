@@ -10,7 +10,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.function import Function
-from minigrad.ops.common import floating, operands, quiet
+from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
 from minigrad.tensor import Tensor
 
@@ -247,7 +247,7 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """ln(p / (1 - p)) of p = input, clamped to [eps, 1 - eps] if eps is given: the inverse of sigmoid."""
-    return Logit(eps)(floating(input))
+    return Logit(None if eps is None else real(eps, "eps"))(floating(input))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.ops.common import axis
+from minigrad.ops.common import alone, axis, integer
 from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow
 from minigrad.tensor import Tensor, describe
 
@@ -49,18 +49,19 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     n = input.shape[d]
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
+    if alone(indices_or_sections):
+        indices_or_sections = integer(indices_or_sections, "sections")
         if indices_or_sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {indices_or_sections}")
         size, longer = divmod(n, indices_or_sections)
         cuts = [i * size + min(i, longer) for i in range(indices_or_sections + 1)]
     else:
-        cuts = [0, *[slice(i).indices(n)[1] for i in indices_or_sections], n]
+        cuts = [0, *[slice(integer(i, "an index")).indices(n)[1] for i in indices_or_sections], n]
     return tuple([narrow(input, d, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False)])
 
 
 def _cut(name: str, x: Tensor, indices_or_sections: Any, dim: int) -> tuple[Tensor, ...]:
-    if isinstance(indices_or_sections, int) and indices_or_sections > 0 and x.shape[dim] % indices_or_sections:
+    if alone(indices_or_sections) and indices_or_sections > 0 and x.shape[dim] % indices_or_sections:
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {x.shape[dim]} is not "
             f"divisible by the split_size {indices_or_sections}!"

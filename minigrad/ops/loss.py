@@ -19,7 +19,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.activation import log_softmax
-from minigrad.ops.common import quiet
+from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -154,6 +154,7 @@ def cross_entropy(
     (probabilities). IndexError for a target that is neither a class nor ignore_index.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    label_smoothing, ignore_index = real(label_smoothing, "label_smoothing"), integer(ignore_index, "ignore_index")
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_scores("cross_entropy", input, weight)
@@ -179,7 +180,7 @@ def nll_loss(
 
     "mean" divides by the sum of the weights of the classes; targets that are ignore_index count for nothing.
     """
-    reduction = chosen_reduction(size_average, reduce, reduction)
+    reduction, ignore_index = chosen_reduction(size_average, reduce, reduction), integer(ignore_index, "ignore_index")
     _check_scores("nll_loss", input, weight)
     scores, classes = _class_rows("nll_loss", input, target, ignore_index)
     ignored = classes == ignore_index
@@ -387,7 +388,7 @@ def gaussian_nll_loss(
     log(2 pi) / 2. The bound eps does not stop var's gradient, as in torch.
     """
     reduction = chosen_reduction(None, None, reduction)
-    variance = var if isinstance(var, Tensor) else input.new_full(input.shape, var)
+    variance = var if isinstance(var, Tensor) else input.new_full(input.shape, real(var, "var"))
     if bool((variance.array < 0).any()):
         raise ValueError("var has negative entry/entries")
     if variance.shape != input.shape:
@@ -447,6 +448,7 @@ def smooth_l1_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("smooth_l1_loss", input, target)
+    beta = real(beta, "beta")
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     d = (input - target).abs()
@@ -469,6 +471,7 @@ def huber_loss(
     reduction = chosen_reduction(None, None, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("huber_loss", input, target)
+    delta = real(delta, "delta")
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     d = (input - target).abs()

@@ -7,7 +7,7 @@ from typing import Any
 from minigrad import backends
 from minigrad.dtypes import result_type
 from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import sum_to
+from minigrad.ops.common import real, sum_to
 from minigrad.tensor import Tensor, describe
 
 
@@ -155,6 +155,9 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
 def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     if input.dtype != product.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {input.dtype} and {product.dtype}")
+    beta, alpha = real(beta, "beta"), real(alpha, "alpha")
+    if isinstance(beta, bool) or isinstance(alpha, bool):
+        raise RuntimeError("Boolean beta and alpha only supported for Boolean results.")
     if product.dtype.kind != "f":  # as torch, which takes integers of them
         beta, alpha = int(beta), int(alpha)
     input = input.expand(product.shape)

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.ops.activation import softmax
 from minigrad.ops.attention import merge_heads, scaled_dot_product_attention, split_heads
+from minigrad.ops.common import real
 from minigrad.ops.creation import dropout, zeros
 from minigrad.ops.matmul import linear
 from minigrad.ops.padding import pad
@@ -116,7 +117,7 @@ def multi_head_attention_forward(
         mask = pad(mask, (0, k.shape[2] - key.shape[1]), value=mask.dtype == np.bool_)
 
     p = None
-    chance = dropout_p if training else 0.0
+    chance = real(dropout_p, "dropout_p") if training else 0.0
     if need_weights:
         scores = (q * (1 / math.sqrt(q.shape[3]))) @ k.mT
         if mask is not None:

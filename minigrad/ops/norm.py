@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
-from minigrad.ops.common import axes, quiet
+from minigrad.ops.common import alone, axes, quiet, real
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduction import Dim, exact_sum, spread
 from minigrad.tensor import Tensor, describe
@@ -64,8 +64,7 @@ class Norm(Function):
 
 def vector_norm(x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """(sum |x|^ord)^(1/ord) over `dim` (None: over all elements); ord = 0, inf and -inf as in the class Norm."""
-    if not isinstance(ord, (int, float)):
-        raise TypeError(f"linalg.vector_norm: ord must be a number, not {ord!r}")
+    ord = real(ord, "linalg.vector_norm: ord")
     if dtype is not None:
         x = x.to(np.dtype(dtype))
     if x.dtype.kind != "f":
@@ -97,7 +96,7 @@ def matrix_norm(
 
 def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """vector_norm of all elements (ord and dim None), of a vector or along one axis; matrix_norm of two axes."""
-    if ord is None or isinstance(dim, int) or (dim is None and A.ndim == 1):
+    if ord is None or (dim is not None and alone(dim)) or (dim is None and A.ndim == 1):
         return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     if dim is None:
         if A.ndim != 2:

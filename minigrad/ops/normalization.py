@@ -19,7 +19,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import FusedFunction
-from minigrad.ops.common import quiet
+from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -231,6 +231,7 @@ def batch_norm(
     training: with the batch's own statistics, and running = (1 - momentum) running + momentum batch (the variance unbiased),
     outside the graph. Else: with the running statistics.
     """
+    momentum, eps = real(momentum, "momentum"), real(eps, "eps")
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects (N, C, ...), but got {describe(input)}")
     channels = input.shape[1]
@@ -257,7 +258,7 @@ def batch_norm(
 
 def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, ...]:
     """Raises as torch does where the last axes of x, or a parameter, are not of the normalised shape."""
-    shape = tuple([int(n) for n in shape])
+    shape = tuple([integer(n, "normalized_shape") for n in shape])
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
@@ -303,7 +304,7 @@ def layer_norm(
     input (..., *normalized_shape); weight and bias of normalized_shape. Ba, Kiros and Hinton (2016).
     """
     shape = _check_normalized(input, normalized_shape, weight=weight, bias=bias)
-    return LayerNorm(len(shape), eps)(input, weight, bias)
+    return LayerNorm(len(shape), real(eps, "eps"))(input, weight, bias)
 
 
 def rms_norm(
@@ -317,7 +318,7 @@ def rms_norm(
     eps: by default the spacing of the type's numbers at 1. Zhang and Sennrich (2019).
     """
     shape = _check_normalized(input, normalized_shape, weight=weight)
-    return RMSNorm(len(shape), float(np.finfo(input.dtype).eps) if eps is None else eps)(input, weight)
+    return RMSNorm(len(shape), float(np.finfo(input.dtype).eps) if eps is None else real(eps, "eps"))(input, weight)
 
 
 def group_norm(
@@ -333,7 +334,7 @@ def group_norm(
     """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
-    channels = input.shape[1]
+    channels, num_groups = input.shape[1], integer(num_groups, "num_groups")
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
@@ -343,7 +344,7 @@ def group_norm(
     _check_floating(input, weight=weight, bias=bias)
     if input.shape[0] * channels // num_groups * math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    return GroupNorm(num_groups, eps)(input, weight, bias)
+    return GroupNorm(num_groups, real(eps, "eps"))(input, weight, bias)
 
 
 def _check_per_channel(channels: int, **vectors: Tensor | None) -> None:
@@ -372,6 +373,7 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    momentum, eps = real(momentum, "momentum"), real(eps, "eps")
     places = math.prod(input.shape[2:])
     if places == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
@@ -408,9 +410,9 @@ def local_response_norm(
     """
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
-    channels = input.shape[1]
+    channels, size, beta = input.shape[1], integer(size, "size"), real(beta, "beta")
     squares = (input * input).pad([0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2])
     total = squares.narrow(1, 0, channels)
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)
-    return input / (total * (alpha / size) + k) ** beta
+    return input / (total * (real(alpha, "alpha") / size) + real(k, "k")) ** beta

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
 
@@ -240,7 +240,7 @@ def max_pool2d(
     kernel = pair(kernel_size)
     pool: Pool = (
         kernel,
-        kernel if stride is None or stride == [] else pair(stride),
+        _step(kernel, stride),
         pair(padding),
         pair(dilation),
         ceil_mode,
@@ -297,13 +297,18 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
+def _step(kernel: Pair, stride: IntOrPair | None) -> Pair:
+    """The stride: the kernel's size unless given."""
+    return kernel if stride is None or (not alone(stride) and len(stride) == 0) else pair(stride)  # type: ignore[arg-type]
+
+
 def _row(value: int | Sequence[int], name: str, other: int) -> Pair:
     """One number, given alone or as a sequence of one, for images of one row."""
-    if not isinstance(value, int):
-        if len(value) != 1:
+    if not alone(value):
+        if len(value) != 1:  # type: ignore[arg-type]
             raise RuntimeError(f"{name} should be one integer, got {value}")
-        value = int(value[0])
-    return other, value
+        value = value[0]  # type: ignore[index]
+    return other, integer(value, name)
 
 
 def _rows(name: str, x: Tensor) -> Tensor:
@@ -327,7 +332,7 @@ def max_pool1d(
     return_indices: also the winners' places along L, int64.
     """
     x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    step = kernel if stride is None or (not alone(stride) and len(stride) == 0) else _row(stride, "stride", 1)  # type: ignore[arg-type]
     p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
     result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
@@ -356,7 +361,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     kernel = pair(kernel_size)
-    step = kernel if stride is None or stride == [] else pair(stride)
+    step = _step(kernel, stride)
     p = pair(padding)
     check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
     size, inside, with_border = [], [], []
@@ -368,7 +373,7 @@ def avg_pool2d(
         with_border.append(stop - start)
         inside.append(np.minimum(stop, n) - np.maximum(start, 0))
     rows, columns = with_border if count_include_pad else inside
-    divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(divisor_override)
+    divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(integer(divisor_override))
     if divisor_override is None and not (np.all(rows == kernel[0]) and np.all(columns == kernel[1])):
         counts = (rows[:, None] * columns).astype(input.dtype)
         divisor = backends.of(input.array).xp.asarray(counts)
@@ -385,7 +390,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
     x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    step = kernel if stride is None or (not alone(stride) and len(stride) == 0) else _row(stride, "stride", 1)  # type: ignore[arg-type]
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
@@ -397,7 +402,7 @@ def lp_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """(sum of x^p over each window)^(1/p), p = norm_type, of input (N, C, H, W) or (C, H, W); 0 where the sum is not positive."""
-    kernel = pair(kernel_size)
+    kernel, norm_type = pair(kernel_size), real(norm_type, "norm_type")
     mean = avg_pool2d(input**norm_type, kernel, stride, 0, ceil_mode)
     return (mean.sign() * mean.abs().relu() * (kernel[0] * kernel[1])) ** (1.0 / norm_type)
 
@@ -415,7 +420,7 @@ def max_unpool2d(
     output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
     """
     kernel = pair(kernel_size)
-    step, p = kernel if stride is None or stride == [] else pair(stride), pair(padding)
+    step, p = _step(kernel, stride), pair(padding)
     if input.ndim not in (3, 4) or indices.shape != input.shape:
         raise RuntimeError(
             f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"
@@ -425,7 +430,7 @@ def max_unpool2d(
     if output_size is None:
         size = [(input.shape[i - 2] - 1) * step[i] - 2 * p[i] + kernel[i] for i in (0, 1)]
     else:
-        size = [int(n) for n in output_size][-2:]
+        size = [integer(n, "output_size") for n in output_size][-2:]
     places = size[0] * size[1]
     if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
         raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
@@ -492,10 +497,10 @@ def _bin_elements(n: int, bins: int) -> np.ndarray:
 
 
 def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) -> Pair:
-    sizes = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    sizes: Any = (output_size, output_size) if output_size is None or alone(output_size) else output_size
     if len(sizes) != 2:
         raise RuntimeError(f"output_size must be one integer or two, got {output_size}")
-    size = tuple([n if v is None else int(v) for v, n in zip(sizes, x.shape[-2:], strict=True)])
+    size = tuple([n if v is None else integer(v, "output_size") for v, n in zip(sizes, x.shape[-2:], strict=True)])
     if min(size) < 0 or 0 in x.shape[-3:]:
         raise RuntimeError(
             f"adaptive pooling of {describe(x)} to {size}: channels, sizes of the image must be positive"

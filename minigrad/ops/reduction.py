@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import axes, axis, floating, quiet, sum_to
+from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -188,7 +188,7 @@ def _variance(
     x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
 ) -> tuple[Tensor, tuple[int, ...]]:
     """The variance, and the axes that it is taken over."""
-    if isinstance(dim, bool):
+    if isinstance(dim, bool) and unbiased is None and not keepdim and correction is None:
         dim, unbiased = None, dim
     _only_floats(x, "var and std")
     if unbiased is not None and correction is not None:
@@ -196,7 +196,7 @@ def _variance(
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     over = axes(dim, x.ndim)
-    freedom = _count(x, over) - correction
+    freedom = _count(x, over) - real(correction, "correction")
     return Var(over, keepdim, freedom if freedom > 0 else 0.0)(x), over
 
 
@@ -272,7 +272,7 @@ def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
 def _nonempty(x: Tensor, dim: Dim, name: str) -> tuple[int, ...]:
     """The axes that `dim` names. Of no elements there is no extreme."""
     over = axes(dim, x.ndim)
-    if x.numel() == 0 and (dim is None or dim == ()):
+    if x.numel() == 0 and (dim is None or (type(dim) is tuple and not dim)):
         raise (IndexError if name.startswith("arg") else RuntimeError)(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
             f"'dim' argument. The input is {describe(x)}"
@@ -364,7 +364,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noq
 
 
 def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-    over = () if dim == () else axes(dim, x.ndim)  # alone among torch's reductions, () means no axis here
+    over = () if type(dim) is tuple and not dim else axes(dim, x.ndim)  # alone among torch's reductions, () means no axis here
     result = getattr(x.array if x.dtype == dtypes.bool_ else x.array != 0, name)(axis=over, keepdims=keepdim)
     return Tensor._wrap(result.astype(np.uint8) if x.dtype == dtypes.uint8 else result)
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from minigrad.ops.attention import merge_heads, scaled_dot_product_attention, split_heads
+from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import dropout as drop
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.matmul import linear
@@ -53,6 +54,7 @@ def window_reverse(
     RuntimeError for windows that do not make up whole images; ValueError as there.
     """
     (h, w), shift = _window(window_size), _pair(shift_size)
+    height, width = integer(height, "height"), integer(width, "width")
     rows, columns = math.ceil(height / h), math.ceil(width / w)
     if windows.ndim != 4 or windows.shape[1:3] != (h, w) or windows.shape[0] % (rows * columns):
         raise RuntimeError(
@@ -101,7 +103,7 @@ def shifted_window_attention(
     """
     if input.ndim != 4:
         raise RuntimeError(f"shifted_window_attention: expected an input (B, H, W, C), but got {describe(input)}")
-    window = _window(window_size)
+    window, num_heads = _window(window_size), integer(num_heads, "num_heads")
     _, height, width, channels = input.shape
     if num_heads < 1 or channels % num_heads:
         raise RuntimeError(
@@ -150,11 +152,11 @@ def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     """One number for both axes, or one for each."""
-    if isinstance(value, int):
-        return value, value
+    if alone(value):
+        return (n := integer(value, "a size"), n)
     if len(value) != 2:
         raise ValueError(f"expected one number or a pair (height, width), but got {tuple(value)}")
-    return int(value[0]), int(value[1])
+    return integer(value[0], "a size"), integer(value[1], "a size")
 
 
 def _window(size: int | Sequence[int]) -> tuple[int, int]:
