@@ -14,6 +14,7 @@ from typing import Any, Literal
 import minigrad as mg
 from minigrad.attacks.gradient import Loss, Model, cross_entropy, loss_and_gradient, untouched
 from minigrad.attacks.space import Space
+from minigrad.ops.common import number
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
@@ -103,11 +104,13 @@ class PGD:
 
     def __post_init__(self) -> None:
         for name in ("steps", "restarts"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            value = number(getattr(self, name))
+            object.__setattr__(self, name, value)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer and at least 1, got {value}")
         for name in ("alpha", "epsilon"):
-            value = getattr(self, name)
+            value = number(getattr(self, name))
+            object.__setattr__(self, name, value)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {value}")
         for name, known in CHOICES.items():

@@ -12,6 +12,7 @@ from typing import Any
 import minigrad as mg
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.pgd import check_classes
+from minigrad.ops.common import number
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
@@ -74,7 +75,8 @@ def smooth_grad(
     Source: D. Smilkov et al., SmoothGrad: removing noise by adding noise (2017), 3.
     """
     check_images(images)
-    if not isinstance(samples, int) or samples < 1:
+    samples = number(samples)
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise ValueError(f"samples must be an integer and at least 1, got {samples}")
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise must be finite and at least 0, got {noise}")

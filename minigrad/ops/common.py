@@ -67,6 +67,15 @@ def real(x: Any, name: str = "value") -> Any:
     return x
 
 
+def plain(value: Any) -> Any:
+    """NumPy's scalars, in lists, tuples and dictionaries too, as Python numbers; anything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)([plain(v) for v in value])
+    return {k: plain(v) for k, v in value.items()} if type(value) is dict else value
+
+
 def integer(n: Any, name: str = "value") -> int:
     """A size, a count or an axis as a Python integer, from whatever Python takes for an index. TypeError for bools and floats."""
     if type(n) is int:
@@ -161,11 +170,11 @@ Pair = tuple[int, int]
 IntOrPair = int | Sequence[int]
 
 
-def pair(value: IntOrPair, name: str = "value") -> Pair:
+def pair(value: Any, name: str = "value") -> Pair:
     """One number for both axes, or (height, width)."""
     if type(value) is int:
         return value, value
-    values = tuple([integer(v, name) for v in ((value,) if alone(value) else value)])  # type: ignore[union-attr]
+    values = tuple([integer(v, name) for v in ((value,) if alone(value) else value)])
     if len(values) == 1:
         return values[0], values[0]
     if len(values) != 2:

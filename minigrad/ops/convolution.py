@@ -273,13 +273,13 @@ def conv2d(
     return _convolve(Conv2d, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _single(value: int | Sequence[int], name: str) -> int:
+def _single(value: Any, name: str) -> int:
     """One number, given alone or as a sequence of one."""
     if alone(value):
         return integer(value, name)
-    if len(value) != 1:  # type: ignore[arg-type]
+    if len(value) != 1:
         raise RuntimeError(f"{name} should be one integer, got {value}")
-    return integer(value[0], name)  # type: ignore[index]
+    return integer(value[0], name)
 
 
 def conv1d(

@@ -79,7 +79,9 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as a matrix with that diagonal; a matrix's diagonal as a vector."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return diag_embed(input, diagonal) if input.ndim == 1 else Diagonal(integer(diagonal, "diagonal"), 0, 1)(input).clone()
+    return (
+        diag_embed(input, diagonal) if input.ndim == 1 else Diagonal(integer(diagonal, "diagonal"), 0, 1)(input).clone()
+    )
 
 
 def trace(input: Tensor) -> Tensor:

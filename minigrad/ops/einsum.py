@@ -177,9 +177,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if dims < 0 or dims > min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot expects dims >= 0 and no more than both operands have axes, but got {dims}")
         dims = (range(a.ndim - dims, a.ndim), range(dims))
-    left, right = (
-        [axis(d, x.ndim) for d in ([of] if alone(of) else of)] for x, of in ((a, dims[0]), (b, dims[1]))
-    )
+    left, right = ([axis(d, x.ndim) for d in ([of] if alone(of) else of)] for x, of in ((a, dims[0]), (b, dims[1])))
     if len(left) != len(right):
         raise RuntimeError(f"both dimension lists should have same length, not {len(left)} and {len(right)}")
     for i, j in zip(left, right, strict=True):

@@ -62,7 +62,9 @@ def _plain_array(part: Any, x: Tensor) -> Any:
 
 
 def _plain_slice(part: slice) -> slice:
-    ends = [v if v is None or type(v) is int else integer(v, "a slice's end") for v in (part.start, part.stop, part.step)]
+    ends = [
+        v if v is None or type(v) is int else integer(v, "a slice's end") for v in (part.start, part.stop, part.step)
+    ]
     if ends[2] is not None and ends[2] <= 0:
         raise ValueError("step must be greater than zero")
     return slice(*ends)

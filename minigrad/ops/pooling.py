@@ -240,7 +240,7 @@ def max_pool2d(
     kernel = pair(kernel_size)
     pool: Pool = (
         kernel,
-        _step(kernel, stride),
+        pair(stride) if _given(stride) else kernel,
         pair(padding),
         pair(dilation),
         ceil_mode,
@@ -297,17 +297,17 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
-def _step(kernel: Pair, stride: IntOrPair | None) -> Pair:
-    """The stride: the kernel's size unless given."""
-    return kernel if stride is None or (not alone(stride) and len(stride) == 0) else pair(stride)  # type: ignore[arg-type]
+def _given(stride: Any) -> bool:
+    """Whether a stride was named: None and an empty sequence stand for the kernel's size."""
+    return stride is not None and (alone(stride) or len(stride) > 0)
 
 
-def _row(value: int | Sequence[int], name: str, other: int) -> Pair:
+def _row(value: Any, name: str, other: int) -> Pair:
     """One number, given alone or as a sequence of one, for images of one row."""
     if not alone(value):
-        if len(value) != 1:  # type: ignore[arg-type]
+        if len(value) != 1:
             raise RuntimeError(f"{name} should be one integer, got {value}")
-        value = value[0]  # type: ignore[index]
+        value = value[0]
     return other, integer(value, name)
 
 
@@ -332,7 +332,7 @@ def max_pool1d(
     return_indices: also the winners' places along L, int64.
     """
     x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or (not alone(stride) and len(stride) == 0) else _row(stride, "stride", 1)  # type: ignore[arg-type]
+    step = _row(stride, "stride", 1) if _given(stride) else kernel
     p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
     result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
@@ -361,7 +361,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     kernel = pair(kernel_size)
-    step = _step(kernel, stride)
+    step = pair(stride) if _given(stride) else kernel
     p = pair(padding)
     check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
     size, inside, with_border = [], [], []
@@ -390,7 +390,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
     x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or (not alone(stride) and len(stride) == 0) else _row(stride, "stride", 1)  # type: ignore[arg-type]
+    step = _row(stride, "stride", 1) if _given(stride) else kernel
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
@@ -420,7 +420,7 @@ def max_unpool2d(
     output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
     """
     kernel = pair(kernel_size)
-    step, p = _step(kernel, stride), pair(padding)
+    step, p = (pair(stride) if _given(stride) else kernel), pair(padding)
     if input.ndim not in (3, 4) or indices.shape != input.shape:
         raise RuntimeError(
             f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"

@@ -364,7 +364,9 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noq
 
 
 def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-    over = () if type(dim) is tuple and not dim else axes(dim, x.ndim)  # alone among torch's reductions, () means no axis here
+    over = (
+        () if type(dim) is tuple and not dim else axes(dim, x.ndim)
+    )  # alone among torch's reductions, () means no axis here
     result = getattr(x.array if x.dtype == dtypes.bool_ else x.array != 0, name)(axis=over, keepdims=keepdim)
     return Tensor._wrap(result.astype(np.uint8) if x.dtype == dtypes.uint8 else result)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int
     return np.where(tokens[..., None, :] == tokens[..., None], 0.0, APART)
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+def _pair(value: Any) -> tuple[int, int]:
     """One number for both axes, or one for each."""
     if alone(value):
         return (n := integer(value, "a size"), n)
