@@ -26,12 +26,13 @@ saved is freed as soon as its backward has run.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from minigrad import backends
+from minigrad import backends, dtypes
 from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
 from minigrad.tensor import RemovableHandle, Tensor, describe
 
@@ -44,6 +45,46 @@ _order = itertools.count()  # nodes are numbered as they are made: a node's cons
 def now() -> int:
     """A number above those of the nodes made so far, below those of the nodes to come."""
     return next(_order)
+
+
+HALF = dtypes.float16
+
+
+def in_float32(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`, an op or a function of ops, with float16 tensors computed in float32 and the result rounded once.
+
+    So do torch's kernels: a long sum or a square leaves float16's range though the result lies within it. Where other
+    floats than float16 decide the result's type, promotion widens as it is.
+    """
+
+    @functools.wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values()) if kwargs else args
+        for x in given:
+            if isinstance(x, Tensor) and x.array.dtype is HALF:
+                return _through_float32(call, args, kwargs)
+        return call(*args, **kwargs)
+
+    return run
+
+
+def _through_float32(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    floats = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor) and x.array.dtype.kind == "f"]
+    if dtypes.result_type(*floats) != HALF:
+        return call(*args, **kwargs)
+    result = call(*map(_widened, args), **{k: _widened(x) for k, x in kwargs.items()})
+    if not isinstance(result, tuple):
+        return _narrowed(result)
+    narrow = [_narrowed(x) for x in result]
+    return type(result)(*narrow) if hasattr(result, "_fields") else tuple(narrow)
+
+
+def _widened(x: Any) -> Any:
+    return x.to(dtypes.float32) if isinstance(x, Tensor) and x.array.dtype is HALF else x
+
+
+def _narrowed(x: Any) -> Any:
+    return x.to(HALF) if isinstance(x, Tensor) and x.array.dtype == dtypes.float32 else x
 
 
 class Function:
@@ -64,6 +105,8 @@ class Function:
     """Whether the output shares the first input's memory."""
     keeps: ClassVar[tuple[str, ...]] = ()
     """Attributes set in `forward` that hold arrays for the gradient: freed with the rest."""
+    widens: ClassVar[bool] = False
+    """Whether float16 is computed in float32 (`in_float32`): every op that adds up, or takes more steps than one."""
     differentiable_outputs: ClassVar[int | None] = None
     """How many of several outputs have gradients; None for all."""
 
@@ -73,6 +116,11 @@ class Function:
     made_at: str
     _saved: list[Any]
     _output: tuple[Any, list[int], int] | None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__dict__.get("widens"):
+            cls.__call__ = in_float32(cls.__call__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """The op on arrays (None and Python numbers pass through). Returns an array, or a tuple of them."""

@@ -86,6 +86,7 @@ class Div(Binary):
 class Remainder(Binary):
     """z = x - y floor(x / y), with the sign of y;  gx = gz,  gy = -gz floor(x / y)."""
 
+    widens = True
     saves = {0: 1, 1: 1}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -102,6 +103,7 @@ class Remainder(Binary):
 class Fmod(Binary):
     """z = x - y trunc(x / y), with the sign of x;  gx = gz,  gy = -gz trunc(x / y)."""
 
+    widens = True
     saves = {0: 1, 1: 1}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -192,6 +194,7 @@ class Sqrt(Unary):
 class Rsqrt(Function):
     """z = 1 / sqrt x;  gx = -gz z^3 / 2."""
 
+    widens = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -220,6 +223,7 @@ class Reciprocal(Function):
 class Lerp(Function):
     """z = x + w (y - x);  gx = gz (1 - w),  gy = gz w,  gw = gz (y - x). From w = 1/2 on counted from y: exact at w = 1."""
 
+    widens = True
     saves = {0: 2, 1: 2, 2: None}
 
     def forward(self, x: Any, y: Any, w: Any) -> Any:

@@ -29,6 +29,7 @@ class ScaledDotProductAttention(FusedFunction):
     shape, or None) times a constant, `gain`: V is multiplied by that instead, so that a byte a probability is all to save.
     """
 
+    widens = True
     saves = {0: None, 1: None, 2: None, 3: None}
     keeps = ("p", "lse", "kept")
 

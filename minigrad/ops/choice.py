@@ -62,6 +62,7 @@ class Relu(Function):
 class ReluGradient(Function):
     """y = g, but 0 where z <= 0: linear in g, and its own adjoint."""
 
+    widens = True
     saves = {1: None}
 
     def forward(self, g: Any, z: Any) -> Any:

@@ -41,6 +41,7 @@ class Embedding(Function):
 class AddRows(Function):
     """w = zeros of a shape, with y[i] added at row index[i];  gy[i] = gw[index[i]]."""
 
+    widens = True
     saves = {1: 0}
 
     def __init__(self, shape: tuple[int, ...]) -> None:

@@ -90,6 +90,7 @@ class Log1p(Unary):
 class Logaddexp(Binary):
     """z = ln(e^x + e^y), without overflow;  gx = gz / (1 + e^(y - x)),  gy = gz / (1 + e^(x - y))."""
 
+    widens = True
     saves = {0: None, 1: None}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -107,6 +108,7 @@ class Logaddexp(Binary):
 class Sigmoid(Function):
     """z = 1 / (1 + e^-x);  gx = gz z (1 - z)."""
 
+    widens = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -126,6 +128,7 @@ class Logit(Function):
     Without bounds: NaN outside of [0, 1].
     """
 
+    widens = True
     saves = {0: None}
 
     def __init__(self, eps: float | None) -> None:
@@ -148,6 +151,7 @@ class Logit(Function):
 class Xlogy(Binary):
     """z = x ln y, 0 where x = 0 unless y is NaN;  gx = gz ln y, 0 where x = 0 and y <= 0;  gy = gz x / y."""
 
+    widens = True
     saves = {0: None, 1: None}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -167,6 +171,7 @@ class Xlogy(Binary):
 class Erf(Function):
     """z = 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x;  gx = gz 2 / sqrt(pi) e^(-x^2)."""
 
+    widens = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:
@@ -180,6 +185,7 @@ class Erf(Function):
 class Erfc(Function):
     """z = 1 - erf x, exact where erf x is nearly 1;  gx = -gz 2 / sqrt(pi) e^(-x^2)."""
 
+    widens = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:

@@ -35,6 +35,7 @@ class CrossEntropy(FusedFunction):
     g_logits = g (a p - b) with b the weights of the -log p_c and a their sum.
     """
 
+    widens = True
     saves = {0: None, 1: 0}
     keeps = ("logp",)
 
@@ -71,6 +72,7 @@ class BinaryCrossEntropy(Function):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    widens = True
     saves = {0: None, 1: 0}
 
     def forward(self, x: Any, t: Any) -> Any:

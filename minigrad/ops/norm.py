@@ -22,6 +22,7 @@ class Norm(Function):
     extremes in equal shares.
     """
 
+    widens = True
     saves = {0: None}
     saves_output = True
 

@@ -36,6 +36,7 @@ def output_size(n: int, kernel: int, stride: int, padding: int, dilation: int = 
 class MaxPool2d(FusedFunction):
     """y = the largest of each window;  gx = gy added at each window's winner."""
 
+    widens = True
     keeps = ("tap",)
 
     def __init__(self, pool: Pool) -> None:
@@ -76,6 +77,8 @@ class MaxPool2d(FusedFunction):
 class PoolScatter(Function):
     """x = zeros with y added at each window's winner;  gy = gx at the winners."""
 
+    widens = True
+
     def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
         self.tap, self.shape, self.pool = tap, shape, pool
 
@@ -88,6 +91,8 @@ class PoolScatter(Function):
 
 class PoolGather(Function):
     """y = x at each window's winner;  gx = zeros with gy added there."""
+
+    widens = True
 
     def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
         self.tap, self.shape, self.pool = tap, shape, pool
@@ -123,6 +128,8 @@ class AvgPool2d(FusedFunction):
     The sum is taken along the columns of each window first, then along the rows of that: KH + KW additions, not KH KW.
     The divisor is a number, or (OH, OW) where windows that hang over an edge hold fewer pixels.
     """
+
+    widens = True
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, size: Pair, divisor: Any) -> None:
         self.kernel, self.stride, self.padding, self.size, self.divisor = kernel, stride, padding, size, divisor
@@ -192,6 +199,8 @@ class AdaptiveAvgPool2d(FusedFunction):
 
     A (OH, H) and B (OW, W) hold 1/n where a row or column belongs to a bin of n.
     """
+
+    widens = True
 
     def __init__(self, size: Pair) -> None:
         self.size = size

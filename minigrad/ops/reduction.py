@@ -32,6 +32,8 @@ def exact_sum(x: Any, over: tuple[int, ...] | None, keepdims: bool = False) -> A
 class Sum(Function):
     """y = sum of x over axes;  gx = gy, repeated along them."""
 
+    widens = True
+
     def __init__(self, over: tuple[int, ...], keepdim: bool) -> None:
         self.over, self.keepdim = over, keepdim
 
@@ -77,6 +79,7 @@ class ExactMean(Mean):
 class Var(FusedFunction):
     """y = sum of (x - mean)^2 over axes / freedom;  gx = gy (x - mean) 2 / freedom. Summed in float64."""
 
+    widens = True
     saves = {0: None}
 
     def __init__(self, over: tuple[int, ...], keepdim: bool, freedom: float) -> None:
