@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
+from minigrad.function import HALF, Function, in_float32
 from minigrad.ops.common import cast, floating, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
@@ -148,6 +148,7 @@ class Pow(Binary):
 class Hypot(Binary):
     """z = sqrt(x^2 + y^2), without overflow on the way;  gx = gz x / z,  gy = gz y / z."""
 
+    widens = True
     saves = {0: 0, 1: 1}
     saves_output = True
 
@@ -261,10 +262,15 @@ def _scaled(x: Any, other: Any, alpha: float) -> Any:
     return mul(other, bool(alpha) if kind == "b" else alpha)
 
 
+@in_float32
+def _with_scaled(op: type[Binary], x: Any, other: Any, alpha: float) -> Tensor:
+    return op()(*operands(x, _scaled(x, other, alpha)))
+
+
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha other."""
     if alpha != 1 or alpha is True:
-        other = _scaled(input, other, alpha)
+        return _with_scaled(Add, input, other, alpha)
     return Add()(*operands(input, other))
 
 
@@ -275,7 +281,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
             "Subtraction, the `-` operator, with a bool tensor is not supported. Use logical_xor or ~."
         )
     if alpha != 1 or alpha is True:
-        other = _scaled(input, other, alpha)
+        return _with_scaled(Sub, input, other, alpha)
     return Sub()(*operands(input, other))
 
 
@@ -297,6 +303,12 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     _check_divisor(dtype, y)
+    return _quotient(x, y, dtypes.float32 if dtype == HALF else dtype, rounding_mode)
+
+
+@in_float32
+def _quotient(x: Any, y: Any, dtype: np.dtype, rounding_mode: str) -> Tensor:
+    """x / y rounded to a whole number, x and y of that type."""
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, y))
     xp = backends.of((x if isinstance(x, Tensor) else y).array).xp
     with quiet():
@@ -406,6 +418,7 @@ def reciprocal(input: Tensor) -> Tensor:
     return Reciprocal()(floating(input))
 
 
+@in_float32
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value tensor1 tensor2."""
     tensors("addcmul", input, tensor1, tensor2)
@@ -417,6 +430,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return input + (product if value == 1 else product * value)
 
 
+@in_float32
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value tensor1 / tensor2. RuntimeError where both are integers."""
     tensors("addcdiv", input, tensor1, tensor2)

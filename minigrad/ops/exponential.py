@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.function import Function, in_float32
 from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
 from minigrad.tensor import Tensor
@@ -241,6 +241,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return Logaddexp()(*operands(input, other))
 
 
+@in_float32
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow."""
     return logaddexp(input * LN_2, other * LN_2) / LN_2

@@ -117,6 +117,8 @@ class GetItem(Function):
 class PutAdd(Function):
     """x = zeros with y added at the index;  gy = gx[index]."""
 
+    widens = True
+
     def __init__(self, shape: tuple[int, ...], index: Index) -> None:
         self.shape, self.index = shape, index
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction
+from minigrad.function import Function, FusedFunction, in_float32
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
@@ -406,7 +406,7 @@ def gaussian_nll_loss(
     return reduce_losses(losses, reduction)
 
 
-# -- distances ----------------------------------------------------------------------------------------------------------
+# -- distances: each loss is rounded before they are added up, as in torch --------------------------------------------------
 
 
 def mse_loss(
@@ -421,7 +421,12 @@ def mse_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("mse_loss", input, target)
-    return _weighted((input - target) ** 2, weight, input, reduction)
+    return _weighted(_squared(input, target), weight, input, reduction)
+
+
+@in_float32
+def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+    return (input - target) ** 2
 
 
 def l1_loss(
@@ -453,10 +458,13 @@ def smooth_l1_loss(
     beta = real(beta, "beta")
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+    return reduce_losses(_smooth(input, target, beta), reduction)
+
+
+@in_float32
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
     d = (input - target).abs()
-    if beta == 0:
-        return reduce_losses(d, reduction)
-    return reduce_losses(where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta), reduction)
+    return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
@@ -476,9 +484,14 @@ def huber_loss(
     delta = real(delta, "delta")
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    d = (input - target).abs()
-    losses = where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+    losses = _huber(input, target, delta)
     if weight is not None:
         _check_weight(weight, input)
         losses = losses * weight
     return reduce_losses(losses, reduction)
+
+
+@in_float32
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+    d = (input - target).abs()
+    return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))

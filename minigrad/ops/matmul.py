@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.dtypes import result_type
-from minigrad.function import Function, FusedFunction
+from minigrad.function import Function, FusedFunction, in_float32
 from minigrad.ops.common import real, sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -121,16 +121,19 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.unsqueeze(1) * vec2
 
 
+@in_float32
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (mat1 @ mat2). With beta = 0 the input counts for nothing, even where it is NaN."""
     return _added(input, mm(mat1, mat2), beta, alpha)
 
 
+@in_float32
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (mat @ vec)."""
     return _added(input, mv(mat, vec), beta, alpha)
 
 
+@in_float32
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (the outer product of vec1 and vec2)."""
     product = outer(vec1, vec2)
@@ -138,11 +141,13 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     return _added(input.to(dtype), product.to(dtype), beta, alpha)
 
 
+@in_float32
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (batch1 @ batch2), for batches of matrices."""
     return _added(input, bmm(batch1, batch2), beta, alpha)
 
 
+@in_float32
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (the sum over the batch of batch1 @ batch2): one product of (n, b m) and (b m, p)."""
     if batch1.ndim != 3 or batch2.ndim != 3 or batch1.shape[::2] != batch2.shape[:2]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import FusedFunction
+from minigrad.function import HALF, FusedFunction, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
@@ -36,7 +36,6 @@ class BatchNorm(FusedFunction):
     Leaves the batch's statistics in `mean` and `var`, arrays (C).
     """
 
-    widens = True
     saves = {0: None, 1: None}
     keeps = ("invstd",)
 
@@ -62,7 +61,6 @@ class BatchNorm(FusedFunction):
 class BatchNormApply(FusedFunction):
     """y = (x - mean) r w + b with given statistics (evaluation);  gx = gy r w."""
 
-    widens = True
     known_as = "batch_norm"
     saves = {0: 1, 1: None}
 
@@ -237,6 +235,11 @@ def batch_norm(
     outside the graph. Else: with the running statistics.
     """
     momentum, eps = real(momentum, "momentum"), real(eps, "eps")
+    if (
+        input.dtype == HALF
+    ):  # weight, bias and running statistics may be float32, as in torch: the result is float16 still
+        x, weight, bias = (v if v is None else v.to(np.float32) for v in (input, weight, bias))
+        return batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps).to(HALF)  # type: ignore[arg-type]
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects (N, C, ...), but got {describe(input)}")
     channels = input.shape[1]
@@ -320,10 +323,12 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight with the mean over the last axes of input (..., *normalized_shape).
 
-    eps: by default the spacing of the type's numbers at 1. Zhang and Sennrich (2019).
+    eps: by default the spacing of the type's numbers at 1 (for float16, of float32's). Zhang and Sennrich (2019).
     """
     shape = _check_normalized(input, normalized_shape, weight=weight)
-    return RMSNorm(len(shape), float(np.finfo(input.dtype).eps) if eps is None else real(eps, "eps"))(input, weight)
+    if eps is None:
+        eps = float(np.finfo(np.promote_types(input.dtype, np.float32)).eps)
+    return RMSNorm(len(shape), real(eps, "eps"))(input, weight)
 
 
 def group_norm(
@@ -388,6 +393,7 @@ def instance_norm(
     _check_per_channel(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_floating(input, weight=weight, bias=bias)
     x = input.array.reshape(*input.shape[:2], -1)
+    x = x.astype(np.float32) if x.dtype == HALF else x
     if running_mean is not None:
         _update(running_mean, x.mean(axis=2).mean(axis=0), momentum)
     if running_var is not None:
@@ -397,11 +403,15 @@ def instance_norm(
 
 def _update(running: Tensor, batch: Any, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
-    running.array *= 1 - momentum
-    running.array += (momentum * batch).astype(running.dtype)
+    if running.dtype == HALF:
+        running.array[...] = (1 - momentum) * running.array.astype(np.float32) + momentum * batch
+    else:
+        running.array *= 1 - momentum
+        running.array += (momentum * batch).astype(running.dtype)
     running._bump_version()
 
 
+@in_float32
 def local_response_norm(
     input: Tensor,  # noqa: A002
     size: int,

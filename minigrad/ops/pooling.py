@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function, FusedFunction
+from minigrad.function import HALF, Function, FusedFunction, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -280,7 +280,7 @@ def _flat_indices(x: Tensor, pool: Pool) -> Tensor:
     """The winners' places in the flattened image, from their taps."""
     backend = backends.of(x.array)
     kernel, stride, padding, dilation, _ = pool
-    _, tap = backend.max_pool2d(x.array, *pool)
+    _, tap = backend.max_pool2d(x.array.astype(np.float32) if x.dtype == HALF else x.array, *pool)
     tap = tap.astype(np.int64)
     i, j = tap // kernel[1], tap % kernel[1]
     rows = backend.xp.arange(tap.shape[2])[:, None] * stride[0] - padding[0]
@@ -403,6 +403,7 @@ def avg_pool1d(
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
+@in_float32
 def lp_pool2d(
     input: Tensor,  # noqa: A002
     norm_type: float,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction
+from minigrad.function import Function, FusedFunction, in_float32
 from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
@@ -180,6 +180,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
     return (NanSum if x.dtype.kind == "f" else Sum)(axes(dim, x.ndim), keepdim)(x)
 
 
+@in_float32
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN; NaN where all are."""
     _only_floats(input, "nanmean()")
@@ -224,6 +225,7 @@ def var(
     return _variance(input, dim, unbiased, keepdim, correction)[0]
 
 
+@in_float32
 def std(
     input: Tensor,
     dim: Any = None,
@@ -249,6 +251,7 @@ def var_mean(
     return variance, ExactMean(over, keepdim)(input)
 
 
+@in_float32
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -379,6 +382,7 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     return Tensor._wrap((input.array != 0).sum(axis=axes(dim, input.ndim), dtype=np.int64))
 
 
+@in_float32
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, without overflow. The sum of nothing is 0, its logarithm -inf."""
     x = floating(input)

@@ -107,8 +107,7 @@ def test_init(name: str, form: int) -> None:
     made = []
     for options in (changed(INIT[name], FORMS[form]), as_python(INIT[name], FORMS[form])):
         mg.manual_seed(3)
-        made.append([getattr(nn.init, name)(mg.zeros(4, 6, 3))])
-    assert options
+        made.append([getattr(nn.init, name)(mg.zeros(4, 6, 3), **options)])
     assert_same(*made)
 
 
@@ -169,9 +168,15 @@ def test_schedules(name: str, form: int) -> None:
 
 
 def test_every_schedule_is_tried() -> None:
-    known = {type(make(optim.SGD([nn.Parameter(mg.zeros(1))], lr=0.1, momentum=0.9), lambda x: x)) for make in RATES.values()}
+    known = {
+        type(make(optim.SGD([nn.Parameter(mg.zeros(1))], lr=0.1, momentum=0.9), lambda x: x)) for make in RATES.values()
+    }
     combined = {"ChainedScheduler", "SequentialLR", "LRScheduler", "ReduceLROnPlateau"}
-    there = {v for v in vars(optim.lr_scheduler).values() if isinstance(v, type) and v.__module__.startswith("minigrad.optim")}
+    there = {
+        v
+        for v in vars(optim.lr_scheduler).values()
+        if isinstance(v, type) and v.__module__.startswith("minigrad.optim")
+    }
     assert {v.__name__ for v in there - known} <= combined
     assert SCHEDULES
 
