@@ -182,6 +182,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if not bounds:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if len({isinstance(b, Tensor) for b in bounds}) > 1:
+        if any([isinstance(b, Tensor) and (b.ndim or b._requires_grad) for b in bounds]):
+            raise TypeError(f"clamp(): min and max must both be numbers or both Tensors, not {min!r} and {max!r}")
         min, max = bounds = [real(min, "min"), real(max, "max")]  # a 0-d tensor beside a number is one too
     if isinstance(bounds[0], Tensor):
         x = input if min is None else Maximum()(*operands(input, min))

@@ -134,7 +134,10 @@ def hold(found: list[Case], kind: type, forms: dict[str, Any], device: str) -> N
             if not torch_takes(case, given(torch)):
                 continue
             value = (lambda x, new=new: float(new(minigrad, x))) if kind is float else int
-            plain = run(minigrad, case, lambda setting, value=value: replaced(setting, kind, value), device=device)
+            try:
+                plain = run(minigrad, case, lambda setting, value=value: replaced(setting, kind, value), device=device)
+            except NotImplementedError:  # sums of integers on a GPU
+                continue
             same(run(minigrad, case, given(minigrad), device=device), plain, f"{case[0]} {settings(case)}, {form}")
 
 
