@@ -68,6 +68,17 @@ def in_float32(call: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _op_in_float32(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`in_float32` of an op's __call__. Its tensors are of one type by then, so the first one tells."""
+
+    def run(self: Any, x: Any, *more: Any) -> Any:
+        if isinstance(x, Tensor) and x.array.dtype is HALF:
+            return _through_float32(call, (self, x, *more), {})
+        return call(self, x, *more)
+
+    return run
+
+
 def _through_float32(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     floats = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor) and x.array.dtype.kind == "f"]
     if dtypes.result_type(*floats) != HALF:
@@ -120,7 +131,7 @@ class Function:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if cls.__dict__.get("widens"):
-            cls.__call__ = in_float32(cls.__call__)  # type: ignore[method-assign]
+            cls.__call__ = _op_in_float32(cls.__call__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """The op on arrays (None and Python numbers pass through). Returns an array, or a tuple of them."""
@@ -134,14 +145,18 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Any:
         """Runs the op on Tensors (None and Python numbers pass through), and records it if a gradient may be asked for."""
-        if state.grad:
-            self.needs = needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
-        else:
-            self.needs = needs = (False,) * len(inputs)
+        recording, arrays, asked = state.grad, [], []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                asked.append(recording and x._requires_grad)
+            else:
+                arrays.append(x)
+                asked.append(False)
+        self.needs = needs = tuple(asked)
         observers = state.observers
         for observer in observers:
             observer.before_forward(self, inputs)
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         try:
             result = self.forward(*arrays)
         except (ValueError, TypeError, MemoryError) as error:
