@@ -26,12 +26,13 @@ saved is freed as soon as its backward has run.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from minigrad import backends
+from minigrad import backends, dtypes
 from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
 from minigrad.tensor import RemovableHandle, Tensor, describe
 
@@ -44,6 +45,57 @@ _order = itertools.count()  # nodes are numbered as they are made: a node's cons
 def now() -> int:
     """A number above those of the nodes made so far, below those of the nodes to come."""
     return next(_order)
+
+
+HALF = dtypes.float16
+
+
+def in_float32(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`, an op or a function of ops, with float16 tensors computed in float32 and the result rounded once.
+
+    So do torch's kernels: a long sum or a square leaves float16's range though the result lies within it. Where other
+    floats than float16 decide the result's type, promotion widens as it is.
+    """
+
+    @functools.wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values()) if kwargs else args
+        for x in given:
+            if isinstance(x, Tensor) and x.array.dtype is HALF:
+                return _through_float32(call, args, kwargs)
+        return call(*args, **kwargs)
+
+    return run
+
+
+def _op_in_float32(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`in_float32` of an op's __call__. Its tensors are of one type by then, so the first one tells."""
+
+    def run(self: Any, x: Any, *more: Any) -> Any:
+        if isinstance(x, Tensor) and x.array.dtype is HALF:
+            return _through_float32(call, (self, x, *more), {})
+        return call(self, x, *more)
+
+    return run
+
+
+def _through_float32(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    floats = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor) and x.array.dtype.kind == "f"]
+    if dtypes.result_type(*floats) != HALF:
+        return call(*args, **kwargs)
+    result = call(*map(_widened, args), **{k: _widened(x) for k, x in kwargs.items()})
+    if not isinstance(result, tuple):
+        return _narrowed(result)
+    narrow = [_narrowed(x) for x in result]
+    return type(result)(*narrow) if hasattr(result, "_fields") else tuple(narrow)
+
+
+def _widened(x: Any) -> Any:
+    return x.to(dtypes.float32) if isinstance(x, Tensor) and x.array.dtype is HALF else x
+
+
+def _narrowed(x: Any) -> Any:
+    return x.to(HALF) if isinstance(x, Tensor) and x.array.dtype == dtypes.float32 else x
 
 
 class Function:
@@ -67,6 +119,8 @@ class Function:
     fresh: ClassVar[bool] = False
     """Whether each gradient that `backward` returns is an array of its own, which nothing else holds: not gz itself, nor a
     view of it or of what was saved. The engine adds other gradients into such an array, and a leaf keeps it as its .grad."""
+    widens: ClassVar[bool] = False
+    """Whether float16 is computed in float32 (`in_float32`): every op that adds up, or takes more steps than one."""
     differentiable_outputs: ClassVar[int | None] = None
     """How many of several outputs have gradients; None for all."""
 
@@ -76,6 +130,11 @@ class Function:
     made_at: str
     _saved: list[Any]
     _output: tuple[Any, list[int], int] | None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__dict__.get("widens"):
+            cls.__call__ = _op_in_float32(cls.__call__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """The op on arrays (None and Python numbers pass through). Returns an array, or a tuple of them."""
@@ -89,14 +148,18 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Any:
         """Runs the op on Tensors (None and Python numbers pass through), and records it if a gradient may be asked for."""
-        if state.grad:
-            self.needs = needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
-        else:
-            self.needs = needs = (False,) * len(inputs)
+        recording, arrays, asked = state.grad, [], []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                asked.append(recording and x._requires_grad)
+            else:
+                arrays.append(x)
+                asked.append(False)
+        self.needs = needs = tuple(asked)
         observers = state.observers
         for observer in observers:
             observer.before_forward(self, inputs)
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         try:
             result = self.forward(*arrays)
         except (ValueError, TypeError, MemoryError) as error:

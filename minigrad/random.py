@@ -49,13 +49,14 @@ class Generator:
         """Numbers from [low, high)."""
         dtype = np.dtype(dtype)
         drawn = self._random.random(shape, dtype if dtype in (np.float32, np.float64) else np.float32)
+        low, high = float(low), float(high)  # NumPy's own floats would make float64 of the numbers
         return np.asarray(drawn * (high - low) + low, dtype)
 
     def normal(self, mean: float, std: float, shape: Shape, dtype: Any = np.float32) -> np.ndarray:
         """Numbers from the normal distribution."""
         dtype = np.dtype(dtype)
         drawn = self._random.standard_normal(shape, dtype if dtype in (np.float32, np.float64) else np.float32)
-        return np.asarray(drawn * std + mean, dtype)
+        return np.asarray(drawn * float(std) + float(mean), dtype)
 
     def integers(self, low: int, high: int, shape: Shape, dtype: Any = np.int64) -> np.ndarray:
         """Integers from low to high - 1."""

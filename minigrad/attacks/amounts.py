@@ -14,13 +14,13 @@ Amount = Any
 
 
 def integer(name: str, value: Any) -> int:
-    """A whole number of any library. ValueError unless it is at least 1."""
+    """A whole number of any library. ValueError unless it is at least 1, and for bools."""
     try:
         found = operator.index(value)
     except TypeError:
         found = 0
-    if found < 1:
-        raise ValueError(f"{name} must be an integer and at least 1, got {value}")
+    if found < 1 or isinstance(value, bool):
+        raise ValueError(f"{name} must be an integer and at least 1, got {value!s}")
     return found
 
 

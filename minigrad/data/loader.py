@@ -1,6 +1,7 @@
 """The loader: batches of a data set, loaded ahead by a thread or by worker processes."""
 
 import math
+import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,9 +67,12 @@ class DataLoader:
             ("seed", seed, 0),
             ("prefetch", prefetch, 1),
         ]:
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise OptionError(f"the {option} must be an integer, got {value!r}")
             if value < least:
                 raise OptionError(f"the {option} must be {least} or more, got {value}")
         self.dataset = dataset
+        batch_size, workers, seed, prefetch = (operator.index(n) for n in (batch_size, workers, seed, prefetch))
         self.batch_size = batch_size
         self.train = train
         self.workers = workers

@@ -9,6 +9,7 @@ from minigrad.nn import functional as F
 from minigrad.nn import init as initialisation
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
+from minigrad.ops.common import number
 from minigrad.ops.creation import empty
 from minigrad.tensor import Tensor
 
@@ -304,7 +305,7 @@ class Sigmoid(Module):
 class _AlongAxis(Module):
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
-        if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool)):
+        if dim is not None and (not isinstance(number(dim), int) or isinstance(dim, bool)):
             raise TypeError(f"dim must be an int or None, got {type(dim)}")
         self.dim = dim
 

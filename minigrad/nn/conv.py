@@ -8,6 +8,7 @@ from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
+from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import empty
 from minigrad.tensor import Tensor
 
@@ -15,13 +16,13 @@ One = int | tuple[int] | list[int]
 Two = int | tuple[int, int] | list[int]
 
 
-def sizes(value: int | tuple[int, ...] | list[int], axes: int) -> tuple[int, ...]:
+def sizes(value: Any, axes: int) -> tuple[int, ...]:
     """A number for each of the axes, from one number for all, or from one for each."""
-    if not isinstance(value, (tuple, list)):
-        return (value,) * axes
+    if alone(value):
+        return (integer(value),) * axes
     if len(value) not in (1, axes):
         raise ValueError(f"expected one number or {axes}, got {tuple(value)}")
-    return tuple(value) * (axes if len(value) == 1 else 1)
+    return tuple([integer(n) for n in value]) * (axes if len(value) == 1 else 1)
 
 
 def pair(value: int | tuple[int, ...] | list[int]) -> tuple[int, int]:
@@ -51,6 +52,7 @@ class _Conv(Module):
         dtype: Any,
     ) -> None:
         super().__init__()
+        in_channels, out_channels, groups = (integer(n) for n in (in_channels, out_channels, groups))
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         if in_channels % groups:

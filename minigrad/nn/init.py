@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 
 from minigrad.grad_mode import no_grad
+from minigrad.ops.common import integer, number, real
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor
 
@@ -54,7 +55,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         return gains[nonlinearity]
     if nonlinearity != "leaky_relu":
         raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
-    slope = 0.01 if param is None else param
+    slope = 0.01 if param is None else number(param)
     if isinstance(slope, bool) or not isinstance(slope, (int, float)):
         raise ValueError(f"negative_slope {param} not a valid number")
     return math.sqrt(2.0 / (1 + slope**2))
@@ -79,6 +80,7 @@ def trunc_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     """Numbers from N(mean, std^2), drawn again until they lie in [a, b] (in units of the numbers, not of std)."""
+    mean, std, a, b = (real(x) for x in (mean, std, a, b))
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -142,6 +144,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """A convolution's weight (out, in/groups, ...) that hands its input on: 1 in the middle, from channel i to i."""
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    groups = integer(groups, "groups")
     if tensor.shape[0] % groups:
         raise ValueError("dim 0 must be divisible by groups")
     values = np.zeros(tensor.shape, tensor.dtype)
@@ -204,7 +207,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     normal = _or_default(generator).normal(0.0, 1.0, (rows, columns), tensor.dtype)
     q, r = np.linalg.qr(normal.T if rows < columns else normal)
     q = q * np.sign(np.diag(r))  # makes it uniform over all such matrices: https://arxiv.org/abs/math-ph/0609050
-    return _fill(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
+    return _fill(tensor, real(gain, "gain") * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
 def default_(weight: Tensor, bias: Tensor | None, generator: Generator | None = None) -> None:

@@ -6,6 +6,7 @@ import warnings
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.common import number
 from minigrad.tensor import Tensor
 
 
@@ -122,7 +123,7 @@ class HuberLoss(_Loss):
     """loss = d^2 / 2 where d = |input - target| < delta, delta (d - delta / 2) elsewhere (Huber 1964)."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        if not isinstance(delta, (float, int)):
+        if not isinstance(number(delta), (float, int)):
             raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         super().__init__(reduction=reduction)
         self.delta = delta

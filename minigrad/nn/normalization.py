@@ -8,6 +8,7 @@ from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
+from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import empty
 from minigrad.tensor import Tensor
 
@@ -149,4 +150,4 @@ class LocalResponseNorm(Module):
 
 
 def _shape(value: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (int(value),)
+    return tuple([integer(n, "normalized_shape") for n in ((value,) if alone(value) else value)])  # type: ignore[union-attr]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.common import alone, integer
 from minigrad.tensor import Tensor
 
 Two = int | tuple[int, int]
 Four = int | tuple[int, int, int, int]
 
 
-def repeated(value: int | tuple[int, ...] | list[int], times: int) -> tuple[int, ...]:
+def repeated(value: Any, times: int) -> tuple[int, ...]:
     """One number `times` times, or the numbers given, of which there must be as many (ValueError)."""
-    if not isinstance(value, (tuple, list)):
-        return (value,) * times
+    if alone(value):
+        return (integer(value, "padding"),) * times
     if len(value) != times:
         raise ValueError(f"padding must be one number or {times}, got {tuple(value)}")
-    return tuple(value)
+    return tuple([integer(n, "padding") for n in value])
 
 
 class _Pad(Module):

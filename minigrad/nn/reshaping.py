@@ -5,6 +5,7 @@ from __future__ import annotations
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.pooling import Size
+from minigrad.ops.common import integer
 from minigrad.tensor import Tensor
 
 
@@ -30,10 +31,10 @@ class Unflatten(Module):
         super().__init__()
         if isinstance(dim, str):
             raise NotImplementedError("Unflatten of a named axis is not built: give its number")
-        if not isinstance(unflattened_size, (tuple, list)) or not all(isinstance(n, int) for n in unflattened_size):
+        if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(f"unflattened_size must be a tuple of ints, got {unflattened_size!r}")
         self.dim = dim
-        self.unflattened_size = unflattened_size
+        self.unflattened_size = type(unflattened_size)([integer(n, "unflattened_size") for n in unflattened_size])
 
     def forward(self, input: Tensor) -> Tensor:
         return input.unflatten(self.dim, self.unflattened_size)

@@ -15,7 +15,7 @@ from minigrad import backends, dtypes
 from minigrad.function import FusedFunction
 from minigrad.ops import choice
 from minigrad.ops.choice import where
-from minigrad.ops.common import axis, floating, quiet
+from minigrad.ops.common import axis, floating, quiet, real
 from minigrad.ops.exponential import erf, erfc, exp, expm1, log1p, sigmoid
 from minigrad.ops.pointwise import floats_only, tensors
 from minigrad.ops.reduction import amax, logsumexp
@@ -27,6 +27,7 @@ class Softmax(FusedFunction):
     """y_i = e^(x_i) / sum_j e^(x_j) along an axis;  gx = y (gy - sum_j gy_j y_j)."""
 
     fresh = True
+    widens = True
     saves_output = True
 
     def __init__(self, dim: int) -> None:
@@ -54,6 +55,7 @@ class LogSoftmax(FusedFunction):
     """y_i = x_i - log sum_j e^(x_j) along an axis;  gx = gy - e^y sum_j gy_j."""
 
     fresh = True
+    widens = True
     saves_output = True
 
     def __init__(self, dim: int) -> None:
@@ -82,6 +84,7 @@ class Gelu(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: None}
     keeps = ("kept",)
 
@@ -115,6 +118,7 @@ class Pointwise(FusedFunction):
     """y = f(x) by `value`, gx = gy f'(x) by `gradient`: a few passes over plain arrays."""
 
     fresh = True
+    widens = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:
@@ -291,7 +295,8 @@ class Hardswish(Pointwise):
 def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim` (None: torch's old rule, axis 1 for 2-D and 4-D tensors and more, else 0)."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
-    return Softmax(axis(_implicit(x) if dim is None else dim, x.ndim))(x) if x.ndim else x * 0 + 1
+    d = axis(_implicit(x) if dim is None else dim, x.ndim)
+    return Softmax(d)(x) if x.ndim else x * 0 + 1
 
 
 def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
@@ -302,7 +307,8 @@ def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """x - log sum e^x along `dim`."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
-    return LogSoftmax(axis(_implicit(x) if dim is None else dim, x.ndim))(x) if x.ndim else x * 0
+    d = axis(_implicit(x) if dim is None else dim, x.ndim)
+    return LogSoftmax(d)(x) if x.ndim else x * 0
 
 
 def _implicit(x: Tensor) -> int:
@@ -342,7 +348,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """ln(1 + e^(beta input)) / beta, a smooth max(input, 0); input itself where beta input > threshold."""
-    return Softplus(beta, threshold)(_float("softplus", input))
+    return Softplus(real(beta, "beta"), real(threshold, "threshold"))(_float("softplus", input))
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -352,7 +358,7 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha (e^input - 1)."""
-    return _run(Elu(alpha), input, inplace)
+    return _run(Elu(real(alpha, "alpha")), input, inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -362,6 +368,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha (e^(input / alpha) - 1)."""
+    alpha = real(alpha, "alpha")
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return _run(Elu(alpha, 1.0, 1.0 / alpha), input, inplace)
@@ -369,7 +376,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where it is positive, else negative_slope input."""
-    return _run(LeakyRelu(negative_slope), input, inplace)
+    return _run(LeakyRelu(real(negative_slope, "negative_slope")), input, inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -404,6 +411,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     tensors("hardtanh", input)
     if input.dtype == dtypes.bool_:
         raise NotImplementedError(f"Bool inputs not supported for hardtanh: {describe(input)}")
+    min_val, max_val = real(min_val, "min_val"), real(max_val, "max_val")
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     floats = input.is_floating_point()
@@ -438,12 +446,13 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input, but 0 where -lambd <= input <= lambd."""
+    lambd = real(lambd, "lambd")
     return _float("hardshrink", input).masked_fill((input >= -lambd) & (input <= lambd), 0.0)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input drawn towards 0 by lambd: input - lambd above lambd, input + lambd below -lambd, 0 between."""
-    x = _float("softshrink", input)
+    x, lambd = _float("softshrink", input), real(lambd, "lambd")
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
     return (x - lambd * x.detach().sign()).masked_fill((x >= -lambd) & (x <= lambd), 0.0)
@@ -452,7 +461,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it is above the threshold (or NaN), else value, in input's type."""
     tensors("threshold", input)
-    below = input <= threshold
+    below, value = input <= real(threshold, "threshold"), real(value, "value")
     return input.masked_fill_(below, value) if inplace else input.masked_fill(below, value)
 
 

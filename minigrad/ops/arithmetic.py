@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
-from minigrad.ops.common import cast, floating, operands, quiet, sum_to
+from minigrad.function import HALF, Function, in_float32
+from minigrad.ops.common import cast, floating, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
     Unary,
@@ -88,6 +88,7 @@ class Div(Binary):
 class Remainder(Binary):
     """z = x - y floor(x / y), with the sign of y;  gx = gz,  gy = -gz floor(x / y)."""
 
+    widens = True
     saves = {0: 1, 1: 1}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -104,6 +105,7 @@ class Remainder(Binary):
 class Fmod(Binary):
     """z = x - y trunc(x / y), with the sign of x;  gx = gz,  gy = -gz trunc(x / y)."""
 
+    widens = True
     saves = {0: 1, 1: 1}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -148,6 +150,7 @@ class Pow(Binary):
 class Hypot(Binary):
     """z = sqrt(x^2 + y^2), without overflow on the way;  gx = gz x / z,  gy = gz y / z."""
 
+    widens = True
     saves = {0: 0, 1: 1}
     saves_output = True
 
@@ -194,6 +197,7 @@ class Sqrt(Unary):
 class Rsqrt(Function):
     """z = 1 / sqrt x;  gx = -gz z^3 / 2."""
 
+    widens = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -222,6 +226,7 @@ class Reciprocal(Function):
 class Lerp(Function):
     """z = x + w (y - x);  gx = gz (1 - w),  gy = gz w,  gw = gz (y - x). From w = 1/2 on counted from y: exact at w = 1."""
 
+    widens = True
     saves = {0: 2, 1: 2, 2: None}
 
     def forward(self, x: Any, y: Any, w: Any) -> Any:
@@ -251,16 +256,23 @@ def _is_bool(x: Any) -> bool:
 
 def _scaled(x: Any, other: Any, alpha: float) -> Any:
     """alpha other, for add and sub: integers take no fraction of one another."""
-    kind = dtypes.result_type(*operands(x, other)).kind
+    kind, alpha = dtypes.result_type(*operands(x, other)).kind, real(alpha, "alpha")
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, float) and kind != "f":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     return mul(other, bool(alpha) if kind == "b" else alpha)
 
 
+@in_float32
+def _with_scaled(op: type[Binary], x: Any, other: Any, alpha: float) -> Tensor:
+    return op()(*operands(x, _scaled(x, other, alpha)))
+
+
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha other."""
-    if alpha != 1:
-        other = _scaled(input, other, alpha)
+    if alpha != 1 or alpha is True:
+        return _with_scaled(Add, input, other, alpha)
     return Add()(*operands(input, other))
 
 
@@ -270,8 +282,8 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
         raise NotImplementedError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. Use logical_xor or ~."
         )
-    if alpha != 1:
-        other = _scaled(input, other, alpha)
+    if alpha != 1 or alpha is True:
+        return _with_scaled(Sub, input, other, alpha)
     return Sub()(*operands(input, other))
 
 
@@ -293,6 +305,12 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     _check_divisor(dtype, y)
+    return _quotient(x, y, dtypes.float32 if dtype == HALF else dtype, rounding_mode)
+
+
+@in_float32
+def _quotient(x: Any, y: Any, dtype: np.dtype, rounding_mode: str) -> Tensor:
+    """x / y rounded to a whole number, x and y of that type."""
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, y))
     xp = backends.of((x if isinstance(x, Tensor) else y).array).xp
     with quiet():
@@ -402,16 +420,19 @@ def reciprocal(input: Tensor) -> Tensor:
     return Reciprocal()(floating(input))
 
 
+@in_float32
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value tensor1 tensor2."""
     tensors("addcmul", input, tensor1, tensor2)
     no_bools("addcmul", input, tensor1, tensor2)
+    value = real(value, "value")
     if isinstance(value, float) and dtypes.result_type(input, tensor1, tensor2).kind != "f":
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
     product = tensor1 * tensor2
     return input + (product if value == 1 else product * value)
 
 
+@in_float32
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """input + value tensor1 / tensor2. RuntimeError where both are integers."""
     tensors("addcdiv", input, tensor1, tensor2)
@@ -420,7 +441,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
             f"Integer division with addcdiv is not supported: {describe(tensor1)} / {describe(tensor2)}. "
             "Convert one of them to floats, or use div with a rounding_mode."
         )
-    quotient = tensor1 / tensor2
+    quotient, value = tensor1 / tensor2, real(value, "value")
     return input + (quotient if value == 1 else quotient * value)
 
 
@@ -428,6 +449,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight (end - input). All of one type; weight is a number or a Tensor."""
     tensors("lerp", input, end)
     floats_only("lerp", input)
+    weight = number(weight)
     for name, x in (("end", end), ("weight", weight)):
         if isinstance(x, Tensor) and x.dtype != input.dtype and (x.ndim or name == "end"):
             raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {x.dtype}")

@@ -14,7 +14,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.activation import softmax
-from minigrad.ops.common import sum_to
+from minigrad.ops.common import real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import HOLDERS, Tensor, describe
@@ -30,6 +30,7 @@ class ScaledDotProductAttention(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: None, 1: None, 2: None, 3: None}
     keeps = ("p", "lse", "kept")
 
@@ -144,6 +145,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _for_each_head(key, query), _for_each_head(value, query)
     _check(query, key, value, attn_mask, is_causal)
+    dropout_p = real(dropout_p, "dropout_p")
     if not 0 <= dropout_p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     batch = np.broadcast_shapes(*(t.shape[:-2] for t in (query, key, value)))
@@ -162,7 +164,7 @@ def scaled_dot_product_attention(
         drawn = (generator or default_generator).uniform(0, 1, (*q.shape[:3], key.shape[-2]), np.float32)
         kept = Tensor(drawn >= dropout_p).to(q.device).array
     gain = 0.0 if dropout_p == 1 else 1 / (1 - dropout_p)
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(real(scale, "scale"))
     y = ScaledDotProductAttention(is_causal, factor, kept, gain)(q, k, v, mask)
     return y if len(batch) == 2 else y.reshape(*batch, *y.shape[-2:])
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import cast, number, operands, shape_of, sum_to
+from minigrad.ops.common import cast, number, operands, real, shape_of, sum_to
 from minigrad.ops.pointwise import Binary, tensors
 from minigrad.tensor import Tensor, describe
 
@@ -63,6 +63,7 @@ class Relu(Function):
 class ReluGradient(Function):
     """y = g, but 0 where z <= 0: linear in g, and its own adjoint."""
 
+    widens = True
     saves = {1: None}
 
     def forward(self, g: Any, z: Any) -> Any:
@@ -183,7 +184,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if not bounds:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if len({isinstance(b, Tensor) for b in bounds}) > 1:
-        raise TypeError(f"clamp(): min and max must both be numbers or both Tensors, not {min!r} and {max!r}")
+        if any([isinstance(b, Tensor) and (b.ndim or b._requires_grad) for b in bounds]):
+            raise TypeError(f"clamp(): min and max must both be numbers or both Tensors, not {min!r} and {max!r}")
+        min, max = bounds = [real(min, "min"), real(max, "max")]  # a 0-d tensor beside a number is one too
     if isinstance(bounds[0], Tensor):
         x = input if min is None else Maximum()(*operands(input, min))
         return x if max is None else Minimum()(*operands(x, max))
@@ -226,9 +229,9 @@ def nan_to_num(
         return input.clone()
     limits = np.finfo(input.dtype)
     return NanToNum(
-        0.0 if nan is None else nan,
-        float(limits.max) if posinf is None else posinf,
-        float(limits.min) if neginf is None else neginf,
+        0.0 if nan is None else real(nan, "nan"),
+        float(limits.max) if posinf is None else real(posinf, "posinf"),
+        float(limits.min) if neginf is None else real(neginf, "neginf"),
     )(input)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from contextvars import Context, ContextVar, Token, copy_context
 from functools import partial
@@ -50,6 +51,46 @@ def number(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else x
 
 
+def real(x: Any, name: str = "value") -> Any:
+    """A setting (a slope, an epsilon, a factor) as a Python number, from NumPy's and from a 0-d tensor without gradient too.
+
+    Those are strong in promotion: they would make float64 of float32. TypeError for what is no single number.
+    """
+    if type(x) is float or type(x) is int:
+        return x
+    if isinstance(x, Tensor) and x._requires_grad:
+        raise TypeError(f"{name} must be a number, not a Tensor that requires grad")
+    if getattr(x, "ndim", None) == 0 and x.dtype.kind in "biuf":
+        return x.item()
+    if not isinstance(x, (int, float)):
+        raise TypeError(f"{name} must be a number, not {describe(x) if isinstance(x, Tensor) else type(x).__name__}")
+    return x
+
+
+def plain(value: Any) -> Any:
+    """NumPy's scalars, in lists, tuples and dictionaries too, as Python numbers; anything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)([plain(v) for v in value])
+    return {k: plain(v) for k, v in value.items()} if type(value) is dict else value
+
+
+def integer(n: Any, name: str = "value") -> int:
+    """A size, a count or an axis as a Python integer, from whatever Python takes for an index. TypeError for bools and floats."""
+    if type(n) is int:
+        return n
+    kind = n.dtype.kind if hasattr(n, "dtype") else "b" if isinstance(n, bool) else "i"
+    if kind in "iu" and hasattr(n, "__index__"):
+        return operator.index(n)
+    raise TypeError(f"{name} must be an int, not {type(n).__name__}")
+
+
+def alone(value: Any) -> bool:
+    """Whether this is one number, not a sequence of them."""
+    return isinstance(value, (int, float)) or (value is not None and getattr(value, "ndim", 1) == 0)
+
+
 def operands(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands of an element-wise op, brought to one type by torch's rules. One of them may remain a number."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
@@ -89,19 +130,19 @@ def floating(x: Any) -> Tensor:
 
 def axis(dim: int, ndim: int) -> int:
     """An axis counted from the front. A 0-d tensor takes 0 and -1, as in torch."""
-    if not isinstance(dim, (int, np.integer)):
-        raise TypeError(f"dim must be an int, not {type(dim).__name__}")
+    if type(dim) is not int:
+        dim = integer(dim, "dim")
     limit = max(ndim, 1)
     if not -limit <= dim < limit:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
-    return int(dim) % limit
+    return dim % limit
 
 
 def axes(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """Several axes counted from the front, sorted; None and () mean all of them."""
-    if dim is None or (not isinstance(dim, (int, np.integer)) and len(dim) == 0):
+    dims: Any = [dim] if alone(dim) else dim
+    if dim is None or len(dims) == 0:
         return tuple(range(ndim))
-    dims = [dim] if isinstance(dim, (int, np.integer)) else dim
     found = sorted(axis(d, ndim) for d in dims)
     for first, second in zip(found, found[1:], strict=False):
         if first == second:
@@ -129,11 +170,11 @@ Pair = tuple[int, int]
 IntOrPair = int | Sequence[int]
 
 
-def pair(value: IntOrPair, name: str = "value") -> Pair:
+def pair(value: Any, name: str = "value") -> Pair:
     """One number for both axes, or (height, width)."""
-    if isinstance(value, int):
+    if type(value) is int:
         return value, value
-    values = tuple([int(v) for v in value])
+    values = tuple([integer(v, name) for v in ((value,) if alone(value) else value)])
     if len(values) == 1:
         return values[0], values[0]
     if len(values) != 2:

@@ -18,7 +18,7 @@ from typing import Any
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
 from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
 from minigrad.ops.elementwise import ReluGradient, where
 from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
 from minigrad.ops.reduction import exact_sum
@@ -29,6 +29,7 @@ class Unfold(Function):
     """U[n, (c, i, j), (oh, ow)] = x[n, c, oh sh + i dh - ph, ow sw + j dw - pw], 0 outside;  gx = fold(gU)."""
 
     fresh = True
+    widens = True
 
     def __init__(self, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
         self.window = kernel, dilation, padding, stride
@@ -45,6 +46,7 @@ class Fold(Function):
     """x = the sum, at each pixel, of all columns' entries that unfold would take from it;  gU = unfold(gx)."""
 
     fresh = True
+    widens = True
 
     def __init__(self, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
         self.size, self.window = size, (kernel, dilation, padding, stride)
@@ -66,6 +68,7 @@ class Conv2d(FusedFunction):
     """Y = W U + b with U = unfold(x);  gX = fold(W^T gY),  gW = sum gY U^T,  gb = sum gY."""
 
     fresh = True
+    widens = True
     saves = {0: 1, 1: 0}
 
     def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
@@ -103,6 +106,7 @@ class ConvTranspose2d(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: 1, 1: 0}
 
     def __init__(self, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
@@ -280,13 +284,13 @@ def conv2d(
     return _convolve(Conv2d, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _single(value: int | Sequence[int], name: str) -> int:
+def _single(value: Any, name: str) -> int:
     """One number, given alone or as a sequence of one."""
-    if isinstance(value, int):
-        return value
+    if alone(value):
+        return integer(value, name)
     if len(value) != 1:
         raise RuntimeError(f"{name} should be one integer, got {value}")
-    return int(value[0])
+    return integer(value[0], name)
 
 
 def conv1d(
@@ -356,7 +360,7 @@ def conv_transpose2d(
             f"{describe(input)}, weight {describe(weight)}"
         )
     s, p, d = pair(stride, "stride"), pair(padding, "padding"), pair(dilation, "dilation")
-    extra = pair(output_padding, "output_padding")
+    extra, groups = pair(output_padding, "output_padding"), integer(groups, "groups")
     _positive(stride=s, dilation=d)
     if min(p) < 0 or min(extra) < 0:
         raise RuntimeError(f"negative padding is not supported, got padding {p} and output_padding {extra}")
@@ -441,6 +445,7 @@ def _convolve(
         )
     s, d = pair(stride, "stride"), pair(dilation, "dilation")
     _positive(stride=s, dilation=d)
+    groups = integer(groups, "groups")
     if groups < 1 or w.shape[0] % groups:
         raise RuntimeError(f"groups={groups} must be positive and divide the weight's {w.shape[0]} output channels")
     if x.shape[1] != w.shape[1] * groups:

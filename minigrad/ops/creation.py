@@ -11,6 +11,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.device import Device, get_device, to_device
 from minigrad.memory_format import laid_out, strided
+from minigrad.ops.common import integer, real
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, _built, describe
 
@@ -160,10 +161,7 @@ def _sizes(*given: Any, size: Any = None) -> tuple[int, ...]:
         given = (size,)
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = tuple(given[0])
-    for n in given:
-        if not hasattr(n, "__index__"):
-            raise TypeError(f"a size is made of integers, not {type(n).__name__} ({n!r})")
-    sizes = tuple([int(n) for n in given])
+    sizes = tuple([integer(n, "a size") for n in given])
     if any([n < 0 for n in sizes]):
         raise RuntimeError(f"Trying to create tensor with negative dimension: {list(sizes)}")
     return sizes
@@ -188,7 +186,7 @@ zeros, ones, empty = _maker("zeros"), _maker("ones"), _maker("empty")
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of this size, filled with one value."""
     where = get_device(device)
-    fill_value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
+    fill_value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic, np.ndarray)) else fill_value
     if not isinstance(fill_value, (bool, int, float)):
         raise NotImplementedError(f"full() takes a bool, an integer or a float, not {fill_value!r}")
     return _made(
@@ -250,7 +248,8 @@ def arange(
 
 def _even(start: Any, end: Any, steps: int, dtype: np.dtype, device: Device) -> Any:
     """Evenly spaced numbers in float64, from both ends, with the step rounded to the type and the product not, as by torch."""
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    start, end = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end))
+    steps = integer(steps, "steps")
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, not {steps}")
     i, step = _xp(device).arange(steps), (end - start) / max(steps - 1, 1)
@@ -281,7 +280,7 @@ def logspace(
 @placed
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    where = get_device(device)
+    where, n, m = get_device(device), integer(n, "n"), None if m is None else integer(m, "m")
     for name, size in (("n", n), ("m", n if m is None else m)):
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
@@ -330,6 +329,7 @@ def randint(
         low, high = 0, low if high is None else high
     if high is None or size is None:
         raise TypeError("randint() needs an upper end and a size")
+    low, high = integer(low, "low"), integer(high, "high")
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = (generator or default_generator).integers(low, high, _sizes(size), _type(dtype, dtypes.int64))
@@ -341,6 +341,7 @@ def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """0 to n - 1 in random order."""
+    n = integer(n, "n")
     if n < 0:
         raise RuntimeError(f"n must be non-negative, not {n}")
     drawn = (generator or default_generator).permutation(n)
@@ -413,7 +414,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that each element names (or p), else 0. Its gradient is 0."""
     if p is None and input.dtype.kind != "f":
         raise NotImplementedError(f"bernoulli() of probabilities is not implemented for {input.dtype}")
-    chances = input.detach() if p is None else full_like(input, p, dtype=dtypes.float64)
+    chances = input.detach() if p is None else full_like(input, real(p, "p"), dtype=dtypes.float64)
     if chances.numel() and not (chances.min().item() >= 0 and chances.max().item() <= 1):
         raise RuntimeError(
             f"Expected p_in >= 0 && p_in <= 1 to be true, but not all probabilities are: {describe(input)}"
@@ -433,6 +434,7 @@ def multinomial(
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
     if input.ndim not in (1, 2):
         raise RuntimeError(f"prob_dist must be 1 or 2 dim, not {input.ndim}")
+    num_samples = integer(num_samples, "num_samples")
     if num_samples <= 0:
         raise RuntimeError(f"cannot sample n_sample <= 0 samples: {num_samples}")
     if not replacement and num_samples > input.shape[-1]:
@@ -462,6 +464,7 @@ def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: Generator | None = None
 ) -> Tensor:  # noqa: A002
     """In training, zeros each element with probability p and scales the others by 1 / (1 - p)."""
+    p = real(p, "p")
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:

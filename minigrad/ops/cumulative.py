@@ -24,6 +24,8 @@ def _running(xp: Any, name: str, x: Any, dim: int, reverse: bool = False) -> Any
 class Cumsum(Function):
     """y_i = x_0 + ... + x_i along an axis;  gx_i = gy_i + ... + gy_n: the same from the other end."""
 
+    widens = True
+
     def __init__(self, dim: int, reverse: bool = False) -> None:
         self.dim, self.reverse = dim, reverse
 
@@ -40,6 +42,7 @@ class Prod(FusedFunction):
     The others' product comes from running products from both ends, so zeros do no harm.
     """
 
+    widens = True
     saves = {0: None}
 
     def __init__(self, dim: int) -> None:
@@ -79,6 +82,7 @@ class Cumprod(FusedFunction):
     Where x_i is the first zero, y_k / x_i is the running product with that zero left out; after it, all is 0.
     """
 
+    widens = True
     saves = {0: None}
 
     def __init__(self, dim: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import axis
+from minigrad.ops.common import axis, integer
 from minigrad.ops.creation import placed
 from minigrad.tensor import Tensor, describe
 
@@ -61,7 +61,7 @@ def _two(dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The elements at (i, i + offset) of two axes, as the last axis. Shares memory."""
-    return Diagonal(offset, *_two(dim1, dim2, input.ndim))(input)
+    return Diagonal(integer(offset, "offset"), *_two(dim1, dim2, input.ndim))(input)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -69,6 +69,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     if input.ndim == 0:
         raise IndexError("Dimension specified as -1 but tensor has no dimensions")
     a, b = _two(dim1, dim2, input.ndim + 1)
+    offset = integer(offset, "offset")
     size = input.shape[-1] + abs(offset)
     rest = iter(input.shape[:-1])
     shape = tuple([size if i in (a, b) else next(rest) for i in range(input.ndim + 1)])
@@ -79,7 +80,9 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as a matrix with that diagonal; a matrix's diagonal as a vector."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return diag_embed(input, diagonal) if input.ndim == 1 else Diagonal(diagonal, 0, 1)(input).clone()
+    return (
+        diag_embed(input, diagonal) if input.ndim == 1 else Diagonal(integer(diagonal, "diagonal"), 0, 1)(input).clone()
+    )
 
 
 def trace(input: Tensor) -> Tensor:
@@ -104,12 +107,12 @@ class Triangle(Function):
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two axes, zeros above it."""
-    return Triangle("tril", diagonal)(_matrices(input, "tril"))
+    return Triangle("tril", integer(diagonal, "diagonal"))(_matrices(input, "tril"))
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two axes, zeros below it."""
-    return Triangle("triu", diagonal)(_matrices(input, "triu"))
+    return Triangle("triu", integer(diagonal, "diagonal"))(_matrices(input, "triu"))
 
 
 def _matrices(x: Tensor, name: str) -> Tensor:
@@ -131,6 +134,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
 
 
 def _indices(part: Any, row: int, col: int, offset: int, dtype: Any, device: Any) -> Tensor:
+    row, col, offset = integer(row, "row"), integer(col, "col"), integer(offset, "offset")
     if row < 0 or col < 0:
         raise RuntimeError(f"row and col must be non-negative, got {row} and {col}")
     found = np.stack(np.nonzero(part(np.ones((row, col), bool), offset)))

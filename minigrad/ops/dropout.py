@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from minigrad.ops.common import real
 from minigrad.ops.elementwise import where
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
@@ -26,9 +27,11 @@ def _kept(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator |
     return Tensor._wrap(drawn >= p).to(like.device)
 
 
-def _check(p: float) -> None:
+def _check(p: float) -> float:
+    p = real(p, "p")
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    return p
 
 
 def _drop_channels(x: Tensor, p: float, training: bool, inplace: bool, generator: Generator | None) -> Tensor:
@@ -50,7 +53,7 @@ def dropout1d(
     generator: Generator | None = None,
 ) -> Tensor:
     """In training, zeros each channel of input (N, C, L) or (C, L) with probability p and scales the others by 1 / (1 - p)."""
-    _check(p)
+    p = _check(p)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received {describe(input)}")
     if input.ndim == 3:
@@ -70,7 +73,7 @@ def dropout2d(
 
     As in torch, and with its warning, an input of three axes is (N, C, L).
     """
-    _check(p)
+    p = _check(p)
     if input.ndim not in (3, 4):
         warnings.warn(
             f"dropout2d: Received a {input.ndim}-D input to dropout2d, which is deprecated and will result in an error in a "
@@ -97,7 +100,7 @@ def alpha_dropout(
 
     y = a (x or -ALPHA) + b with a = ((1 - p) (1 + p ALPHA^2))^(-1/2), b = a p ALPHA. Klambauer et al. (2017), section 2.
     """
-    _check(p)
+    p = _check(p)
     if not training or p == 0:
         return input
     if p == 1:
@@ -123,6 +126,7 @@ def stochastic_depth(
     mode: "row" decides for each sample, "batch" once for all of them. As torchvision.ops.stochastic_depth; Huang et al.
     (2016), where p was the probability to stay and the scaling was done in evaluation. ValueError for another p or mode.
     """
+    p = real(p, "p")
     if not 0 <= p <= 1:
         raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
     if mode not in ("batch", "row"):

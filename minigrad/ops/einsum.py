@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from minigrad.ops.common import axis
+from minigrad.ops.common import alone, axis, integer
 from minigrad.ops.diagonals import diagonal
 from minigrad.ops.matmul import matmul
 from minigrad.tensor import Tensor, describe
@@ -172,13 +172,12 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Products summed over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
-    if isinstance(dims, int):
+    if alone(dims):
+        dims = integer(dims, "dims")
         if dims < 0 or dims > min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot expects dims >= 0 and no more than both operands have axes, but got {dims}")
         dims = (range(a.ndim - dims, a.ndim), range(dims))
-    left, right = (
-        [axis(d, x.ndim) for d in ([of] if isinstance(of, int) else of)] for x, of in ((a, dims[0]), (b, dims[1]))
-    )
+    left, right = ([axis(d, x.ndim) for d in ([of] if alone(of) else of)] for x, of in ((a, dims[0]), (b, dims[1])))
     if len(left) != len(right):
         raise RuntimeError(f"both dimension lists should have same length, not {len(left)} and {len(right)}")
     for i, j in zip(left, right, strict=True):

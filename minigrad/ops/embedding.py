@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
+from minigrad.ops.common import integer
 from minigrad.tensor import Tensor, describe
 
 
@@ -41,6 +42,7 @@ class Embedding(Function):
 class AddRows(Function):
     """w = zeros of a shape, with y[i] added at row index[i];  gy[i] = gw[index[i]]."""
 
+    widens = True
     saves = {1: 0}
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -81,6 +83,7 @@ def embedding(
         )
     rows = weight.shape[0]
     if padding_idx is not None:
+        padding_idx = integer(padding_idx, "padding_idx")
         if not -rows <= padding_idx < rows:
             raise AssertionError(f"Padding_idx must be within num_embeddings: got {padding_idx} for {rows} rows")
         padding_idx %= rows

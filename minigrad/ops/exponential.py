@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function
-from minigrad.ops.common import floating, operands, quiet
+from minigrad.function import Function, in_float32
+from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
 from minigrad.tensor import Tensor
 
@@ -90,6 +90,7 @@ class Log1p(Unary):
 class Logaddexp(Binary):
     """z = ln(e^x + e^y), without overflow;  gx = gz / (1 + e^(y - x)),  gy = gz / (1 + e^(x - y))."""
 
+    widens = True
     saves = {0: None, 1: None}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -107,6 +108,7 @@ class Logaddexp(Binary):
 class Sigmoid(Function):
     """z = 1 / (1 + e^-x);  gx = gz z (1 - z)."""
 
+    widens = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -126,6 +128,7 @@ class Logit(Function):
     Without bounds: NaN outside of [0, 1].
     """
 
+    widens = True
     saves = {0: None}
 
     def __init__(self, eps: float | None) -> None:
@@ -148,6 +151,7 @@ class Logit(Function):
 class Xlogy(Binary):
     """z = x ln y, 0 where x = 0 unless y is NaN;  gx = gz ln y, 0 where x = 0 and y <= 0;  gy = gz x / y."""
 
+    widens = True
     saves = {0: None, 1: None}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -167,6 +171,7 @@ class Xlogy(Binary):
 class Erf(Function):
     """z = 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x;  gx = gz 2 / sqrt(pi) e^(-x^2)."""
 
+    widens = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:
@@ -180,6 +185,7 @@ class Erf(Function):
 class Erfc(Function):
     """z = 1 - erf x, exact where erf x is nearly 1;  gx = -gz 2 / sqrt(pi) e^(-x^2)."""
 
+    widens = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:
@@ -235,6 +241,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return Logaddexp()(*operands(input, other))
 
 
+@in_float32
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow."""
     return logaddexp(input * LN_2, other * LN_2) / LN_2
@@ -247,7 +254,7 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """ln(p / (1 - p)) of p = input, clamped to [eps, 1 - eps] if eps is given: the inverse of sigmoid."""
-    return Logit(eps)(floating(input))
+    return Logit(None if eps is None else real(eps, "eps"))(floating(input))
 
 
 def xlogy(input: Any, other: Any) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.function import Function
 from minigrad.grad_mode import state
-from minigrad.ops.common import axis, sum_to
+from minigrad.ops.common import axis, integer, sum_to
 from minigrad.ops.creation import full_like
 from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
@@ -62,7 +62,9 @@ def _plain_array(part: Any, x: Tensor) -> Any:
 
 
 def _plain_slice(part: slice) -> slice:
-    ends = [v if v is None or type(v) is int else int(v) for v in (part.start, part.stop, part.step)]
+    ends = [
+        v if v is None or type(v) is int else integer(v, "a slice's end") for v in (part.start, part.stop, part.step)
+    ]
     if ends[2] is not None and ends[2] <= 0:
         raise ValueError("step must be greater than zero")
     return slice(*ends)
@@ -116,6 +118,8 @@ class GetItem(Function):
 
 class PutAdd(Function):
     """x = zeros with y added at the index;  gy = gx[index]."""
+
+    widens = True
 
     def __init__(self, shape: tuple[int, ...], index: Index) -> None:
         self.shape, self.index = shape, index
@@ -351,6 +355,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if input.numel() == 0 and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    num_classes = integer(num_classes, "num_classes")
     highest = int(input.array.max()) if input.numel() else -1
     if input.numel() and int(input.array.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")

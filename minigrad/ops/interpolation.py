@@ -19,6 +19,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import FusedFunction
+from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
 
@@ -33,6 +34,7 @@ class Interpolate(FusedFunction):
     """
 
     fresh = True
+    widens = True
 
     def __init__(self, neighbours: Sequence[Neighbours]) -> None:
         self.neighbours = neighbours
@@ -172,7 +174,7 @@ def _sizes(x: Tensor, axes: int, size: Any, scale_factor: Any, recompute: bool |
             else "only one of size or scale_factor should be defined"
         )  # fmt: skip
     given = scale_factor if size is None else size
-    values = [given] * axes if isinstance(given, (int, float)) else list(given)
+    values = [given] * axes if alone(given) else list(given)
     if len(values) != axes:
         raise ValueError(
             f"Input and output must have the same number of spatial dimensions, but got input {describe(x)}, size {size} and "
@@ -181,7 +183,8 @@ def _sizes(x: Tensor, axes: int, size: Any, scale_factor: Any, recompute: bool |
     if size is not None:
         if recompute:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
-        return [int(v) for v in values], [None] * axes
+        return [integer(v, "size") for v in values], [None] * axes
+    values = [real(v, "scale_factor") for v in values]
     sizes = [math.floor(n * v) for n, v in zip(x.shape[2:], values, strict=True)]
     return sizes, [None] * axes if recompute else values
 
@@ -200,7 +203,7 @@ def upsample(
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     """(..., C r^2, H, W) to (..., C, H r, W r): y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]."""
-    r = upscale_factor
+    r = integer(upscale_factor, "upscale_factor")
     if input.ndim < 3:
         raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got {describe(input)}")
     if r < 1:
@@ -219,7 +222,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
     """(..., C, H r, W r) to (..., C r^2, H, W): what pixel_shuffle takes apart, put back."""
-    r = downscale_factor
+    r = integer(downscale_factor, "downscale_factor")
     if input.ndim < 3:
         raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got {describe(input)}")
     if r < 1:
@@ -240,7 +243,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
     """(N, C, ...) with channels dealt out: y[:, i groups + g] = x[:, g C / groups + i]."""
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got {describe(input)}")
-    channels = input.shape[1]
+    channels, groups = input.shape[1], integer(groups, "groups")
     if groups < 1 or channels % groups:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."

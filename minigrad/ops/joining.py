@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.ops.common import axis
+from minigrad.ops.common import alone, axis, integer
 from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow, split
 from minigrad.tensor import Tensor, describe
 
@@ -52,13 +52,14 @@ def tensor_split(
     n = input.shape[d]
     if isinstance(where, Tensor):
         where = where.tolist()
-    if isinstance(where, int):
+    if alone(where):
+        where = integer(where, "sections")
         if where <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {where}")
         size, longer = divmod(n, where)
         cuts = [i * size + min(i, longer) for i in range(where + 1)]
     else:
-        cuts = [0, *[slice(i).indices(n)[1] for i in where], n]
+        cuts = [0, *[slice(integer(i, "an index")).indices(n)[1] for i in where], n]
     sizes = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
     if min(sizes) < 0:  # parts that overlap
         return tuple([narrow(input, d, a, max(size, 0)) for a, size in zip(cuts, sizes, strict=False)])
@@ -74,7 +75,7 @@ def _where(name: str, *given: Any) -> Any:
 
 
 def _cut(name: str, x: Tensor, where: Any, dim: int) -> tuple[Tensor, ...]:
-    if isinstance(where, int) and where > 0 and x.shape[dim] % where:
+    if alone(where) and where > 0 and x.shape[dim] % where:
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {x.shape[dim]} is not "
             f"divisible by the split_size {where}!"

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction
+from minigrad.function import Function, FusedFunction, in_float32
 from minigrad.ops.activation import log_softmax
-from minigrad.ops.common import quiet
+from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -36,6 +36,7 @@ class CrossEntropy(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {1: 0}
     keeps = ("logp",)
 
@@ -103,6 +104,7 @@ class BinaryCrossEntropy(Function):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    widens = True
     saves = {0: None, 1: 0}
 
     def forward(self, x: Any, t: Any) -> Any:
@@ -186,6 +188,7 @@ def cross_entropy(
     (probabilities). IndexError for a target that is neither a class nor ignore_index.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
+    label_smoothing, ignore_index = real(label_smoothing, "label_smoothing"), integer(ignore_index, "ignore_index")
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _check_scores("cross_entropy", input, weight)
@@ -211,7 +214,7 @@ def nll_loss(
 
     "mean" divides by the sum of the weights of the classes; targets that are ignore_index count for nothing.
     """
-    reduction = chosen_reduction(size_average, reduce, reduction)
+    reduction, ignore_index = chosen_reduction(size_average, reduce, reduction), integer(ignore_index, "ignore_index")
     _check_scores("nll_loss", input, weight)
     scores, classes = _class_rows("nll_loss", input, target, ignore_index)
     ignored = classes == ignore_index
@@ -419,7 +422,7 @@ def gaussian_nll_loss(
     log(2 pi) / 2. The bound eps does not stop var's gradient, as in torch.
     """
     reduction = chosen_reduction(None, None, reduction)
-    variance = var if isinstance(var, Tensor) else input.new_full(input.shape, var)
+    variance = var if isinstance(var, Tensor) else input.new_full(input.shape, real(var, "var"))
     if bool((variance.array < 0).any()):
         raise ValueError("var has negative entry/entries")
     if variance.shape != input.shape:
@@ -435,7 +438,7 @@ def gaussian_nll_loss(
     return reduce_losses(losses, reduction)
 
 
-# -- distances ----------------------------------------------------------------------------------------------------------
+# -- distances: each loss is rounded before they are added up, as in torch --------------------------------------------------
 
 
 def mse_loss(
@@ -450,7 +453,12 @@ def mse_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("mse_loss", input, target)
-    return _weighted((input - target) ** 2, weight, input, reduction)
+    return _weighted(_squared(input, target), weight, input, reduction)
+
+
+@in_float32
+def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+    return (input - target) ** 2
 
 
 def l1_loss(
@@ -479,12 +487,16 @@ def smooth_l1_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("smooth_l1_loss", input, target)
+    beta = real(beta, "beta")
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+    return reduce_losses(_smooth(input, target, beta), reduction)
+
+
+@in_float32
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
     d = (input - target).abs()
-    if beta == 0:
-        return reduce_losses(d, reduction)
-    return reduce_losses(where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta), reduction)
+    return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
@@ -501,11 +513,17 @@ def huber_loss(
     reduction = chosen_reduction(None, None, reduction)
     _warn_of_broadcast(input, target)
     _check_floating("huber_loss", input, target)
+    delta = real(delta, "delta")
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    d = (input - target).abs()
-    losses = where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+    losses = _huber(input, target, delta)
     if weight is not None:
         _check_weight(weight, input)
         losses = losses * weight
     return reduce_losses(losses, reduction)
+
+
+@in_float32
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+    d = (input - target).abs()
+    return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))

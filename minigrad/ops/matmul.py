@@ -6,8 +6,8 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.dtypes import result_type
-from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import sum_to
+from minigrad.function import Function, FusedFunction, in_float32
+from minigrad.ops.common import real, sum_to
 from minigrad.tensor import Tensor, describe
 
 
@@ -15,6 +15,7 @@ class Matmul(Function):
     """Z = X Y over the last two axes, the others broadcast;  gX = gZ Y^T,  gY = X^T gZ."""
 
     fresh = True
+    widens = True
     saves = {0: 1, 1: 0}
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -37,6 +38,7 @@ class Linear(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: 1, 1: 0}
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
@@ -124,16 +126,19 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.unsqueeze(1) * vec2
 
 
+@in_float32
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (mat1 @ mat2). With beta = 0 the input counts for nothing, even where it is NaN."""
     return _added(input, mm(mat1, mat2), beta, alpha)
 
 
+@in_float32
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (mat @ vec)."""
     return _added(input, mv(mat, vec), beta, alpha)
 
 
+@in_float32
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (the outer product of vec1 and vec2)."""
     product = outer(vec1, vec2)
@@ -141,11 +146,13 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     return _added(input.to(dtype), product.to(dtype), beta, alpha)
 
 
+@in_float32
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (batch1 @ batch2), for batches of matrices."""
     return _added(input, bmm(batch1, batch2), beta, alpha)
 
 
+@in_float32
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha (the sum over the batch of batch1 @ batch2): one product of (n, b m) and (b m, p)."""
     if batch1.ndim != 3 or batch2.ndim != 3 or batch1.shape[::2] != batch2.shape[:2]:
@@ -160,6 +167,9 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
 def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     if input.dtype != product.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {input.dtype} and {product.dtype}")
+    beta, alpha = real(beta, "beta"), real(alpha, "alpha")
+    if isinstance(beta, bool) or isinstance(alpha, bool):
+        raise RuntimeError("Boolean beta and alpha only supported for Boolean results.")
     if product.dtype.kind != "f":  # as torch, which takes integers of them
         beta, alpha = int(beta), int(alpha)
     input = input.expand(product.shape)

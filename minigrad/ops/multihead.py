@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigrad.ops.attention import merge_heads, split_heads
+from minigrad.ops.common import real
 from minigrad.ops.creation import zeros
 from minigrad.ops.late import functional as F
 from minigrad.ops.late import given
@@ -115,7 +116,7 @@ def multi_head_attention_forward(
         mask = F.pad(mask, (0, k.shape[2] - key.shape[1]), value=mask.dtype == np.bool_)
 
     p = None
-    chance = dropout_p if training else 0.0
+    chance = real(dropout_p, "dropout_p") if training else 0.0
     if need_weights:
         scores = (q * (1 / math.sqrt(q.shape[3]))) @ k.mT
         if mask is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
-from minigrad.ops.common import axes, quiet
+from minigrad.ops.common import alone, axes, quiet, real
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduction import Dim, exact_sum, spread
 from minigrad.tensor import Tensor, describe
@@ -22,6 +22,7 @@ class Norm(Function):
     extremes in equal shares.
     """
 
+    widens = True
     saves = {0: None}
     saves_output = True
 
@@ -69,9 +70,7 @@ def vector_norm(
 
     x: input by its other name.
     """
-    input = x if input is None else input
-    if not isinstance(ord, (int, float)):
-        raise TypeError(f"linalg.vector_norm: ord must be a number, not {ord!r}")
+    input, ord = x if input is None else input, real(ord, "linalg.vector_norm: ord")
     if dtype is not None:
         input = input.to(np.dtype(dtype))
     if input.dtype.kind != "f":
@@ -107,7 +106,7 @@ def matrix_norm(
 
 def linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """vector_norm of all elements (ord and dim None), of a vector or along one axis; matrix_norm of two axes."""
-    if ord is None or isinstance(dim, int) or (dim is None and input.ndim == 1):
+    if ord is None or (dim is not None and alone(dim)) or (dim is None and input.ndim == 1):
         return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     if dim is None:
         if input.ndim != 2:

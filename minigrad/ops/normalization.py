@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import FusedFunction
-from minigrad.ops.common import quiet
+from minigrad.function import HALF, FusedFunction, in_float32
+from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
@@ -97,6 +97,7 @@ class LayerNorm(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: None, 1: 0}
     keeps = ("mean", "invstd")
 
@@ -141,6 +142,7 @@ class GroupNorm(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: None, 1: 0}
     keeps = ("mean", "invstd")
 
@@ -188,6 +190,7 @@ class RMSNorm(FusedFunction):
     """
 
     fresh = True
+    widens = True
     saves = {0: None, 1: 0}
     keeps = ("scale",)
 
@@ -237,6 +240,12 @@ def batch_norm(
     training: with the batch's own statistics, and running = (1 - momentum) running + momentum batch (the variance unbiased),
     outside the graph. Else: with the running statistics.
     """
+    momentum, eps = real(momentum, "momentum"), real(eps, "eps")
+    if (
+        input.dtype == HALF
+    ):  # weight, bias and running statistics may be float32, as in torch: the result is float16 still
+        x, weight, bias = (v if v is None else v.to(np.float32) for v in (input, weight, bias))
+        return batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps).to(HALF)  # type: ignore[arg-type]
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects (N, C, ...), but got {describe(input)}")
     channels = input.shape[1]
@@ -263,7 +272,7 @@ def batch_norm(
 
 def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, ...]:
     """Raises as torch does where the last axes of x, or a parameter, are not of the normalised shape."""
-    shape = tuple([int(n) for n in shape])
+    shape = tuple([integer(n, "normalized_shape") for n in shape])
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
@@ -309,7 +318,7 @@ def layer_norm(
     input (..., *normalized_shape); weight and bias of normalized_shape. Ba, Kiros and Hinton (2016).
     """
     shape = _check_normalized(input, normalized_shape, weight=weight, bias=bias)
-    return LayerNorm(len(shape), eps)(input, weight, bias)
+    return LayerNorm(len(shape), real(eps, "eps"))(input, weight, bias)
 
 
 def rms_norm(
@@ -320,10 +329,12 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight with the mean over the last axes of input (..., *normalized_shape).
 
-    eps: by default the spacing of the type's numbers at 1. Zhang and Sennrich (2019).
+    eps: by default the spacing of the type's numbers at 1 (for float16, of float32's). Zhang and Sennrich (2019).
     """
     shape = _check_normalized(input, normalized_shape, weight=weight)
-    return RMSNorm(len(shape), float(np.finfo(input.dtype).eps) if eps is None else eps)(input, weight)
+    if eps is None:
+        eps = float(np.finfo(np.promote_types(input.dtype, np.float32)).eps)
+    return RMSNorm(len(shape), real(eps, "eps"))(input, weight)
 
 
 def group_norm(
@@ -339,7 +350,7 @@ def group_norm(
     """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
-    channels = input.shape[1]
+    channels, num_groups = input.shape[1], integer(num_groups, "num_groups")
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
@@ -349,7 +360,7 @@ def group_norm(
     _check_floating(input, weight=weight, bias=bias)
     if input.shape[0] * channels // num_groups * math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    return GroupNorm(num_groups, eps)(input, weight, bias)
+    return GroupNorm(num_groups, real(eps, "eps"))(input, weight, bias)
 
 
 def _check_per_channel(channels: int, **vectors: Tensor | None) -> None:
@@ -378,6 +389,7 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    momentum, eps = real(momentum, "momentum"), real(eps, "eps")
     places = math.prod(input.shape[2:])
     if places == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
@@ -387,6 +399,7 @@ def instance_norm(
     _check_per_channel(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_floating(input, weight=weight, bias=bias)
     x = input.array.reshape(*input.shape[:2], -1)
+    x = x.astype(np.float32) if x.dtype == HALF else x
     if running_mean is not None:
         _update(running_mean, x.mean(axis=2).mean(axis=0), momentum)
     if running_var is not None:
@@ -396,11 +409,15 @@ def instance_norm(
 
 def _update(running: Tensor, batch: Any, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
-    running.array *= 1 - momentum
-    running.array += (momentum * batch).astype(running.dtype)
+    if running.dtype == HALF:
+        running.array[...] = (1 - momentum) * running.array.astype(np.float32) + momentum * batch
+    else:
+        running.array *= 1 - momentum
+        running.array += (momentum * batch).astype(running.dtype)
     running._bump_version()
 
 
+@in_float32
 def local_response_norm(
     input: Tensor,  # noqa: A002
     size: int,
@@ -414,9 +431,9 @@ def local_response_norm(
     """
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
-    channels = input.shape[1]
+    channels, size, beta = input.shape[1], integer(size, "size"), real(beta, "beta")
     squares = functional.pad(input * input, [0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2])
     total = squares.narrow(1, 0, channels)
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)
-    return input / (total * (alpha / size) + k) ** beta
+    return input / (total * (real(alpha, "alpha") / size) + real(k, "k")) ** beta

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
+from minigrad.ops.common import real
 from minigrad.ops.shape import ints
 from minigrad.tensor import Tensor, describe
 
@@ -49,7 +50,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if n + a + b < 0:
             raise RuntimeError(f"padding {pad} resulted in a negative output size for {describe(input)}")
     if mode == "constant":
-        return Pad(tuple(widths), 0.0 if value is None else value)(input)
+        return Pad(tuple(widths), 0.0 if value is None else real(value, "value"))(input)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0:

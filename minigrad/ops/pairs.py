@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.function import in_float32
 from minigrad.ops.common import floating
 from minigrad.ops.elementwise import clamp_min
 from minigrad.ops.norm import vector_norm
@@ -34,6 +35,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     return input / clamp_min(vector_norm(input, p, dim, True), eps)
 
 
+@in_float32
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y_k = x1^T W_k x2 + b_k: input1 (..., I), input2 (..., J), weight (K, I, J), bias (K), result (..., K)."""
     if weight.ndim != 3 or input1.shape[:-1] != input2.shape[:-1]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.function import HALF, Function
 from minigrad.memory_format import MemoryFormat, laid_out, preserve_format
 from minigrad.ops.common import quiet, shape_of, sum_to
 from minigrad.tensor import Tensor, describe
@@ -30,8 +30,10 @@ class Binary(Function):
     """Two operands that broadcast: remembers their shapes, so that gradients can be summed back to them."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.shapes = shape_of(x), shape_of(y)
+        shapes = self.shapes = shape_of(x), shape_of(y)
         with quiet():
+            if not (shapes[0] and shapes[1]) and (half := _beside_a_number(x, y)) is not None:
+                return self.compute(*half).astype(HALF)
             return self.compute(x, y)
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -52,6 +54,13 @@ class Binary(Function):
     def gy(self, gz: Tensor) -> Tensor:
         """The gradient of y before it is summed to y's shape."""
         raise NotImplementedError
+
+
+def _beside_a_number(x: Any, y: Any) -> tuple[Any, Any] | None:
+    """A float16 array beside a Python number, as float32: float16 may not hold the number. None for anything else."""
+    if isinstance(y, (int, float)):
+        return (x.astype(np.float32), y) if x.dtype == HALF else None
+    return (x, y.astype(np.float32)) if isinstance(x, (int, float)) and y.dtype == HALF else None
 
 
 class ZeroGradient(Function):

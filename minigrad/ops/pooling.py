@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import IntOrPair, Pair, pair
+from minigrad.function import HALF, Function, FusedFunction, in_float32
+from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
@@ -38,6 +38,7 @@ class MaxPool2d(FusedFunction):
     """y = the largest of each window;  gx = gy added at each window's winner."""
 
     fresh = True
+    widens = True
     keeps = ("tap",)
 
     def __init__(self, pool: Pool) -> None:
@@ -78,6 +79,8 @@ class MaxPool2d(FusedFunction):
 class PoolScatter(Function):
     """x = zeros with y added at each window's winner;  gy = gx at the winners."""
 
+    widens = True
+
     def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
         self.tap, self.shape, self.pool = tap, shape, pool
 
@@ -90,6 +93,8 @@ class PoolScatter(Function):
 
 class PoolGather(Function):
     """y = x at each window's winner;  gx = zeros with gy added there."""
+
+    widens = True
 
     def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
         self.tap, self.shape, self.pool = tap, shape, pool
@@ -127,6 +132,7 @@ class AvgPool2d(FusedFunction):
     """
 
     fresh = True
+    widens = True
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, size: Pair, divisor: Any) -> None:
         self.kernel, self.stride, self.padding, self.size, self.divisor = kernel, stride, padding, size, divisor
@@ -197,6 +203,8 @@ class AdaptiveAvgPool2d(FusedFunction):
     A (OH, H) and B (OW, W) hold 1/n where a row or column belongs to a bin of n.
     """
 
+    widens = True
+
     def __init__(self, size: Pair) -> None:
         self.size = size
 
@@ -253,7 +261,7 @@ def as_pool(
 ) -> Pool:
     """max_pool2d's arguments as pairs."""
     kernel = pair(kernel_size)
-    step = kernel if stride is None or stride == [] else pair(stride)
+    step = pair(stride) if _given(stride) else kernel
     return kernel, step, pair(padding), pair(dilation), ceil_mode
 
 
@@ -277,7 +285,7 @@ def _flat_indices(x: Tensor, pool: Pool) -> Tensor:
     """The winners' places in the flattened image, from their taps."""
     backend = backends.of(x.array)
     kernel, stride, padding, dilation, _ = pool
-    _, tap = backend.max_pool2d(x.array, *pool)
+    _, tap = backend.max_pool2d(x.array.astype(np.float32) if x.dtype == HALF else x.array, *pool)
     tap = tap.astype(np.int64)
     i, j = tap // kernel[1], tap % kernel[1]
     rows = backend.xp.arange(tap.shape[2])[:, None] * stride[0] - padding[0]
@@ -303,13 +311,18 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
-def _row(value: int | Sequence[int], name: str, other: int) -> Pair:
+def _given(stride: Any) -> bool:
+    """Whether a stride was named: None and an empty sequence stand for the kernel's size."""
+    return stride is not None and (alone(stride) or len(stride) > 0)
+
+
+def _row(value: Any, name: str, other: int) -> Pair:
     """One number, given alone or as a sequence of one, for images of one row."""
-    if not isinstance(value, int):
+    if not alone(value):
         if len(value) != 1:
             raise RuntimeError(f"{name} should be one integer, got {value}")
-        value = int(value[0])
-    return other, value
+        value = value[0]
+    return other, integer(value, name)
 
 
 def _rows(name: str, x: Tensor) -> Tensor:
@@ -333,7 +346,7 @@ def max_pool1d(
     return_indices: also the winners' places along L, int64.
     """
     x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    step = _row(stride, "stride", 1) if _given(stride) else kernel
     p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
     result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
@@ -362,7 +375,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     kernel = pair(kernel_size)
-    step = kernel if stride is None or stride == [] else pair(stride)
+    step = pair(stride) if _given(stride) else kernel
     p = pair(padding)
     check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
     size, inside, with_border = [], [], []
@@ -374,7 +387,7 @@ def avg_pool2d(
         with_border.append(stop - start)
         inside.append(np.minimum(stop, n) - np.maximum(start, 0))
     rows, columns = with_border if count_include_pad else inside
-    divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(divisor_override)
+    divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(integer(divisor_override))
     if divisor_override is None and not (np.all(rows == kernel[0]) and np.all(columns == kernel[1])):
         counts = (rows[:, None] * columns).astype(input.dtype)
         divisor = backends.of(input.array).xp.asarray(counts)
@@ -391,10 +404,11 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
     x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if stride is None or stride == [] else _row(stride, "stride", 1)
+    step = _row(stride, "stride", 1) if _given(stride) else kernel
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
+@in_float32
 def lp_pool2d(
     input: Tensor,  # noqa: A002
     norm_type: float,
@@ -403,7 +417,7 @@ def lp_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """(sum of x^p over each window)^(1/p), p = norm_type, of input (N, C, H, W) or (C, H, W); 0 where the sum is not positive."""
-    kernel = pair(kernel_size)
+    kernel, norm_type = pair(kernel_size), real(norm_type, "norm_type")
     mean = functional.avg_pool2d(input**norm_type, kernel, stride, 0, ceil_mode)
     return (mean.sign() * functional.relu(mean.abs()) * (kernel[0] * kernel[1])) ** (1.0 / norm_type)
 
@@ -421,7 +435,7 @@ def max_unpool2d(
     output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
     """
     kernel = pair(kernel_size)
-    step, p = kernel if stride is None or stride == [] else pair(stride), pair(padding)
+    step, p = (pair(stride) if _given(stride) else kernel), pair(padding)
     if input.ndim not in (3, 4) or indices.shape != input.shape:
         raise RuntimeError(
             f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"
@@ -431,7 +445,7 @@ def max_unpool2d(
     if output_size is None:
         size = [(input.shape[i - 2] - 1) * step[i] - 2 * p[i] + kernel[i] for i in (0, 1)]
     else:
-        size = [int(n) for n in output_size][-2:]
+        size = [integer(n, "output_size") for n in output_size][-2:]
     places = size[0] * size[1]
     if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
         raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
@@ -498,10 +512,10 @@ def _bin_elements(n: int, bins: int) -> np.ndarray:
 
 
 def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) -> Pair:
-    sizes = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    sizes: Any = (output_size, output_size) if output_size is None or alone(output_size) else output_size
     if len(sizes) != 2:
         raise RuntimeError(f"output_size must be one integer or two, got {output_size}")
-    size = tuple([n if v is None else int(v) for v, n in zip(sizes, x.shape[-2:], strict=True)])
+    size = tuple([n if v is None else integer(v, "output_size") for v, n in zip(sizes, x.shape[-2:], strict=True)])
     if min(size) < 0 or 0 in x.shape[-3:]:
         raise RuntimeError(
             f"adaptive pooling of {describe(x)} to {size}: channels, sizes of the image must be positive"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction
-from minigrad.ops.common import axes, axis, floating, quiet, sum_to
+from minigrad.function import Function, FusedFunction, in_float32
+from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
 from minigrad.tensor import Tensor, describe
@@ -31,6 +31,8 @@ def exact_sum(x: Any, over: tuple[int, ...] | None, keepdims: bool = False) -> A
 
 class Sum(Function):
     """y = sum of x over axes;  gx = gy, repeated along them."""
+
+    widens = True
 
     def __init__(self, over: tuple[int, ...], keepdim: bool) -> None:
         self.over, self.keepdim = over, keepdim
@@ -78,6 +80,7 @@ class Var(FusedFunction):
     """y = sum of (x - mean)^2 over axes / freedom;  gx = gy (x - mean) 2 / freedom. Summed in float64."""
 
     fresh = True
+    widens = True
     saves = {0: None}
 
     def __init__(self, over: tuple[int, ...], keepdim: bool, freedom: float) -> None:
@@ -178,6 +181,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
     return (NanSum if x.dtype.kind == "f" else Sum)(axes(dim, x.ndim), keepdim)(x)
 
 
+@in_float32
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN; NaN where all are."""
     _only_floats(input, "nanmean()")
@@ -189,7 +193,7 @@ def _variance(
     x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
 ) -> tuple[Tensor, tuple[int, ...]]:
     """The variance, and the axes that it is taken over."""
-    if isinstance(dim, bool):
+    if isinstance(dim, bool) and unbiased is None and not keepdim and correction is None:
         dim, unbiased = None, dim
     _only_floats(x, "var and std")
     if unbiased is not None and correction is not None:
@@ -197,7 +201,7 @@ def _variance(
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     over = axes(dim, x.ndim)
-    freedom = _count(x, over) - correction
+    freedom = _count(x, over) - real(correction, "correction")
     return Var(over, keepdim, freedom if freedom > 0 else 0.0)(x), over
 
 
@@ -222,6 +226,7 @@ def var(
     return _variance(input, dim, unbiased, keepdim, correction)[0]
 
 
+@in_float32
 def std(
     input: Tensor,
     dim: Any = None,
@@ -247,6 +252,7 @@ def var_mean(
     return variance, ExactMean(over, keepdim)(input)
 
 
+@in_float32
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -273,7 +279,7 @@ def amin(input: Tensor, dim: Dim = (), keepdim: bool = False) -> Tensor:
 def _nonempty(x: Tensor, dim: Dim, name: str) -> tuple[int, ...]:
     """The axes that `dim` names. Of no elements there is no extreme."""
     over = axes(dim, x.ndim)
-    if x.numel() == 0 and (dim is None or dim == ()):
+    if x.numel() == 0 and (dim is None or (type(dim) is tuple and not dim)):
         raise (IndexError if name.startswith("arg") else RuntimeError)(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
             f"'dim' argument. The input is {describe(x)}"
@@ -365,7 +371,9 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noq
 
 
 def _truth(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-    over = () if dim == () else axes(dim, x.ndim)  # alone among torch's reductions, () means no axis here
+    over = (
+        () if type(dim) is tuple and not dim else axes(dim, x.ndim)
+    )  # alone among torch's reductions, () means no axis here
     result = getattr(x.array if x.dtype == dtypes.bool_ else x.array != 0, name)(axis=over, keepdims=keepdim)
     return Tensor._wrap(result.astype(np.uint8) if x.dtype == dtypes.uint8 else result)
 
@@ -375,6 +383,7 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     return Tensor._wrap((input.array != 0).sum(axis=axes(dim, input.ndim), dtype=np.int64))
 
 
+@in_float32
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, without overflow. The sum of nothing is 0, its logarithm -inf."""
     x = floating(input)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import axis
+from minigrad.ops.common import axis, integer
 from minigrad.ops.shape import expand, ints, transpose
 from minigrad.tensor import Tensor, describe
 
@@ -80,7 +80,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     a, b = (axis(d, input.ndim) for d in dims)
     if a == b:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    k %= 4
+    k = integer(k, "k") % 4
     if k == 0:
         return input.clone()
     if k == 2:
@@ -130,6 +130,7 @@ def repeat_interleave(
     n = input.shape[d] if input.ndim else 1
     if isinstance(repeats, Tensor):
         return input.index_select(d, _interleaved(repeats, n, input))
+    repeats = integer(repeats, "repeats")
     if repeats < 0:
         raise RuntimeError(f"Repeats must be non-negative, not {repeats}")
     sizes = (*input.shape[: d + 1], repeats, *input.shape[d + 1 :])

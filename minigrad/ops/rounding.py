@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function
-from minigrad.ops.common import floating, operands, quiet
+from minigrad.function import Function, in_float32
+from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
 from minigrad.tensor import Tensor
 
@@ -51,9 +51,15 @@ def trunc(input: Tensor) -> Tensor:
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """input to that many decimals (negative: to tens, hundreds ...), halves to even. Integers only with decimals = 0."""
+    decimals = integer(decimals, "decimals")
     if decimals == 0:
         return _rounded("round", "rint", input)
     floats_only("round with decimals", input)
+    return _to_decimals(input, decimals)
+
+
+@in_float32
+def _to_decimals(input: Tensor, decimals: int) -> Tensor:
     with quiet():
         a, scale = input.array, 10.0 ** (decimals if decimals > 0 else -decimals)
         rint = backends.of(a).xp.rint

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.ops.common import axis
+from minigrad.ops.common import axis, real
 from minigrad.ops.indexing import PutAdd, SetItem, bounded, in_two, matching, open_index, plain
 from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
@@ -92,7 +92,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """The input, with alpha times slice i of source added to slice index[i]."""
     x, places = _slices("index_add", input, dim, index, source)
     source = source.reshape(x.shape) if source.ndim < x.ndim else source
-    source = source if alpha == 1 else source * alpha
+    source = source if alpha == 1 else source * real(alpha, "alpha")
     return (x + PutAdd(x.shape, places)(source)).reshape(input.shape)
 
 

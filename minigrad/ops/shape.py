@@ -14,7 +14,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.function import Function
 from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_format
-from minigrad.ops.common import axis, sum_to
+from minigrad.ops.common import alone, axis, integer, sum_to
 from minigrad.ops.pointwise import LayOut
 from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
 
@@ -23,7 +23,7 @@ def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = tuple(values[0])
-    return tuple([v if type(v) is int else int(v) for v in values])
+    return tuple([v if type(v) is int else integer(v, "a size or an axis") for v in values])
 
 
 class Reshape(Function):
@@ -213,7 +213,7 @@ def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Ten
     hold yet is laid out anew, and the view is one of that. Where a view or a detached tensor of it is held already, what is
     returned is a copy, and from then on an in-place change of either is refused.
     """
-    if len(sizes) == 1 and not isinstance(sizes[0], (int, tuple, list, np.integer)):
+    if len(sizes) == 1 and isinstance(sizes[0], (np.dtype, type, str)):
         dtype = sizes[0]
     if dtype is not None:
         return Tensor._wrap(input.array.view(dtype))
@@ -477,7 +477,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements along an axis, from `start` on."""
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    d, start = axis(dim, input.ndim), int(start)
+    d, start, length = axis(dim, input.ndim), integer(start, "start"), integer(length, "length")
     n = input.array.shape[d]
     if not -n <= start <= n:
         raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
@@ -491,10 +491,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at one index of an axis."""
     if input.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    d = axis(dim, input.ndim)
+    d, index = axis(dim, input.ndim), integer(index, "index")
     if not -input.shape[d] <= index < input.shape[d]:
         raise IndexError(f"select(): index {index} out of range for {describe(input)} at dimension {dim}")
-    return input[(slice(None),) * d + (int(index),)]
+    return input[(slice(None),) * d + (index,)]
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -503,12 +503,13 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     d, size = axis(dim, tensor.ndim), split_size_or_sections
     n = tensor.shape[d]
-    if isinstance(size, int):
+    if alone(size):
+        size = integer(size, "split_size")
         if size < 0 or (size == 0 and n):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={size}")
         sizes = [size] * (n // size) + ([n % size] if n % size else []) if n else [0]
     else:
-        sizes = list(size)
+        sizes = [integer(s, "split_sizes") for s in size]  # type: ignore[union-attr]
         if int(np.sum(sizes)) != n or any([s < 0 for s in sizes]):
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}")
     ends = [0, *np.cumsum(sizes).tolist()]
@@ -519,6 +520,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` stretches of equal length along an axis (the last may be shorter)."""
     if input.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = integer(chunks, "chunks")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[axis(dim, input.ndim)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.ops.common import axis
+from minigrad.ops.common import axis, integer
 from minigrad.ops.indexing import gather
 from minigrad.ops.reduction import Extreme
 from minigrad.tensor import Tensor, describe
@@ -68,7 +68,7 @@ def msort(input: Tensor) -> Tensor:
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
     """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
-    size = input.shape[axis(dim, input.ndim)] if input.ndim else 1
+    size, k = input.shape[axis(dim, input.ndim)] if input.ndim else 1, integer(k, "k")
     if not 0 <= k <= size:
         raise RuntimeError(
             f"selected index k out of range: k = {k}, but dim {dim} of {describe(input)} has {size} elements"
@@ -81,7 +81,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices) of the k-th smallest element along an axis, k counted from 1; the first among equals."""
-    size = input.shape[axis(dim, input.ndim)] if input.ndim else 1
+    size, k = input.shape[axis(dim, input.ndim)] if input.ndim else 1, integer(k, "k")
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim} of {describe(input)}")
     indices = argsort(input, dim)
@@ -144,6 +144,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise NotImplementedError(f"bincount is not implemented for {input.dtype}")
     if input.ndim != 1 or (input.numel() and int(input.array.min()) < 0):
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, not {describe(input)}.")
+    minlength = integer(minlength, "minlength")
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, not {minlength}")
     xp = backends.of(input.array).xp

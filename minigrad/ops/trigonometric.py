@@ -125,6 +125,7 @@ class Tanh(Unary):
     """z = tanh x;  gx = gz (1 - z^2)."""
 
     ufunc = "tanh"
+    widens = True
     saves_output = True
 
     def backward(self, gz: Tensor) -> Tensor:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from minigrad.ops.attention import merge_heads, split_heads
+from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.late import functional as F
 from minigrad.ops.late import given
@@ -51,6 +53,7 @@ def window_reverse(
     RuntimeError for windows that do not make up whole images; ValueError as there.
     """
     (h, w), shift = _window(window_size), _pair(shift_size)
+    height, width = integer(height, "height"), integer(width, "width")
     rows, columns = math.ceil(height / h), math.ceil(width / w)
     if windows.ndim != 4 or windows.shape[1:3] != (h, w) or windows.shape[0] % (rows * columns):
         raise RuntimeError(
@@ -99,7 +102,7 @@ def shifted_window_attention(
     """
     if input.ndim != 4:
         raise RuntimeError(f"shifted_window_attention: expected an input (B, H, W, C), but got {describe(input)}")
-    window = _window(window_size)
+    window, num_heads = _window(window_size), integer(num_heads, "num_heads")
     _, height, width, channels = input.shape
     if num_heads < 1 or channels % num_heads:
         raise RuntimeError(
@@ -147,13 +150,13 @@ def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int
     return np.where(tokens[..., None, :] == tokens[..., None], 0.0, APART)
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+def _pair(value: Any) -> tuple[int, int]:
     """One number for both axes, or one for each."""
-    if isinstance(value, int):
-        return value, value
+    if alone(value):
+        return (n := integer(value, "a size"), n)
     if len(value) != 2:
         raise ValueError(f"expected one number or a pair (height, width), but got {tuple(value)}")
-    return int(value[0]), int(value[1])
+    return integer(value[0], "a size"), integer(value[1], "a size")
 
 
 def _window(size: int | Sequence[int]) -> tuple[int, int]:

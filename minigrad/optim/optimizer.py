@@ -16,6 +16,7 @@ from minigrad import backends
 from minigrad.grad_mode import enable_grad, no_grad
 from minigrad.nn.hooks import register_hook
 from minigrad.nn.module import zero_grad_
+from minigrad.ops.common import plain
 from minigrad.tensor import RemovableHandle, Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -96,7 +97,7 @@ class Optimizer:
         if defaults.get("capturable"):
             raise NotImplementedError("capturable=True is not built: the number of steps is kept on the host")
         self._without_hooks()
-        self.defaults = defaults
+        self.defaults = plain(defaults)
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups: list[Any] = list(params)
@@ -133,7 +134,7 @@ class Optimizer:
             warnings.warn("optimizer contains a parameter group with duplicate parameters", stacklevel=3)
         if not set(tensors).isdisjoint(chain.from_iterable(group["params"] for group in self.param_groups)):
             raise ValueError("some parameters appear in more than one parameter group")
-        group = {**param_group, "params": tensors}
+        group = {**plain({k: v for k, v in param_group.items() if k != "params"}), "params": tensors}
         if names:
             group["param_names"] = names
         if any(("param_names" in other) != ("param_names" in group) for other in self.param_groups):
@@ -160,9 +161,12 @@ class Optimizer:
                 )
         with no_grad():
             for group in self.param_groups:
+                options = {
+                    k: v if k == "params" else plain(v) for k, v in group.items()
+                }  # a rate set by hand may be NumPy's
                 for parameter in group["params"]:
                     if parameter.grad is not None:
-                        self._update(parameter, group)
+                        self._update(parameter, options)
                         parameter._bump_version()
         return loss
 

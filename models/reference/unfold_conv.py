@@ -147,8 +147,8 @@ def unfold_conv2d(
 
 def pair(value: int | Sequence[int]) -> Pair:
     """One number for both axes, or one for each."""
-    if isinstance(value, int):
-        return value, value
+    if hasattr(value, "__index__"):
+        return int(value), int(value)
     first, second = value if len(value) == 2 else (value[0], value[0])
     return int(first), int(second)
 

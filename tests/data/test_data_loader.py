@@ -282,3 +282,14 @@ def test_killed_or_interrupted_leaves_no_worker_and_no_noise(tmp_path, end):
     out, err = process.communicate(timeout=60)
     assert wait_until(lambda: not any(alive(pid) for pid in processes))
     assert (out, err) == ("" if end == "SIGKILL" else "saved\n", "")
+
+
+@pytest.mark.parametrize("form", [np.int64, np.int32, np.uint8, np.array])
+def test_numpy_integers(form):
+    plain = DataLoader(Numbers(7), 3, True, workers=0, seed=5, drop_last=False, prefetch=1)
+    loader = DataLoader(Numbers(7), form(3), True, workers=form(0), seed=form(5), drop_last=False, prefetch=form(1))
+    assert len(loader) == 3 and type(loader.batch_size) is int
+    assert_same(list(loader.epoch(1)), list(plain.epoch(1)))
+    for wrong in (True, 2.0, np.float64(2)):
+        with pytest.raises(OptionError, match="must be an integer"):
+            DataLoader(Numbers(7), wrong, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -191,3 +192,9 @@ def test_a_subclass_with_its_own_forward_is_left_alone() -> None:
 
     model = use_unfold_convolutions(nn.Sequential(Other(1, 1, 1), nn.Conv2d(1, 1, 1)))
     assert [type(module) for module in model] == [Other, UnfoldConv2d]
+
+
+def test_numpy_integers() -> None:
+    (x, w, b), _ = drawn(next(iter(GEOMETRIES)))
+    one = np.int64(1)
+    assert_close(unfold_conv2d(x, w, b, one, one, (one, one)), unfold_conv2d(x, w, b, 1, 1, (1, 1)))

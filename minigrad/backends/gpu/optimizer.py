@@ -14,6 +14,13 @@ from .layout import is_dense, like
 
 def _in_place(name: str, p: Any, g: Any, states: tuple[Any, ...], *args: Any) -> None:
     """Run the step on arrays that lie alike: as p does, if p is dense, else on copies that are written back."""
+    if p.dtype == np.float16:  # the kernels know float32 and float64
+        wide = [None if a is None else a.astype(np.float32) for a in (p, g, *states)]
+        _in_place(name, wide[0], wide[1], tuple(wide[2:]), *args)
+        for given, used in zip((p, *states), (wide[0], *wide[2:]), strict=True):
+            if given is not None:
+                given[...] = used
+        return
     model = p if is_dense(p) else xp.ascontiguousarray(p)
     arrays = [None if a is None else like(a, model, xp) for a in (p, g, *states)]
     kernel("optimizer", name, p.dtype).over(p.size, *arrays, np.int64(p.size), *args)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.function import HALF
 from minigrad.tensor import Tensor
 
 Tensors = Tensor | Iterable[Tensor]
@@ -18,6 +19,8 @@ Tensors = Tensor | Iterable[Tensor]
 def _norm(x: Any, p: float) -> Any:
     """The p-norm of all numbers of an array, as a 0-d array: (sum |x|^p)^(1/p); inf: the largest |x|."""
     xp = backends.of(x).xp
+    if x.dtype == HALF:  # squares leave its range long before their root does
+        return _norm(x.astype(np.float32), p).astype(HALF)
     if p == 2:
         return xp.sqrt(xp.sum(x * x))
     if p == math.inf:

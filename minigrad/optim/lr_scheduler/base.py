@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from minigrad.ops.common import plain
 from minigrad.optim.optimizer import Optimizer
 
 Value = TypeVar("Value")
@@ -41,6 +42,9 @@ class LRScheduler:
         if optimizer._stepped is None:
             optimizer._stepped = False
         self._initial_step()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, plain(value))  # NumPy's numbers would go on into rates and state_dict()
 
     def _initial_step(self) -> None:
         self._step_count = 0
@@ -85,7 +89,7 @@ class LRScheduler:
 
     def _set(self, rates: list[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+            group["lr"] = plain(rate)
         self._last_lr = self._present()
 
     def _present(self) -> list[float]:
@@ -113,7 +117,7 @@ def checked(optimizer: Any) -> Optimizer:
 
 def for_each_group(name: str, optimizer: Optimizer, value: Value | list[Value] | tuple[Value, ...]) -> list[Value]:
     """One value for all groups, or a list of one a group (ValueError if it is not as long)."""
-    groups = len(optimizer.param_groups)
+    groups, value = len(optimizer.param_groups), plain(value)
     if not isinstance(value, (list, tuple)):
         return [value] * groups
     if len(value) != groups:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from minigrad.ops.common import plain
 from minigrad.optim.lr_scheduler.base import LRScheduler, attributes_of, checked, for_each_group
 from minigrad.optim.optimizer import Optimizer
 
@@ -67,6 +68,7 @@ class OneCycleLR(_MomentumCycle):
     ) -> None:
         self.optimizer = checked(optimizer)
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
+        pct_start, div_factor, final_div_factor = plain((pct_start, div_factor, final_div_factor))
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -134,6 +136,7 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
         given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
     else:
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+    given = plain(given)
     for name, value in given.items():
         if value <= 0 or not isinstance(value, int):
             raise ValueError(f"Expected positive integer {name}, but got {value}")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from minigrad.ops.common import plain
 from minigrad.optim.lr_scheduler.base import LRScheduler, attributes_of
 from minigrad.optim.optimizer import Optimizer
 
@@ -83,7 +84,7 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = Counter(milestones)
+        self.milestones = Counter(plain(list(milestones)))
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
