@@ -115,7 +115,9 @@ def _install() -> None:
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(Tensor, f"__{name}__", _operator(getattr(comparison, name)))
     Tensor.__matmul__ = matmul.matmul  # type: ignore[method-assign]
-    Tensor.__rmatmul__ = lambda self, other: matmul.matmul(Tensor(other), self)  # type: ignore[attr-defined]
+    Tensor.__rmatmul__ = lambda self, other: matmul.matmul(  # type: ignore[attr-defined]
+        other if isinstance(other, Tensor) else Tensor(other), self
+    )
     Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
     Tensor.__pos__ = lambda self: self  # type: ignore[method-assign]
     Tensor.__abs__ = elementwise.abs  # type: ignore[method-assign]

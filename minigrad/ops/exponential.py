@@ -97,11 +97,11 @@ class Logaddexp(Binary):
 
     def gx(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz * sigmoid(x - y)
+        return gz / (1 + exp(y - x))
 
     def gy(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz * sigmoid(y - x)
+        return gz / (1 + exp(x - y))
 
 
 class Sigmoid(Function):
@@ -134,7 +134,7 @@ class Logit(Function):
     def forward(self, x: Any) -> Any:
         xp, eps = backends.of(x).xp, self.eps
         with quiet():
-            p = x if eps is None else xp.minimum(xp.maximum(x, eps), 1 - eps)
+            p = x if eps is None else xp.where(x < eps, x.dtype.type(eps), xp.where(x > 1 - eps, x.dtype.type(1 - eps), x))
             return xp.log(p / (1 - p))
 
     def backward(self, gz: Tensor) -> Tensor:

@@ -239,7 +239,7 @@ def bounded(
     name: str, index: Tensor, size: int, dim: int, error: type[Exception] = RuntimeError, negative: bool = False
 ) -> Tensor:
     """The index, if it holds integers from 0 (or, counted from the end, -size) to size - 1."""
-    if not isinstance(index, Tensor) or index.dtype.kind != "i":
+    if not isinstance(index, Tensor) or index.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {describe(index)}")
     if index.numel():
         low, high = int(index.array.min()), int(index.array.max())
@@ -272,6 +272,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     sparse_grad is taken and makes no difference: gradients are dense.
     """
     d = axis(dim, input.ndim)
+    if not index.numel():  # of any type and shape, as torch has it
+        return input.reshape(-1)[:0].reshape(index.shape)
     bounded("gather", index, input.shape[d] if input.ndim else 1, d)
     matching("gather", input, d, index)
     if input.ndim == 0 or index.ndim == 0:
@@ -289,7 +291,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"{describe(input)} and {describe(indices)}"
         )
     d = axis(dim, input.ndim)
-    if indices.dtype.kind not in "iu":
+    if indices.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {describe(indices)}")
     n = input.shape[d]
     if n == 0 and indices.numel():

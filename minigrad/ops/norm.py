@@ -1,4 +1,4 @@
-"""Norms of vectors: the size of what lies along some axes."""
+"""Norms: of vectors, the size of what lies along some axes; of matrices, along two."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
-from minigrad.ops.common import axes, quiet
+from minigrad.ops.common import axes, axis, quiet
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduction import Dim, exact_sum, spread
+from minigrad.ops.singular import SingularValues
 from minigrad.tensor import Tensor, describe
 
 
@@ -82,17 +83,34 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = Fals
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |A| along columns or rows."""
-    if A.ndim < 2 or len(dim) != 2:
+    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |A| along columns or rows;
+    2, -2: the largest or smallest singular value; 'nuc': their sum."""
+    if A.ndim < 2 or isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: A must have two axes, and dim name them: {describe(A)}, dim={dim}")
     if ord == "fro":
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    if ord not in (1, -1, inf, -inf):
-        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} needs singular values, which are not built")
+    if ord not in (1, -1, 2, -2, inf, -inf, "nuc"):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord!r} not supported.")
+    if ord in (2, -2, "nuc"):
+        return _spectral(A if dtype is None else A.to(np.dtype(dtype)), ord, tuple([axis(d, A.ndim) for d in dim]), keepdim)
     summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
     sums = vector_norm(A, 1, summed, True, dtype=dtype)
     result = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
     return result if keepdim else result.squeeze(tuple(dim))
+
+
+def _spectral(x: Tensor, ord: Any, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    """The sum of the singular values along two axes, or the largest or smallest of them."""
+    if dim[0] == dim[1]:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got {dim}")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"linalg.matrix_norm: Expected a floating point tensor as input, got {describe(x)}")
+    values = SingularValues()(x.movedim(dim, (-2, -1)))
+    result = values.sum(-1) if ord == "nuc" else (values.amax if ord > 0 else values.amin)(-1)
+    if keepdim:
+        for d in sorted(dim):
+            result = result.unsqueeze(d)
+    return result
 
 
 def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -111,9 +129,9 @@ def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = Fal
 
 
 def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2."""
+    """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2; 'nuc': the sum of a matrix's singular values."""
     if p == "nuc":
-        raise NotImplementedError("norm: p='nuc' needs singular values, which are not built")
+        return matrix_norm(input, p, tuple(range(input.ndim)) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"norm: p must be a number, 'fro' or 'nuc', not {p!r}")
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
