@@ -462,5 +462,5 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     d = axis(dim, x.ndim)
     if x.shape[d] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {x.shape[d]}")
-    a, b = x.split(x.shape[d] // 2, d)
+    a, b = x.chunk(2, d)
     return a * sigmoid(b)

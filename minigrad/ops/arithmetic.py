@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.ops.common import cast, floating, operands, quiet, sum_to
+from minigrad.ops.common import cast, floating, must_broadcast, operands, quiet, sum_to
 from minigrad.ops.pointwise import (
     Binary,
     Unary,
@@ -291,6 +291,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     _check_divisor(dtype, y)
+    must_broadcast(x, y)
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, y))
     xp = backends.of((x if isinstance(x, Tensor) else y).array).xp
     with quiet():

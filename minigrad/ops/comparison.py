@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.ops.common import operands, quiet
+from minigrad.ops.common import must_broadcast, operands, quiet
 from minigrad.tensor import Tensor, describe
 
 
@@ -143,6 +143,10 @@ def isclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, eq
         raise RuntimeError(
             f"{x.dtype} did not match {other.dtype}: isclose was given {describe(x)} and {describe(other)}"
         )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+    must_broadcast(x, other)
     a, b = x.array, other.array
     if not x.is_floating_point():
         a, b = a.astype(float), b.astype(float)

@@ -41,7 +41,7 @@ def _plain_array(part: Any, x: Tensor) -> Any:
     """A Tensor, an array or a list as an array; a single integer as a number. Bytes are masks, as in torch."""
     xp = backends.of(x.array).xp
     if isinstance(part, Tensor):
-        if part.ndim == 0 and part.dtype.kind in "iu":
+        if part.ndim == 0 and part.dtype.kind == "i":
             return int(part.item())
         array = part.to(x.device).array
     elif isinstance(part, (list, range, np.ndarray)) or type(part) is xp.ndarray:
@@ -69,8 +69,8 @@ def _plain_slice(part: slice) -> slice:
 
 
 def _check_bounds(index: Index, x: Tensor) -> None:
-    """CuPy wraps an index that is out of range; NumPy's own check is enough on the CPU."""
-    if isinstance(x.array, np.ndarray):
+    """CuPy wraps an index that is out of range; NumPy's own check is enough on the CPU, but for empty masks."""
+    if isinstance(x.array, np.ndarray) and not any([getattr(part, "size", 1) == 0 for part in index]):
         return
     used = len([p for p in index if p is not None and p is not Ellipsis])
     used += sum([p.ndim - 1 for p in index if hasattr(p, "dtype") and p.dtype == np.bool_])
@@ -83,6 +83,10 @@ def _check_bounds(index: Index, x: Tensor) -> None:
             continue
         if hasattr(part, "dtype"):
             if part.dtype == np.bool_:
+                if part.shape != x.shape[d : d + part.ndim]:
+                    raise IndexError(
+                        f"The shape of the mask {list(part.shape)} does not match that of {describe(x)} from dimension {d} on"
+                    )
                 d += part.ndim
                 continue
             n = x.shape[d]
@@ -284,7 +288,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As gather, with both broadcast along the other axes; indices go round the end. No dim: of all elements."""
     if dim is None:
-        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
     if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
@@ -315,6 +319,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, not {describe(index)}")
     d = axis(dim, input.ndim)
+    if input.ndim == 0 and index.numel() != 1:
+        raise RuntimeError(f"index_select(): of a number, one element can be selected, not {describe(index)}")
     bounded("index_select", index, input.shape[d] if input.ndim else 1, d, IndexError)
     if input.ndim == 0:
         return input.clone()

@@ -231,7 +231,7 @@ def batch_norm(
     training: with the batch's own statistics, and running = (1 - momentum) running + momentum batch (the variance unbiased),
     outside the graph. Else: with the running statistics. An empty batch comes out as it is, and leaves them alone.
     """
-    if input.ndim < 2 and input.numel():
+    if input.ndim < 2 and (input.numel() or weight is not None or bias is not None):
         raise RuntimeError(f"batch_norm expects (N, C, ...), but got {describe(input)}")
     channels = input.shape[1] if input.ndim > 1 else 0
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
@@ -384,6 +384,8 @@ def instance_norm(
     channels = input.shape[1]
     _check_per_channel(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_floating(input, weight=weight, bias=bias)
+    if not input.numel():
+        return _affine(input.clone(), weight, bias)
     x = input.array.reshape(*input.shape[:2], -1)
     if running_mean is not None:
         _update(running_mean, x.mean(axis=2).mean(axis=0), momentum)

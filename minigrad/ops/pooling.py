@@ -259,6 +259,8 @@ def _is_default(stride: Any) -> bool:
 def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
     """Raises as torch does where the window does not fit."""
     kernel, stride, padding, dilation, ceil_mode = pool
+    if 0 in shape[1:]:
+        raise RuntimeError(f"Expected an input with no axis of size 0 but the batch, but got {list(shape)}")
     if min(*kernel, *stride, *dilation) < 1:
         raise RuntimeError(f"kernel size {kernel}, stride {stride} and dilation {dilation} should be greater than zero")
     for i in range(2):
@@ -468,6 +470,8 @@ def adaptive_max_pool2d(
         raise RuntimeError(f"adaptive_max_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
     _floats_only("adaptive_max_pool2d", input)
     size = _adaptive_size(input, output_size)
+    if not input.shape[-3]:
+        raise RuntimeError(f"adaptive_max_pool2d(): Expected at least one channel, but got {describe(input)}")
     index = Tensor._wrap(_winners(input.array, size))
     y = gather(input.flatten(-2), -1, index.flatten(-2)).unflatten(-1, size)
     return (y, index) if return_indices else y
@@ -479,7 +483,8 @@ def _winners(x: Any, size: Pair) -> Any:
     height, width = x.shape[-2:]
     rows, columns = (_bin_elements(n, out) for n, out in zip((height, width), size, strict=True))
     # (OH, OW, KH KW): the places of every bin's elements; smaller bins name their last row or column again.
-    places = (rows[:, None, :, None] * width + columns[None, :, None, :]).reshape(*size, -1)
+    places = rows[:, None, :, None] * width + columns[None, :, None, :]
+    places = places.reshape(*size, rows.shape[1] * columns.shape[1])
     places = xp.asarray(np.sort(places, axis=-1))
     seen = x.reshape(*x.shape[:-2], height * width)[..., places]
     unknown = seen != seen
@@ -492,7 +497,9 @@ def _bin_elements(n: int, bins: int) -> np.ndarray:
     """The elements of each bin, floor(i n / bins) to ceil((i + 1) n / bins), as rows of one length."""
     i = np.arange(bins)
     start, stop = i * n // bins, -(-(i + 1) * n // bins)
-    longest = int((stop - start).max()) if bins else 1
+    if not bins:
+        return np.zeros((0, 1), np.int64)
+    longest = int((stop - start).max())
     return np.minimum(start[:, None] + np.arange(longest), stop[:, None] - 1)
 
 
@@ -501,10 +508,8 @@ def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) ->
     if len(sizes) != 2:
         raise RuntimeError(f"output_size must be one integer or two, got {output_size}")
     size = tuple([n if v is None else int(v) for v, n in zip(sizes, x.shape[-2:], strict=True)])
-    if min(size) < 0 or 0 in x.shape[-3:]:
-        raise RuntimeError(
-            f"adaptive pooling of {describe(x)} to {size}: channels, sizes of the image must be positive"
-        )
+    if min(size) < 0 or 0 in x.shape[-2:]:
+        raise RuntimeError(f"adaptive pooling of {describe(x)} to {size}: the sizes of the image must be positive")
     return size  # type: ignore[return-value]
 
 
