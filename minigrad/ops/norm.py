@@ -95,8 +95,15 @@ def matrix_norm(
         return _spectral(A if dtype is None else A.to(np.dtype(dtype)), ord, tuple([axis(d, A.ndim) for d in dim]), keepdim)
     summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
     sums = vector_norm(A, 1, summed, True, dtype=dtype)
-    result = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
+    result = _extreme(sums, ord, left)
     return result if keepdim else result.squeeze(tuple(dim))
+
+
+def _extreme(sizes: Tensor, ord: float, dim: int) -> Tensor:
+    """The largest along an axis, of none 0, or for a negative order the smallest."""
+    if ord < 0:
+        return sizes.amin(dim, keepdim=True)
+    return sizes.amax(dim, keepdim=True) if sizes.shape[dim] else sizes.sum(dim, keepdim=True)
 
 
 def _spectral(x: Tensor, ord: Any, dim: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -106,7 +113,7 @@ def _spectral(x: Tensor, ord: Any, dim: tuple[int, ...], keepdim: bool) -> Tenso
     if x.dtype.kind != "f":
         raise NotImplementedError(f"linalg.matrix_norm: Expected a floating point tensor as input, got {describe(x)}")
     values = SingularValues()(x.movedim(dim, (-2, -1)))
-    result = values.sum(-1) if ord == "nuc" else (values.amax if ord > 0 else values.amin)(-1)
+    result = values.sum(-1) if ord == "nuc" else _extreme(values, ord, -1).squeeze(-1)
     if keepdim:
         for d in sorted(dim):
             result = result.unsqueeze(d)
