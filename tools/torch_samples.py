@@ -8,6 +8,10 @@
 A sample passes where values, types, shapes, gradients under a random cotangent and second gradients are PyTorch's: to 1e-10 of
 the largest element in float64, in float32 no further from PyTorch's float64 than twice its own float32 is. Of what is drawn at
 random, shapes and types are compared. Operators of integers alone are run in int64. It exits with 1 where something failed.
+
+What is left over: second gradients of norms at 0, NaN in PyTorch and 0 here; the gradient of hardsigmoid, where PyTorch's
+float64 takes a sixth in float32; second gradients of binary_cross_entropy, where PyTorch adds 1e-12 to what it divides by; and
+results that nearly cancel (layer_norm of two numbers, sums in float32), where neither side has the digits.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import random
 import sys
 import types
 import unittest
@@ -154,7 +159,11 @@ def outcome(call: Any, arguments: tuple[Any, Any, list[Any]], grad_of: Any, orde
 def cases(op: Any, dtype: torch.dtype, more: bool) -> Iterator[Case]:
     """The operator's samples. Of PyTorch's reference inputs, the first argument alone is differentiated."""
     differentiated = op.supports_autograd and dtype.is_floating_point
-    for sample in (op.reference_inputs if more else op.sample_inputs)("cpu", dtype, requires_grad=differentiated and not more):
+    for seed in (torch.manual_seed, random.seed, np.random.seed):  # each operator's samples are its own, in any order
+        seed(0)
+    for sample in (op.reference_inputs if more else op.sample_inputs)(
+        "cpu", dtype, requires_grad=differentiated and not more
+    ):
         if more and differentiated and isinstance(sample.input, torch.Tensor) and sample.input.is_floating_point():
             sample.input.requires_grad_()
         yield Case((sample.input, *sample.args), dict(sample.kwargs))
@@ -165,7 +174,10 @@ def refused_by_torch(op: Any) -> Iterator[tuple[Case, type]]:
     if op.error_inputs_func is None:
         return
     for error in op.error_inputs("cpu"):
-        yield Case((error.sample_input.input, *error.sample_input.args), dict(error.sample_input.kwargs)), error.error_type
+        yield (
+            Case((error.sample_input.input, *error.sample_input.args), dict(error.sample_input.kwargs)),
+            error.error_type,
+        )
 
 
 def trouble(op: Any, call: Any, case: Case, dtype: torch.dtype) -> str | None:
@@ -182,15 +194,15 @@ def trouble(op: Any, call: Any, case: Case, dtype: torch.dtype) -> str | None:
 
     try:
         expected = torchs()
-        random = any(not _same(expected.outputs, _drawn_again(op, case, seed)) for seed in (1, 2, 3))
+        varies = any(not _same(expected.outputs, _drawn_again(op, case, seed)) for seed in (1, 2, 3))
     except Exception:
         return None
     depth = 2 if expected.taped else 1
     try:
-        got = outcome(call, case.of_minigrad(), grad, 0 if random else depth, minigrad.from_numpy)
+        got = outcome(call, case.of_minigrad(), grad, 0 if varies else depth, minigrad.from_numpy)
     except Exception as error:
         return f"refused: {type(error).__name__}: {str(error)[:200]}"
-    if random:
+    if varies:
         forms = [[(np.shape(y), getattr(y, "dtype", type(y))) for y in ys] for ys in (got.outputs, expected.outputs)]
         return "" if forms[0] == forms[1] else f"failed: {forms[0]} against {forms[1]}"
     for part in ("first", "taped", "second"):  # no graph and a gradient of zeros mean the same
@@ -207,7 +219,11 @@ def trouble(op: Any, call: Any, case: Case, dtype: torch.dtype) -> str | None:
         wrong = [d for d in distances(got, expected, exact) if not d.fine]
     except Exception as error:
         return f"failed: {error!r}"
-    return f"failed: {wrong[0].place}: {wrong[0].problem or f'{wrong[0].error:.2g}, {wrong[0].allowed:.2g} allowed'}" if wrong else ""
+    return (
+        f"failed: {wrong[0].place}: {wrong[0].problem or f'{wrong[0].error:.2g}, {wrong[0].allowed:.2g} allowed'}"
+        if wrong
+        else ""
+    )
 
 
 def _drawn_again(op: Any, case: Case, seed: int) -> list[Any]:
@@ -217,7 +233,10 @@ def _drawn_again(op: Any, case: Case, seed: int) -> list[Any]:
 
 
 def _same(a: list[Any], b: list[Any]) -> bool:
-    return all(np.array_equal(x, y, equal_nan=getattr(x, "dtype", np.dtype(bool)).kind == "f") for x, y in zip(a, b, strict=True))
+    return all(
+        np.array_equal(x, y, equal_nan=getattr(x, "dtype", np.dtype(bool)).kind == "f")
+        for x, y in zip(a, b, strict=True)
+    )
 
 
 def not_refused(op: Any, call: Any, case: Case, kind: Any) -> str | None:
@@ -241,11 +260,19 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="operators, as torch names them (all that minigrad has)")
     parser.add_argument("--more", action="store_true", help="PyTorch's reference inputs: more of them")
     parser.add_argument("--errors", action="store_true", help="the calls that PyTorch refuses")
-    parser.add_argument("--all", action="store_true", help="a line for every operator, not only for those with a sample that fails")
+    parser.add_argument("--float64", action="store_true", help="in float64 alone")
+    parser.add_argument(
+        "--all", action="store_true", help="a line for every operator, not only for those with a sample that fails"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    chosen = [op for op in operators() if not arguments.names or {op.name, full_name(op)} & set(arguments.names)]
+    try:
+        known = operators()
+    except ImportError as error:
+        print(f"PyTorch's samples cannot be imported here: {error}")
+        return 2
+    chosen = [op for op in known if not arguments.names or {op.name, full_name(op)} & set(arguments.names)]
     table: dict[str, Counter[str]] = defaultdict(Counter)
     total: Counter[str] = Counter()
     for op in chosen:
@@ -253,7 +280,7 @@ def main() -> int:
         if arguments.errors:
             found = [("error", not_refused(op, call, case, kind), case) for case, kind in refused_by_torch(op)]
         else:
-            floats = [d for d in (torch.float64, torch.float32) if d in op.dtypes]
+            floats = [d for d in (torch.float64, torch.float32)[: 1 if arguments.float64 else 2] if d in op.dtypes]
             found = [
                 (str(dtype)[6:], trouble(op, call, case, dtype), case)
                 for dtype in floats or [d for d in (torch.int64,) if d in op.dtypes]
@@ -274,7 +301,10 @@ def main() -> int:
                     print(f"    {dtype} {wrong}\n        {described(case)}")
         counts = table[name]
         if counts and (arguments.all or counts["passed"] < sum(counts.values())):
-            print(f"{name:44} passed {counts['passed']:4}  failed {counts['failed']:3}  refused {counts['refused']:3}", flush=True)
+            print(
+                f"{name:44} passed {counts['passed']:4}  failed {counts['failed']:3}  refused {counts['refused']:3}",
+                flush=True,
+            )
             for reason, count in reasons.most_common(4) if not arguments.names else ():
                 print(f"    {count} x {reason}")
     print(share(total, len(table)))

@@ -134,7 +134,11 @@ class Logit(Function):
     def forward(self, x: Any) -> Any:
         xp, eps = backends.of(x).xp, self.eps
         with quiet():
-            p = x if eps is None else xp.where(x < eps, x.dtype.type(eps), xp.where(x > 1 - eps, x.dtype.type(1 - eps), x))
+            p = (
+                x
+                if eps is None
+                else xp.where(x < eps, x.dtype.type(eps), xp.where(x > 1 - eps, x.dtype.type(1 - eps), x))
+            )
             return xp.log(p / (1 - p))
 
     def backward(self, gz: Tensor) -> Tensor:

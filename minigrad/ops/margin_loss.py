@@ -126,7 +126,8 @@ def multi_margin_loss(
 ) -> Tensor:
     """sum over the other classes c of max(0, margin - x[target] + x[c])^p weight[target] / C, p = 1 or 2.
 
-    input (N, C) with target (N); (C) or () is a batch of one, whose target is () or (1). RuntimeError for a target that is no class.
+    input (N, C) with target (N); (C) or () is a batch of one, whose target is () or (1). RuntimeError for a
+    target that is no class.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     if p not in (1, 2):
@@ -135,6 +136,8 @@ def multi_margin_loss(
     if rows.ndim > 2 or not rows.shape[1] or target.ndim > 1 or target.numel() != rows.shape[0]:
         raise RuntimeError(f"inconsistent target size: target {describe(target)} for input {describe(input)}")
     classes = rows.shape[1]
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"weight must be one-dimensional, but got {describe(weight)}")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {describe(weight)}")
     if target.numel() and not 0 <= int(target.array.min()) <= int(target.array.max()) < classes:

@@ -92,7 +92,9 @@ def matrix_norm(
     if ord not in (1, -1, 2, -2, inf, -inf, "nuc"):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord!r} not supported.")
     if ord in (2, -2, "nuc"):
-        return _spectral(A if dtype is None else A.to(np.dtype(dtype)), ord, tuple([axis(d, A.ndim) for d in dim]), keepdim)
+        return _spectral(
+            A if dtype is None else A.to(np.dtype(dtype)), ord, tuple([axis(d, A.ndim) for d in dim]), keepdim
+        )
     summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
     sums = vector_norm(A, 1, summed, True, dtype=dtype)
     result = _extreme(sums, ord, left)

@@ -59,7 +59,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode == "constant":
         return Pad(tuple(widths), 0.0 if value is None else value)(input)
     if mirrored and 0 in input.shape[-count - 1 :]:
-        raise RuntimeError(f"Expected a tensor with possibly 0 batch size and other non-zero dimensions, got {describe(input)}")
+        raise RuntimeError(
+            f"Expected a tensor with possibly 0 batch size and other non-zero dimensions, got {describe(input)}"
+        )
     y = input
     for d, (before, after) in enumerate(widths):
         if before or after:

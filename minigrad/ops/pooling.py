@@ -240,7 +240,7 @@ def max_pool2d(
     kernel = pair(kernel_size)
     pool: Pool = (
         kernel,
-        kernel if _is_default(stride) else pair(stride),
+        pair(_given(stride, kernel_size)),
         pair(padding),
         pair(dilation),
         ceil_mode,
@@ -251,9 +251,9 @@ def max_pool2d(
     return (y, _flat_indices(input, pool)) if return_indices else y
 
 
-def _is_default(stride: Any) -> bool:
-    """Whether no stride is given, so that it is the kernel's size: None, or a sequence of nothing."""
-    return stride is None or (isinstance(stride, (tuple, list)) and not stride)
+def _given(stride: IntOrPair | None, kernel_size: IntOrPair) -> IntOrPair:
+    """The stride; the kernel's size where there is none: None, or a sequence of nothing."""
+    return kernel_size if stride is None or (isinstance(stride, (tuple, list)) and not stride) else stride
 
 
 def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
@@ -334,7 +334,7 @@ def max_pool1d(
     return_indices: also the winners' places along L, int64.
     """
     x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if _is_default(stride) else _row(stride, "stride", 1)
+    step = _row(_given(stride, kernel_size), "stride", 1)
     p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
     result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
@@ -363,7 +363,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     kernel = pair(kernel_size)
-    step = kernel if _is_default(stride) else pair(stride)
+    step = pair(_given(stride, kernel_size))
     p = pair(padding)
     check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
     size, inside, with_border = [], [], []
@@ -392,7 +392,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
     x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = kernel if _is_default(stride) else _row(stride, "stride", 1)
+    step = _row(_given(stride, kernel_size), "stride", 1)
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
@@ -422,7 +422,7 @@ def max_unpool2d(
     output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
     """
     kernel = pair(kernel_size)
-    step, p = kernel if _is_default(stride) else pair(stride), pair(padding)
+    step, p = pair(_given(stride, kernel_size)), pair(padding)
     if input.ndim not in (3, 4) or indices.shape != input.shape:
         raise RuntimeError(
             f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"

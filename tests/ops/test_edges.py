@@ -87,7 +87,16 @@ for x, w, b in (
 for training in (True, False):
     for shape in ((0, 3), (0, 3, 4), (0, 3, 4, 4), (2, 3, 0)):
         mean, var = Given(np.zeros(3, np.float32)), Given(np.ones(3, np.float32))
-        case(P + "batch_norm", shape, None, None, (3,), (3,), how=lambda name, *a, **k: _batch_norm(*a, **k), training=training)
+        case(
+            P + "batch_norm",
+            shape,
+            None,
+            None,
+            (3,),
+            (3,),
+            how=lambda name, *a, **k: _batch_norm(*a, **k),
+            training=training,
+        )
     case(P + "batch_norm", (0,), None, None, training=True)
 refusal(P + "batch_norm", (1, 3), None, None, training=True)
 for shape in ((0, 3, 4), (2, 3, 0), (0, 3, 4, 4)):
@@ -135,7 +144,12 @@ def _batch_norm(*inputs: Any, **kwargs: Any) -> None:
 
 # -- a stride of nothing is the kernel's size
 for stride in ((), [], None):
-    for name, shape in (("avg_pool1d", (2, 3, 6)), ("max_pool1d", (2, 3, 6)), ("avg_pool2d", (2, 3, 6, 5)), ("max_pool2d", (2, 3, 6, 5))):
+    for name, shape in (
+        ("avg_pool1d", (2, 3, 6)),
+        ("max_pool1d", (2, 3, 6)),
+        ("avg_pool2d", (2, 3, 6, 5)),
+        ("max_pool2d", (2, 3, 6, 5)),
+    ):
         case(P + name, shape, 2, stride=stride, layouts=False)
     case(P + "lp_pool2d", Drawn((2, 3, 6, 5), 0.5, 2), 2.0, 2, stride=stride, layouts=False)
 
@@ -150,7 +164,11 @@ for name in ("softmax", "log_softmax", "softmin"):
 def test_the_gradient_of_a_number_s_softmax_can_be_differentiated(name: str, device: str) -> None:
     """It is 0 all over, but part of the graph, as torch's is: a constant gradient could not be differentiated."""
     for lib in (torch, minigrad):
-        x = lib.tensor(0.5, requires_grad=True) if lib is torch else minigrad.tensor(0.5, device=device, requires_grad=True)
+        x = (
+            lib.tensor(0.5, requires_grad=True)
+            if lib is torch
+            else minigrad.tensor(0.5, device=device, requires_grad=True)
+        )
         y = getattr(lib.nn.functional, name)(x, 0)
         (g,) = lib.autograd.grad(y, x, create_graph=True)
         (h,) = lib.autograd.grad(g, x)
@@ -168,6 +186,10 @@ refusal("isclose", (2,), (2,), atol=-0.1)
 case("logit", Drawn((2, 3), 0.1, 0.9), eps=0.6, how=kinked)
 case("logit", Given([NAN, 0.0, 0.3, 1.0]), eps=0.2, how=kinked)
 case("logaddexp", Given([-700.0, 30.0, 0.0, 5.0]), Given([700.0, -30.0, 0.0, 4.0]), differences=False)
+
+X, LOW, HIGH = (Given(v) for v in np.meshgrid(*[[-1.0, 0.0, 1.0, NAN, float("inf")]] * 3))
+case("clamp", X, LOW, HIGH, how=kinked)
+case("clamp", Given([[-1.0], [0.0], [2.0]]), Given([0.0, 1.0]), Given(1.0), how=kinked)
 
 # -- indices: of any type and shape for gather and scatter where they are empty, else int32 and int64
 EMPTY = [np.zeros(shape, dtype) for dtype in (np.uint8, np.int32, bool, np.float32) for shape in ((0,), (2, 0), (0, 3))]
@@ -233,7 +255,15 @@ for kwargs in (
     for corners in (None, True):
         case(P + "interpolate", (2, 3, 4, 5), mode="bicubic", align_corners=corners, **kwargs)
         for mode in ("bilinear", "bicubic"):
-            case(P + "interpolate", (2, 3, 7, 5), mode=mode, align_corners=corners, antialias=True, layouts=False, **kwargs)
+            case(
+                P + "interpolate",
+                (2, 3, 7, 5),
+                mode=mode,
+                align_corners=corners,
+                antialias=True,
+                layouts=False,
+                **kwargs,
+            )
 case(P + "interpolate", (1, 1, 1, 1), size=3, mode="bicubic")
 case(P + "interpolate", (0, 2, 4, 5), size=3, mode="bicubic", antialias=True)
 for size in (3, (1, 2, 4), (5, 7, 3)):
@@ -242,7 +272,12 @@ case(P + "interpolate", (0, 3, 5, 4, 3), size=2, mode="area")
 case(P + "interpolate", (2, 1, 5, 4, 3), scale_factor=0.7, mode="area")
 for mode, shape in (("bicubic", (2, 3, 4)), ("bicubic", (1, 2, 3, 4, 4)), ("area", (2, 3))):
     refusal(P + "interpolate", shape, size=2, mode=mode)
-for mode, shape in (("nearest", (1, 2, 4, 4)), ("linear", (1, 2, 4)), ("trilinear", (1, 2, 3, 3, 3)), ("area", (1, 2, 4, 4))):
+for mode, shape in (
+    ("nearest", (1, 2, 4, 4)),
+    ("linear", (1, 2, 4)),
+    ("trilinear", (1, 2, 3, 3, 3)),
+    ("area", (1, 2, 4, 4)),
+):
     refusal(P + "interpolate", shape, size=2, mode=mode, antialias=True)
 refusal(P + "interpolate", (1, 2, 4, 4), size=2, mode="area", align_corners=True)
 
@@ -250,7 +285,15 @@ refusal(P + "interpolate", (1, 2, 4, 4), size=2, mode="area", align_corners=True
 for shape in ((), (0,), (1,), (0, 3), (2, 3)):
     for name in ("sum", "mean", "nansum", "nanmean", "prod", "all", "any", "count_nonzero"):
         values(name, shape, layouts=False)
-    for name in ("sum", "mean", "nansum", "all", "any", "count_nonzero", "amax" if shape not in ((0,), (0, 3)) else "sum"):
+    for name in (
+        "sum",
+        "mean",
+        "nansum",
+        "all",
+        "any",
+        "count_nonzero",
+        "amax" if shape not in ((0,), (0, 3)) else "sum",
+    ):
         values(name, shape, dim=(), layouts=False)
     for name in ("sum", "mean", "nansum", "logsumexp"):
         case(name, shape, dim=-1 if name == "logsumexp" else tuple(range(len(shape))), layouts=False, differences=False)
