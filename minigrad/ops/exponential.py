@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.function import Function
+from minigrad.ops.choice import where
 from minigrad.ops.common import floating, operands, quiet
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
 from minigrad.tensor import Tensor
@@ -97,11 +98,17 @@ class Logaddexp(Binary):
 
     def gx(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz / (1 + exp(y - x))
+        return gz * _share(x - y)
 
     def gy(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz / (1 + exp(x - y))
+        return gz * _share(y - x)
+
+
+def _share(d: Tensor) -> Tensor:
+    """1 / (1 + e^-d), in steps whose own gradients neither overflow nor cancel, as sigmoid's z (1 - z) does where z is near 1."""
+    e = exp(where(d > 0, -d, d))
+    return where(d > 0, 1.0, e) / (1 + e)
 
 
 class Sigmoid(Function):
