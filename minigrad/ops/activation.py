@@ -295,8 +295,7 @@ class Hardswish(Pointwise):
 def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim` (None: torch's old rule, axis 1 for 2-D and 4-D tensors and more, else 0)."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
-    d = axis(_implicit(x) if dim is None else dim, x.ndim)
-    return Softmax(d)(x) if x.ndim else x * 0 + 1
+    return _along(Softmax, x, dim)
 
 
 def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
@@ -307,12 +306,13 @@ def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """x - log sum e^x along `dim`."""
     x = floating(input) if dtype is None else input.to(np.dtype(dtype))
-    d = axis(_implicit(x) if dim is None else dim, x.ndim)
-    return LogSoftmax(d)(x) if x.ndim else x * 0
+    return _along(LogSoftmax, x, dim)
 
 
-def _implicit(x: Tensor) -> int:
-    return 0 if x.ndim in (0, 1, 3) else 1
+def _along(op: type[Softmax] | type[LogSoftmax], x: Tensor, dim: int | None) -> Tensor:
+    """The op along an axis; a number counts as a vector of one."""
+    d = axis((0 if x.ndim in (0, 1, 3) else 1) if dim is None else dim, x.ndim)
+    return op(d)(x) if x.ndim else op(d)(x.reshape(1)).reshape(())
 
 
 # -- the others ---------------------------------------------------------------------------------------------------------
@@ -473,5 +473,5 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     d = axis(dim, x.ndim)
     if x.shape[d] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {x.shape[d]}")
-    a, b = x.split(x.shape[d] // 2, d)
+    a, b = x.chunk(2, d)
     return a * sigmoid(b)

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import HALF, Function, in_float32
-from minigrad.ops.common import cast, floating, number, operands, quiet, real, sum_to
+from minigrad.ops.common import cast, floating, must_broadcast, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
     Unary,
@@ -305,6 +305,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     _check_divisor(dtype, y)
+    must_broadcast(x, y)
     return _quotient(x, y, dtypes.float32 if dtype == HALF else dtype, rounding_mode)
 
 

@@ -164,7 +164,7 @@ def scaled_dot_product_attention(
         drawn = (generator or default_generator).uniform(0, 1, (*q.shape[:3], key.shape[-2]), np.float32)
         kept = Tensor(drawn >= dropout_p).to(q.device).array
     gain = 0.0 if dropout_p == 1 else 1 / (1 - dropout_p)
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(real(scale, "scale"))
+    factor = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(real(scale, "scale"))
     y = ScaledDotProductAttention(is_causal, factor, kept, gain)(q, k, v, mask)
     return y if len(batch) == 2 else y.reshape(*batch, *y.shape[-2:])
 

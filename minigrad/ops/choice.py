@@ -116,6 +116,34 @@ class Clamp(Function):
         return where(inside, gz, 0.0)
 
 
+class ClampBetween(Function):
+    """z = min(max(x, low), high) of three tensors;  gz goes to the one that z is: to low where x < low <= high, to high where
+    x > high >= low or low > high, else to x. At a bound that is below the other one, x and the bound get half of it each.
+    """
+
+    saves = {0: None, 1: None, 2: None}
+
+    def forward(self, x: Any, low: Any, high: Any) -> Any:
+        xp = backends.of(x).xp
+        return xp.minimum(xp.maximum(x, low), high)
+
+    def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
+        x, low, high = self.inputs
+        x, low, high = (v.detach() for v in (x, low, high))
+        apart, ordered = low < high, low <= high
+        at_low, at_high = 0.5 * (apart & (x == low)).to(gz.dtype), 0.5 * (apart & (x == high)).to(gz.dtype)
+        inside = ((x < low) | (x > high)).logical_not().to(gz.dtype) - at_low - at_high
+        shares = (
+            inside,
+            ((x < low) & ordered).to(gz.dtype) + at_low,
+            ((x > high) & ordered | (low > high)).to(gz.dtype) + at_high,
+        )
+        return tuple([
+            sum_to(gz * share, v.shape) if need else None
+            for share, v, need in zip(shares, (x, low, high), self.needs, strict=True)
+        ])  # fmt: skip
+
+
 class Hardtanh(Clamp):
     """z = min(max(x, low), high);  gx = gz, but 0 where x <= low or x >= high: at the bounds, not for NaN, as in torch."""
 
@@ -188,8 +216,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             raise TypeError(f"clamp(): min and max must both be numbers or both Tensors, not {min!r} and {max!r}")
         min, max = bounds = [real(min, "min"), real(max, "max")]  # a 0-d tensor beside a number is one too
     if isinstance(bounds[0], Tensor):
-        x = input if min is None else Maximum()(*operands(input, min))
-        return x if max is None else Minimum()(*operands(x, max))
+        if len(bounds) == 1:
+            return Maximum()(*operands(input, min)) if max is None else Minimum()(*operands(input, max))
+        dtype = dtypes.result_type(input, *bounds)
+        return ClampBetween()(*[v.to(dtype) for v in (input, min, max)])
     dtype = dtypes.result_type(input, *bounds)
     if dtype == dtypes.bool_:
         raise NotImplementedError(f"clamp is not implemented for bools: {describe(input)}")

@@ -166,6 +166,15 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return getattr(x, "shape", ())
 
 
+def must_broadcast(*values: Any) -> None:
+    """Raises as torch does where the shapes of Tensors and arrays do not fit each other."""
+    try:
+        np.broadcast_shapes(*map(shape_of, values))
+    except ValueError:
+        shapes = " and ".join(describe(x) for x in values)
+        raise RuntimeError(f"The sizes of tensors must match or be 1, but they are {shapes}") from None
+
+
 Pair = tuple[int, int]
 IntOrPair = int | Sequence[int]
 

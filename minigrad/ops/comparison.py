@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.ops.common import operands, quiet, real
+from minigrad.ops.common import must_broadcast, operands, quiet, real
 from minigrad.tensor import Tensor, describe
 
 
@@ -143,7 +143,12 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
         raise RuntimeError(
             f"{input.dtype} did not match {other.dtype}: isclose was given {describe(input)} and {describe(other)}"
         )
-    a, b, rtol, atol = input.array, other.array, real(rtol, "rtol"), real(atol, "atol")
+    rtol, atol = real(rtol, "rtol"), real(atol, "atol")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+    must_broadcast(input, other)
+    a, b = input.array, other.array
     if not input.is_floating_point():
         a, b = a.astype(float), b.astype(float)
     with quiet():

@@ -224,6 +224,8 @@ def unfold(
         raise RuntimeError(f"Expected 3D or 4D (batch mode) tensor for input, but got {describe(input)}")
     if input.dtype.kind != "f":
         raise NotImplementedError(f"unfold is not implemented for {describe(input)}: it takes floating point numbers")
+    if not input.shape[1]:
+        raise RuntimeError(f"Expected an input of at least one channel, but got {describe(input)}")
     k, d, p, s = pair(kernel_size), pair(dilation), pair(padding), pair(stride)
     _positive(kernel_size=k, dilation=d, stride=s)
     for i in range(2):
@@ -251,7 +253,7 @@ def fold(
     size, k, d, p, s = pair(output_size), pair(kernel_size), pair(dilation), pair(padding), pair(stride)
     _positive(kernel_size=k, dilation=d, stride=s)
     counts = [(size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2)]
-    if input.shape[1] % (k[0] * k[1]) or input.shape[2] != counts[0] * counts[1]:
+    if not input.shape[1] or input.shape[1] % (k[0] * k[1]) or input.shape[2] != counts[0] * counts[1]:
         raise RuntimeError(
             f"fold of {describe(input)}: expected its axis 1 to be divisible by {k[0] * k[1]} and its axis 2 to be "
             f"{counts[0]} * {counts[1]}, given output_size={size}, kernel_size={k}, dilation={d}, padding={p}, stride={s}"
@@ -470,8 +472,12 @@ def _convolve(
             f"Calculated padded input size per channel: {tuple(n + 2 * q for n, q in zip(x.shape[2:], p, strict=True))}. "
             f"Kernel size: {kernel}, dilation {d}. Kernel size can't be greater than actual input size"
         )
+    shape = (x.shape[0], w.shape[0] if x.shape[1] else 0, *_places(x.shape, kernel, s, p, d))
     for pool in more:
-        check_pool(pool, (*x.shape[:1], w.shape[0], *_places(x.shape, kernel, s, p, d)))
+        check_pool(pool, shape)
+    if not x.shape[1]:  # of no channels torch makes none
+        nothing = x.reshape(-1) * w.reshape(-1)
+        return (nothing if b is None else nothing + b.sum()).reshape(shape)
     return op(s, p, d, groups, *more)(x, w, b)
 
 

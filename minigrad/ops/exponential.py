@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.function import Function, in_float32
+from minigrad.ops.choice import where
 from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
 from minigrad.tensor import Tensor
@@ -98,11 +99,17 @@ class Logaddexp(Binary):
 
     def gx(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz * sigmoid(x - y)
+        return gz * _share(x - y)
 
     def gy(self, gz: Tensor) -> Tensor:
         x, y = self.inputs
-        return gz * sigmoid(y - x)
+        return gz * _share(y - x)
+
+
+def _share(d: Tensor) -> Tensor:
+    """1 / (1 + e^-d), in steps whose own gradients neither overflow nor cancel, as sigmoid's z (1 - z) does where z is near 1."""
+    e = exp(where(d > 0, -d, d))
+    return where(d > 0, 1.0, e) / (1 + e)
 
 
 class Sigmoid(Function):
@@ -137,7 +144,11 @@ class Logit(Function):
     def forward(self, x: Any) -> Any:
         xp, eps = backends.of(x).xp, self.eps
         with quiet():
-            p = x if eps is None else xp.minimum(xp.maximum(x, eps), 1 - eps)
+            p = (
+                x
+                if eps is None
+                else xp.where(x < eps, x.dtype.type(eps), xp.where(x > 1 - eps, x.dtype.type(1 - eps), x))
+            )
             return xp.log(p / (1 - p))
 
     def backward(self, gz: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def _plain_array(part: Any, x: Tensor) -> Any:
     """A Tensor, an array or a list as an array; a single integer as a number. Bytes are masks, as in torch."""
     xp = backends.of(x.array).xp
     if isinstance(part, Tensor):
-        if part.ndim == 0 and part.dtype.kind in "iu":
+        if part.ndim == 0 and part.dtype.kind == "i":
             return int(part.item())
         array = part.to(x.device).array
     elif isinstance(part, (list, range, np.ndarray)) or type(part) is xp.ndarray:
@@ -71,8 +71,8 @@ def _plain_slice(part: slice) -> slice:
 
 
 def _check_bounds(index: Index, x: Tensor) -> None:
-    """CuPy wraps an index that is out of range; NumPy's own check is enough on the CPU."""
-    if isinstance(x.array, np.ndarray):
+    """CuPy wraps an index that is out of range; NumPy's own check is enough on the CPU, but for empty masks."""
+    if isinstance(x.array, np.ndarray) and not any([getattr(part, "size", 1) == 0 for part in index]):
         return
     used = len([p for p in index if p is not None and p is not Ellipsis])
     used += sum([p.ndim - 1 for p in index if hasattr(p, "dtype") and p.dtype == np.bool_])
@@ -85,6 +85,10 @@ def _check_bounds(index: Index, x: Tensor) -> None:
             continue
         if hasattr(part, "dtype"):
             if part.dtype == np.bool_:
+                if part.shape != x.shape[d : d + part.ndim]:
+                    raise IndexError(
+                        f"The shape of the mask {list(part.shape)} does not match that of {describe(x)} from dimension {d} on"
+                    )
                 d += part.ndim
                 continue
             n = x.shape[d]
@@ -245,7 +249,7 @@ def bounded(
     name: str, index: Tensor, size: int, dim: int, error: type[Exception] = RuntimeError, negative: bool = False
 ) -> Tensor:
     """The index, if it holds integers from 0 (or, counted from the end, -size) to size - 1."""
-    if not isinstance(index, Tensor) or index.dtype.kind != "i":
+    if not isinstance(index, Tensor) or index.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {describe(index)}")
     if index.numel():
         low, high = int(index.array.min()), int(index.array.max())
@@ -278,6 +282,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     sparse_grad is taken and makes no difference: gradients are dense.
     """
     d = axis(dim, input.ndim)
+    if not index.numel():  # of any type and shape, as torch has it
+        return input.reshape(-1)[:0].reshape(index.shape)
     bounded("gather", index, input.shape[d] if input.ndim else 1, d)
     matching("gather", input, d, index)
     if input.ndim == 0 or index.ndim == 0:
@@ -288,14 +294,14 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As gather, with both broadcast along the other axes; indices go round the end. No dim: of all elements."""
     if dim is None:
-        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
     if input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{describe(input)} and {describe(indices)}"
         )
     d = axis(dim, input.ndim)
-    if indices.dtype.kind not in "iu":
+    if indices.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {describe(indices)}")
     n = input.shape[d]
     if n == 0 and indices.numel():
@@ -319,6 +325,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, not {describe(index)}")
     d = axis(dim, input.ndim)
+    if input.ndim == 0 and index.numel() != 1:
+        raise RuntimeError(f"index_select(): of a number, one element can be selected, not {describe(index)}")
     bounded("index_select", index, input.shape[d] if input.ndim else 1, d, IndexError)
     if input.ndim == 0:
         return input.clone()

@@ -1,11 +1,12 @@
 """Images at other sizes: interpolation between pixels, and pixels moved between channels and space.
 
 Interpolation is linear in the image and works on each axis by itself: Y = A X B^T, where A (OH, H) says how much of each row
-of X is in a row of Y. A bilinear row holds two numbers, (1 - t) and t, at the two neighbours of the place asked for; a nearest
-one holds a single 1. So gX = A^T gY B.
+of X is in a row of Y. A nearest row of A holds a single 1; a bilinear one (1 - t) and t, at the two neighbours of the place
+asked for; a bicubic one the four weights of Keys's kernel; with antialias, where the image shrinks, the kernel is as many times
+wider, so that every pixel counts. So gX = A^T gY B.
 
-Source for the shuffles: W. Shi et al., Real-Time Single Image and Video Super-Resolution (2016); X. Zhang et al., ShuffleNet
-(2017).
+Sources: R. Keys, Cubic Convolution Interpolation for Digital Image Processing (1981), for bicubic; for the shuffles, W. Shi et
+al., Real-Time Single Image and Video Super-Resolution (2016), and X. Zhang et al., ShuffleNet (2017).
 """
 
 from __future__ import annotations
@@ -23,34 +24,32 @@ from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
 
-Neighbours = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""For each place of an axis of the result: the neighbour before it, the one after it, and how far it is towards that (0 to 1)."""
+Weights = tuple[np.ndarray, np.ndarray]
+"""For each place of an axis of the result: the K elements that it is made of, and how much of each; both (out, K)."""
 
 
 class Interpolate(FusedFunction):
-    """y[i] = (1 - t[i]) x[before[i]] + t[i] x[after[i]] along each of the last axes;  gX = A^T gY B.
+    """y[i] = sum over k of weight[i, k] x[index[i, k]] along each of the last axes;  gX = A^T gY B.
 
-    x (N, C, ...); `neighbours` has an entry for each axis after the second.
+    x (N, C, ...); `weights` has an entry for each axis after the second.
     """
 
     fresh = True
     widens = True
 
-    def __init__(self, neighbours: Sequence[Neighbours]) -> None:
-        self.neighbours = neighbours
+    def __init__(self, weights: Sequence[Weights]) -> None:
+        self.weights = weights
 
     def _matrix(self, d: int, dtype: Any) -> np.ndarray:
         """A for axis 2 + d."""
-        before, after, t = self.neighbours[d]
-        matrix = np.zeros((len(t), self.size[d]), dtype)
-        rows = np.arange(len(t))
-        matrix[rows, before] = 1 - t
-        matrix[rows, after] += t
+        index, weight = self.weights[d]
+        matrix = np.zeros((len(index), self.size[d]), dtype)
+        np.add.at(matrix, (np.arange(len(index))[:, None], index), weight.astype(dtype))
         return matrix
 
     def definition(self, x: Tensor) -> Tensor:
         self.size = x.shape[2:]
-        for d in range(len(self.neighbours)):
+        for d in range(len(self.weights)):
             matrix = Tensor(self._matrix(d, x.dtype)).to(x.device)
             x = (x.movedim(2 + d, -1) @ matrix.mT).movedim(-1, 2 + d)
         return x
@@ -58,24 +57,30 @@ class Interpolate(FusedFunction):
     def forward(self, x: Any) -> Any:
         xp = backends.of(x).xp
         self.size = x.shape[2:]
-        for d, (before, after, t) in enumerate(self.neighbours):
-            start = xp.take(x, xp.asarray(before), axis=2 + d)
-            if np.any(t):
-                way = xp.asarray(t.reshape(-1, *[1] * (x.ndim - 3 - d)).astype(x.dtype))
-                start *= 1 - way
-                start += xp.take(x, xp.asarray(after), axis=2 + d) * way
-            x = start
+        for d, (index, weight) in enumerate(self.weights):
+            total = None
+            for k in range(index.shape[1]):
+                if k and not np.any(weight[:, k]):
+                    continue
+                part = xp.take(x, xp.asarray(index[:, k]), axis=2 + d)
+                if not np.all(weight[:, k] == 1):
+                    part *= xp.asarray(weight[:, k].reshape(-1, *[1] * (x.ndim - 3 - d)).astype(x.dtype))
+                if total is None:
+                    total = part
+                else:
+                    total += part
+            x = total
         return x
 
     def backward_arrays(self, gy: Any) -> Any:
         backend = backends.of(gy)
-        for d in range(len(self.neighbours)):
+        for d in range(len(self.weights)):
             matrix = backend.xp.asarray(self._matrix(d, gy.dtype))
             gy = backend.xp.moveaxis(backend.matmul(backend.xp.moveaxis(gy, 2 + d, -1), matrix), -1, 2 + d)
         return gy
 
 
-def _nearest(n: int, out: int, scale: float | None, exact: bool) -> Neighbours:
+def _nearest(n: int, out: int, scale: float | None, exact: bool) -> Weights:
     """The pixel that holds the start (exact: the middle) of each pixel of the result, in torch's float32 steps."""
     step = np.float32(1 / scale) if scale else np.float32(n) / np.float32(out)
     places = np.arange(out, dtype=np.float32)
@@ -88,21 +93,55 @@ def _nearest(n: int, out: int, scale: float | None, exact: bool) -> Neighbours:
     else:
         index = np.floor(places * step)
     index = np.minimum(index.astype(np.int64), n - 1)
-    return index, index, np.zeros(out)
+    return index[:, None], np.ones((out, 1))
 
 
-def _linear(n: int, out: int, scale: float | None, align_corners: bool) -> Neighbours:
-    """The two pixels around each pixel of the result. Corners aligned: first and last pixels lie on each other; else the
-    images' edges do, and places beyond the outermost pixels' middles are moved there.
-    """
+def _places(n: int, out: int, scale: float | None, align_corners: bool) -> np.ndarray:
+    """Where each pixel of the result lies among those of the image. Corners aligned: first and last pixels lie on each other;
+    else the images' edges do."""
     places = np.arange(out, dtype=np.float64)
     if align_corners:
-        places = places * ((n - 1) / (out - 1) if out > 1 else 0.0)
-    else:
-        places = np.maximum((places + 0.5) * (1 / scale if scale else n / out) - 0.5, 0)
+        return places * ((n - 1) / (out - 1) if out > 1 else 0.0)
+    return (places + 0.5) * (1 / scale if scale else n / out) - 0.5
+
+
+def _linear(n: int, out: int, scale: float | None, align_corners: bool) -> Weights:
+    """The two pixels around each pixel of the result; places beyond the outermost pixels' middles are moved there."""
+    places = np.maximum(_places(n, out, scale, align_corners), 0)
     before = np.minimum(places.astype(np.int64), n - 1)
-    after = np.minimum(before + 1, n - 1)
-    return before, after, np.clip(places - before, 0, 1)
+    t = np.clip(places - before, 0, 1)
+    return np.stack([before, np.minimum(before + 1, n - 1)], 1), np.stack([1 - t, t], 1)
+
+
+def _cubic(n: int, out: int, scale: float | None, align_corners: bool) -> Weights:
+    """The four pixels around each pixel of the result; beyond the image's edge, its outermost pixels are repeated."""
+    places = _places(n, out, scale, align_corners)
+    index = np.floor(places).astype(np.int64)[:, None] + np.arange(-1, 3)
+    return np.clip(index, 0, n - 1), _keys(places[:, None] - index, -0.75)
+
+
+def _keys(x: np.ndarray, a: float) -> np.ndarray:
+    """Keys's kernel: (a + 2) |x|^3 - (a + 3) |x|^2 + 1 up to 1, a |x|^3 - 5 a |x|^2 + 8 a |x| - 4 a from there to 2."""
+    x = np.abs(x)
+    near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _antialias(n: int, out: int, scale: float | None, align_corners: bool, cubic: bool) -> Weights:
+    """The pixels under the kernel, a triangle or Keys's with a = -1/2, which is as wide as a pixel of the result if that is the
+    wider one. Weights sum to 1. As in Pillow, and as torch has it, corners aligned change the step between places alone.
+    """
+    step = ((n - 1) / (out - 1) if out > 1 else 0.0) if align_corners else 1 / scale if scale else n / out
+    width = max(step, 1.0)
+    support = (2 if cubic else 1) * width
+    centre = step * (np.arange(out) + 0.5)
+    start = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    stop = np.minimum((centre + support + 0.5).astype(np.int64), n)
+    index = start[:, None] + np.arange(max(int((stop - start).max()), 1))
+    x = (index - centre[:, None] + 0.5) / width
+    weight = _keys(x, -0.5) if cubic else np.maximum(1 - np.abs(x), 0)
+    weight = np.where(index < stop[:, None], weight, 0.0)
+    return np.minimum(index, n - 1), weight / weight.sum(axis=1, keepdims=True)
 
 
 # -- the functions, as torch names them ---------------------------------------------------------------------------------
@@ -110,12 +149,13 @@ def _linear(n: int, out: int, scale: float | None, align_corners: bool) -> Neigh
 MODES = {
     "nearest": (3, 4, 5),
     "nearest-exact": (3, 4, 5),
-    "area": (3, 4),
+    "area": (3, 4, 5),
     "linear": (3,),
     "bilinear": (4,),
+    "bicubic": (4,),
     "trilinear": (5,),
 }
-"""The modes that are built, and the numbers of axes that each takes."""
+"""The modes, and the numbers of axes that each takes."""
 
 
 def interpolate(
@@ -130,40 +170,54 @@ def interpolate(
     """input (N, C, L), (N, C, H, W) or (N, C, D, H, W) at another size: floor(scale_factor times its own), or `size`.
 
     mode: "nearest" (as torch has it, the pixel that holds the start of the new one), "nearest-exact" (the middle), "linear",
-    "bilinear", "trilinear" (by the number of axes), "area" (adaptive_avg_pool). align_corners: see `_linear`.
-    recompute_scale_factor: steps between places from the sizes rather than from scale_factor. "bicubic" and antialias are not
-    built.
+    "bilinear", "trilinear" (by the number of axes), "bicubic", "area" (adaptive_avg_pool). align_corners: see `_places`.
+    recompute_scale_factor: steps between places from the sizes rather than from scale_factor. antialias, of bilinear and
+    bicubic: a smaller image is made of all pixels, not of those next to its own.
     """
     axes = input.ndim - 2
-    if mode == "bicubic" or antialias:
-        raise NotImplementedError(f"interpolate with mode={mode!r}, antialias={antialias} is not built")
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input, not "
+            f"{describe(input)} and mode {mode!r}"
+        )
     if mode not in MODES or input.ndim not in MODES[mode]:
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {describe(input)}) for the modes "
             f"{' | '.join(MODES)}, each with its number of axes (got {mode})"
         )
-    if mode in ("nearest", "nearest-exact", "area"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | trilinear"
-            )
     if input.dtype.kind != "f":
         raise NotImplementedError(
             f"interpolate is not implemented for {describe(input)}: it takes floating point numbers"
         )
     sizes, scales = _sizes(input, axes, size, scale_factor, recompute_scale_factor)
     if mode == "area":
-        return (
-            functional.adaptive_avg_pool1d(input, sizes) if axes == 1 else functional.adaptive_avg_pool2d(input, sizes)
-        )
+        return _area(input, sizes)
     if 0 in sizes or 0 in input.shape[1:]:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {describe(input)} and output size {sizes}"
         )
     along = list(zip(input.shape[2:], sizes, scales, strict=True))
     if mode.startswith("nearest"):
-        return Interpolate([_nearest(n, out, scale, mode == "nearest-exact") for n, out, scale in along])(input)
-    return Interpolate([_linear(n, out, scale, bool(align_corners)) for n, out, scale in along])(input)
+        return Interpolate([_nearest(*a, mode == "nearest-exact") for a in along])(input)
+    if antialias:
+        return Interpolate([_antialias(*a, bool(align_corners), mode == "bicubic") for a in along])(input)
+    weights = _cubic if mode == "bicubic" else _linear
+    return Interpolate([weights(*a, bool(align_corners)) for a in along])(input)
+
+
+def _area(x: Tensor, sizes: list[int]) -> Tensor:
+    """Means over bins, of three axes: of the last two, then of the one before them."""
+    if len(sizes) == 1:
+        return functional.adaptive_avg_pool1d(x, sizes)
+    if len(sizes) == 2:
+        return functional.adaptive_avg_pool2d(x, sizes)
+    flat = functional.adaptive_avg_pool2d(x.flatten(1, 2), sizes[1:])  # (N, C D, OH, OW)
+    columns = flat.reshape(*x.shape[:3], sizes[1] * sizes[2])
+    return functional.adaptive_avg_pool2d(columns, (sizes[0], None)).reshape(*x.shape[:2], *sizes)
 
 
 def _sizes(x: Tensor, axes: int, size: Any, scale_factor: Any, recompute: bool | None) -> tuple[list[int], list[Any]]:

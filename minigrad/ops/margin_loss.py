@@ -126,21 +126,25 @@ def multi_margin_loss(
 ) -> Tensor:
     """sum over the other classes c of max(0, margin - x[target] + x[c])^p weight[target] / C, p = 1 or 2.
 
-    input (N, C) with target (N), or (C) with target (). RuntimeError for a target that is no class.
+    input (N, C) with target (N); (C) or () is a batch of one, whose target is () or (1). RuntimeError for a
+    target that is no class.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     if p not in (1, 2):
         raise ValueError(f"only p == 1 and p == 2 supported, got {p}")
-    if input.ndim not in (1, 2) or target.shape != input.shape[:-1]:
+    rows = input.reshape(1, -1) if input.ndim < 2 else input
+    if rows.ndim > 2 or not rows.shape[1] or target.ndim > 1 or target.numel() != rows.shape[0]:
         raise RuntimeError(f"inconsistent target size: target {describe(target)} for input {describe(input)}")
-    classes = input.shape[-1]
+    classes = rows.shape[1]
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"weight must be one-dimensional, but got {describe(weight)}")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {describe(weight)}")
     if target.numel() and not 0 <= int(target.array.min()) <= int(target.array.max()) < classes:
         raise RuntimeError(f"target out of range: there are {classes} classes, 0 to {classes - 1}")
-    index = target.unsqueeze(-1)
-    missing = clamp_min(margin - gather(input, -1, index) + input, 0)
+    index = target.reshape(-1, 1)
+    missing = clamp_min(margin - gather(rows, 1, index) + rows, 0)
     missing = missing * missing if p == 2 else missing
     own = Tensor._wrap((index == input.new_tensor(range(classes), dtype=target.dtype)).array)
-    losses = where(own, 0.0, missing).sum(-1) / classes
+    losses = (where(own, 0.0, missing).sum(1) / classes).reshape(target.shape)
     return reduce_losses(losses if weight is None else losses * weight[target], reduction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad import backends
@@ -47,15 +48,17 @@ class Linear(FusedFunction):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.shape, self.out = x.shape, w.shape[0]
-        return backends.of(x).matmul(x.reshape(-1, w.shape[1]), w.T, b).reshape(*x.shape[:-1], w.shape[0])
+        rows = x.reshape(math.prod(x.shape[:-1]), w.shape[1])
+        return backends.of(x).matmul(rows, w.T, b).reshape(*x.shape[:-1], w.shape[0])
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
         needs_x, needs_w, needs_b = self.needs
-        gy, kernels = gy.reshape(-1, self.out), backends.of(gy)
+        rows = math.prod(self.shape[:-1])
+        gy, kernels = gy.reshape(rows, self.out), backends.of(gy)
         return (
             kernels.matmul(gy, w).reshape(self.shape) if needs_x else None,
-            kernels.matmul(gy.T, x.reshape(-1, x.shape[-1])) if needs_w else None,
+            kernels.matmul(gy.T, x.reshape(rows, x.shape[-1])) if needs_w else None,
             kernels.sum_rows(gy) if needs_b else None,
         )
 

@@ -1,4 +1,4 @@
-"""Norms of vectors: the size of what lies along some axes."""
+"""Norms: of vectors, the size of what lies along some axes; of matrices, along two."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
-from minigrad.ops.common import alone, axes, quiet, real
+from minigrad.ops.common import alone, axes, axis, quiet, real
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduction import Dim, exact_sum, spread
+from minigrad.ops.singular import SingularValues
 from minigrad.tensor import Tensor, describe
 
 
@@ -89,19 +90,48 @@ def vector_norm(
 def matrix_norm(
     input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |input| along columns or rows."""
-    if input.ndim < 2 or len(dim) != 2:
+    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |input| along columns or rows;
+    2, -2: the largest or smallest singular value; 'nuc': their sum."""
+    if input.ndim < 2 or isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(
             f"linalg.matrix_norm: input must have two axes, and dim name them: {describe(input)}, dim={dim}"
         )
     if ord == "fro":
         return vector_norm(input, 2, dim, keepdim, dtype=dtype)
-    if ord not in (1, -1, inf, -inf):
-        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} needs singular values, which are not built")
+    if ord not in (1, -1, 2, -2, inf, -inf, "nuc"):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord!r} not supported.")
+    if ord in (2, -2, "nuc"):
+        return _spectral(
+            input if dtype is None else input.to(np.dtype(dtype)),
+            ord,
+            tuple([axis(d, input.ndim) for d in dim]),
+            keepdim,
+        )
     summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
     sums = vector_norm(input, 1, summed, True, dtype=dtype)
-    result = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
+    result = _extreme(sums, ord, left)
     return result if keepdim else result.squeeze(tuple(dim))
+
+
+def _extreme(sizes: Tensor, ord: float, dim: int) -> Tensor:
+    """The largest along an axis, of none 0, or for a negative order the smallest."""
+    if ord < 0:
+        return sizes.amin(dim, keepdim=True)
+    return sizes.amax(dim, keepdim=True) if sizes.shape[dim] else sizes.sum(dim, keepdim=True)
+
+
+def _spectral(x: Tensor, ord: Any, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    """The sum of the singular values along two axes, or the largest or smallest of them."""
+    if dim[0] == dim[1]:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got {dim}")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"linalg.matrix_norm: Expected a floating point tensor as input, got {describe(x)}")
+    values = SingularValues()(x.movedim(dim, (-2, -1)))
+    result = values.sum(-1) if ord == "nuc" else _extreme(values, ord, -1).squeeze(-1)
+    if keepdim:
+        for d in sorted(dim):
+            result = result.unsqueeze(d)
+    return result
 
 
 def linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -120,9 +150,9 @@ def linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool =
 
 
 def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2."""
+    """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2; 'nuc': the sum of a matrix's singular values."""
     if p == "nuc":
-        raise NotImplementedError("norm: p='nuc' needs singular values, which are not built")
+        return matrix_norm(input, p, tuple(range(input.ndim)) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"norm: p must be a number, 'fro' or 'nuc', not {p!r}")
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)

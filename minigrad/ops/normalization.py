@@ -238,7 +238,7 @@ def batch_norm(
     """Batch normalisation of input (N, C, ...); weight, bias and running statistics are (C).
 
     training: with the batch's own statistics, and running = (1 - momentum) running + momentum batch (the variance unbiased),
-    outside the graph. Else: with the running statistics.
+    outside the graph. Else: with the running statistics. An empty batch comes out as it is, and leaves them alone.
     """
     momentum, eps = real(momentum, "momentum"), real(eps, "eps")
     if (
@@ -246,12 +246,17 @@ def batch_norm(
     ):  # weight, bias and running statistics may be float32, as in torch: the result is float16 still
         x, weight, bias = (v if v is None else v.to(np.float32) for v in (input, weight, bias))
         return batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps).to(HALF)  # type: ignore[arg-type]
-    if input.ndim < 2:
+    if input.ndim < 2 and (input.numel() or weight is not None or bias is not None):
         raise RuntimeError(f"batch_norm expects (N, C, ...), but got {describe(input)}")
-    channels = input.shape[1]
+    channels = input.shape[1] if input.ndim > 1 else 0
     for name, v in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if v is not None and v.shape != (channels,):
             raise RuntimeError(f"{name} should contain {channels} elements not {v.numel()}")
+    count = math.prod((*input.shape[:1], *input.shape[2:]))
+    if training and count == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+    if not input.numel():
+        return _affine(input.clone(), weight, bias)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
@@ -259,9 +264,6 @@ def batch_norm(
         if mean.dtype != input.dtype:
             mean, var = mean.astype(input.dtype), var.astype(input.dtype)
         return BatchNormApply(mean, var, eps)(input, weight, bias)
-    count = input.numel() // channels if channels else 0
-    if count <= 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     op = BatchNorm(eps)
     y = op(input, weight, bias)
     for running, batch in ((running_mean, op.mean), (running_var, op.var * (count / (count - 1)))):
@@ -356,6 +358,8 @@ def group_norm(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
+    if not channels or 0 in input.shape[2:]:
+        raise RuntimeError(f"Expected channels and places to be more than 0, but got input {describe(input)}")
     _check_per_channel(channels, weight=weight, bias=bias)
     _check_floating(input, weight=weight, bias=bias)
     if input.shape[0] * channels // num_groups * math.prod(input.shape[2:]) == 1:
@@ -398,6 +402,8 @@ def instance_norm(
     channels = input.shape[1]
     _check_per_channel(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     _check_floating(input, weight=weight, bias=bias)
+    if not input.numel():
+        return _affine(input.clone(), weight, bias)
     x = input.array.reshape(*input.shape[:2], -1)
     x = x.astype(np.float32) if x.dtype == HALF else x
     if running_mean is not None:

@@ -260,14 +260,20 @@ def as_pool(
     kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair, dilation: IntOrPair, ceil_mode: bool
 ) -> Pool:
     """max_pool2d's arguments as pairs."""
-    kernel = pair(kernel_size)
-    step = pair(stride) if _given(stride) else kernel
+    kernel, step = pair(kernel_size), pair(_given(stride, kernel_size))
     return kernel, step, pair(padding), pair(dilation), ceil_mode
+
+
+def _given(stride: Any, kernel_size: IntOrPair) -> IntOrPair:
+    """The stride; the kernel's size where there is none: None, or a sequence of nothing."""
+    return stride if stride is not None and (alone(stride) or len(stride) > 0) else kernel_size
 
 
 def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
     """Raises as torch does where the window does not fit."""
     kernel, stride, padding, dilation, ceil_mode = pool
+    if 0 in shape[1:]:
+        raise RuntimeError(f"Expected an input with no axis of size 0 but the batch, but got {list(shape)}")
     if min(*kernel, *stride, *dilation) < 1:
         raise RuntimeError(f"kernel size {kernel}, stride {stride} and dilation {dilation} should be greater than zero")
     for i in range(2):
@@ -311,11 +317,6 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
-def _given(stride: Any) -> bool:
-    """Whether a stride was named: None and an empty sequence stand for the kernel's size."""
-    return stride is not None and (alone(stride) or len(stride) > 0)
-
-
 def _row(value: Any, name: str, other: int) -> Pair:
     """One number, given alone or as a sequence of one, for images of one row."""
     if not alone(value):
@@ -346,7 +347,7 @@ def max_pool1d(
     return_indices: also the winners' places along L, int64.
     """
     x, kernel = _rows("max_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = _row(stride, "stride", 1) if _given(stride) else kernel
+    step = _row(_given(stride, kernel_size), "stride", 1)
     p, d = _row(padding, "padding", 0), _row(dilation, "dilation", 1)
     result = max_pool2d(x, kernel, step, p, d, ceil_mode, return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
@@ -375,7 +376,7 @@ def avg_pool2d(
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     kernel = pair(kernel_size)
-    step = pair(stride) if _given(stride) else kernel
+    step = pair(_given(stride, kernel_size))
     p = pair(padding)
     check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
     size, inside, with_border = [], [], []
@@ -404,7 +405,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window of input (N, C, L) or (C, L); stride is the kernel's size unless given."""
     x, kernel = _rows("avg_pool1d", input), _row(kernel_size, "kernel_size", 1)
-    step = _row(stride, "stride", 1) if _given(stride) else kernel
+    step = _row(_given(stride, kernel_size), "stride", 1)
     return avg_pool2d(x, kernel, step, _row(padding, "padding", 0), ceil_mode, count_include_pad).squeeze(-2)
 
 
@@ -435,7 +436,7 @@ def max_unpool2d(
     output_size: the image's (H, W), or its whole shape; by default the smallest that such windows come from.
     """
     kernel = pair(kernel_size)
-    step, p = (pair(stride) if _given(stride) else kernel), pair(padding)
+    step, p = pair(_given(stride, kernel_size)), pair(padding)
     if input.ndim not in (3, 4) or indices.shape != input.shape:
         raise RuntimeError(
             f"Expected a 3D or 4D input with indices of its shape, but got {describe(input)} and {describe(indices)}"
@@ -483,6 +484,8 @@ def adaptive_max_pool2d(
         raise RuntimeError(f"adaptive_max_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
     _floats_only("adaptive_max_pool2d", input)
     size = _adaptive_size(input, output_size)
+    if not input.shape[-3]:
+        raise RuntimeError(f"adaptive_max_pool2d(): Expected at least one channel, but got {describe(input)}")
     index = Tensor._wrap(_winners(input.array, size))
     y = gather(input.flatten(-2), -1, index.flatten(-2)).unflatten(-1, size)
     return (y, index) if return_indices else y
@@ -494,7 +497,8 @@ def _winners(x: Any, size: Pair) -> Any:
     height, width = x.shape[-2:]
     rows, columns = (_bin_elements(n, out) for n, out in zip((height, width), size, strict=True))
     # (OH, OW, KH KW): the places of every bin's elements; smaller bins name their last row or column again.
-    places = (rows[:, None, :, None] * width + columns[None, :, None, :]).reshape(*size, -1)
+    places = rows[:, None, :, None] * width + columns[None, :, None, :]
+    places = places.reshape(*size, rows.shape[1] * columns.shape[1])
     places = xp.asarray(np.sort(places, axis=-1))
     seen = x.reshape(*x.shape[:-2], height * width)[..., places]
     unknown = seen != seen
@@ -507,7 +511,9 @@ def _bin_elements(n: int, bins: int) -> np.ndarray:
     """The elements of each bin, floor(i n / bins) to ceil((i + 1) n / bins), as rows of one length."""
     i = np.arange(bins)
     start, stop = i * n // bins, -(-(i + 1) * n // bins)
-    longest = int((stop - start).max()) if bins else 1
+    if not bins:
+        return np.zeros((0, 1), np.int64)
+    longest = int((stop - start).max())
     return np.minimum(start[:, None] + np.arange(longest), stop[:, None] - 1)
 
 
@@ -516,10 +522,8 @@ def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) ->
     if len(sizes) != 2:
         raise RuntimeError(f"output_size must be one integer or two, got {output_size}")
     size = tuple([n if v is None else integer(v, "output_size") for v, n in zip(sizes, x.shape[-2:], strict=True)])
-    if min(size) < 0 or 0 in x.shape[-3:]:
-        raise RuntimeError(
-            f"adaptive pooling of {describe(x)} to {size}: channels, sizes of the image must be positive"
-        )
+    if min(size) < 0 or 0 in x.shape[-2:]:
+        raise RuntimeError(f"adaptive pooling of {describe(x)} to {size}: the sizes of the image must be positive")
     return size  # type: ignore[return-value]
 
 

@@ -26,10 +26,10 @@ def _same_type(name: str, x: Tensor, src: Any) -> None:
 def _scatter(name: str, x: Tensor, dim: int, index: Tensor, src: Any, add: bool) -> Tensor:
     d = axis(dim, x.ndim)
     _same_type(name, x, src)
+    if not index.numel():  # of any type and shape, as torch has it
+        return x.clone()
     bounded(name, index, x.shape[d] if x.ndim else 1, d)
     matching(name, x, d, index, src if isinstance(src, Tensor) else None)
-    if index.numel() == 0:
-        return x.clone()
     if x.ndim == 0:
         flat = src.reshape(-1) if isinstance(src, Tensor) else src
         return _scatter(name, x.reshape(1), 0, index.reshape(-1), flat, add).reshape(())

@@ -300,9 +300,9 @@ moveaxis, swapdims = movedim, transpose
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from start_dim to end_dim as one."""
+    a, b = axis(start_dim, input.ndim), axis(end_dim, input.ndim)
     if input.ndim == 0:
         return reshape(input, 1)
-    a, b = axis(start_dim, input.ndim), axis(end_dim, input.ndim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if a == b:

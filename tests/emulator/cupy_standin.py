@@ -243,6 +243,11 @@ def _random_module() -> types.ModuleType:
     return module
 
 
+def _svd(a: ndarray, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    found = np.linalg.svd(a._array, full_matrices, compute_uv)
+    return tuple([wrap(part) for part in found]) if compute_uv else wrap(found)
+
+
 def make_modules() -> dict[str, types.ModuleType]:
     """cupy and cupyx and their submodules, by name."""
     cupy: Any = types.ModuleType("cupy")
@@ -252,6 +257,7 @@ def make_modules() -> dict[str, types.ModuleType]:
     lib.stride_tricks.as_strided = as_strided
     linalg: Any = types.ModuleType("cupy.linalg")
     linalg.norm = lambda x, ord=None, axis=None, keepdims=False: wrap(np.linalg.norm(x._array, ord, axis, keepdims))
+    linalg.svd = _svd
     for name in (*CONSTANTS, *TYPES, *HOST_FUNCTIONS):
         setattr(cupy, name, getattr(np, name))
     for name in UFUNCS:

@@ -271,12 +271,6 @@ def test_what_embedding_refuses(kwargs: dict[str, Any]) -> None:
         F.embedding(minigrad.tensor([0]), minigrad.zeros(2, 3), **kwargs)
 
 
-@pytest.mark.parametrize("kwargs", [{"mode": "bicubic"}, {"mode": "bilinear", "antialias": True}])
-def test_what_interpolate_refuses(kwargs: dict[str, Any]) -> None:
-    with pytest.raises(NotImplementedError, match="not built"):
-        F.interpolate(minigrad.zeros(1, 1, 2, 2), scale_factor=2, **kwargs)
-
-
 def test_a_changed_index_is_noticed(device: str) -> None:
     """The gradient of an embedding needs the index: changed in between, it is an error, not a wrong number."""
     index = minigrad.tensor([0, 1], device=device)
