@@ -240,7 +240,7 @@ case("linalg.norm", (3, 4), "nuc")
 case("linalg.norm", (1, 1), -2)
 for shape in ((0, 4), (4, 0)):
     for ord in (2, 1, float("inf"), "nuc"):
-        values("linalg.matrix_norm", shape, ord, layouts=False)
+        case("linalg.matrix_norm", shape, ord, layouts=False, how=values)
     refusal("linalg.matrix_norm", shape, -2)
 refusal("norm", (2, 3, 4), "nuc")
 refusal("norm", (3,), "nuc")
@@ -284,7 +284,7 @@ refusal(P + "interpolate", (1, 2, 4, 4), size=2, mode="area", align_corners=True
 # -- reductions: no axis named, several, none there
 for shape in ((), (0,), (1,), (0, 3), (2, 3)):
     for name in ("sum", "mean", "nansum", "nanmean", "prod", "all", "any", "count_nonzero"):
-        values(name, shape, layouts=False)
+        case(name, shape, layouts=False, how=values)
     for name in (
         "sum",
         "mean",
@@ -294,7 +294,7 @@ for shape in ((), (0,), (1,), (0, 3), (2, 3)):
         "count_nonzero",
         "amax" if shape not in ((0,), (0, 3)) else "sum",
     ):
-        values(name, shape, dim=(), layouts=False)
+        case(name, shape, dim=(), layouts=False, how=values)
     for name in ("sum", "mean", "nansum", "logsumexp"):
         case(name, shape, dim=-1 if name == "logsumexp" else tuple(range(len(shape))), layouts=False, differences=False)
 for name in ("cat", "stack"):
