@@ -115,7 +115,9 @@ def _matmul(self: Tensor, other: Any) -> Any:
 
 def _rmatmul(self: Tensor, other: Any) -> Any:
     """other @ self. NotImplemented for what is no array."""
-    return matmul.matmul(Tensor(other), self) if isinstance(other, np.ndarray) else NotImplemented
+    if isinstance(other, np.ndarray):
+        other = Tensor(other)
+    return matmul.matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 def _install() -> None:
