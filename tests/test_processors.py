@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -40,11 +39,10 @@ def test_settings_are_those_that_this_processor_can_run(tool: ModuleType, monkey
 
 def test_whether_a_setting_took_effect_is_seen(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIGRAD_NUM_THREADS", "7")  # of whoever runs the tool: no setting has it
-    plain, three, unknown = (
-        tool.look(g) for g in ({}, tool.settings()["threads 3"], {"OPENBLAS_CORETYPE": "Nonsense"})
-    )
-    assert plain["threads"] != 7 and three["threads"] == 3
-    assert unknown == plain
+    assert "MINIGRAD_NUM_THREADS" not in tool.environment({})
+    three = {"MINIGRAD_NUM_THREADS": "3"}
+    found, nonsense = (tool.look(three | given) for given in ({}, {"OPENBLAS_CORETYPE": "Nonsense"}))
+    assert found["threads"] == 3 and nonsense == found
     assert tool.look({"PYTHONHOME": "/nowhere"}) is None
 
 
@@ -77,23 +75,23 @@ def test_the_page_keeps_other_processors(tool: ModuleType) -> None:
     assert tool.put("# Page\n", "A", "## A\n\nnew") == "# Page\n\n## A\n\nnew\n"
 
 
-def test_rows_are_kept_and_the_exit_code_tells(tmp_path: Path) -> None:
+def test_rows_are_kept_and_the_exit_code_tells(
+    tool: ModuleType, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "test_it.py").write_text(SUITE)
-    keep = tmp_path / "rows.jsonl"
-    pytest_arguments = [
-        "--noconftest",
-        "-c",
-        "/dev/null",
-        f"--rootdir={tmp_path}",
-        str(tmp_path),
-        "-k",
-        "wrong or left",
-    ]
-    command = [sys.executable, str(TOOL), "--only", "threads 3", "--keep", str(keep), "--", *pytest_arguments]
+    keep, page = tmp_path / "rows.jsonl", tmp_path / "page.md"
+    page.write_text("# Page\n")
+    monkeypatch.setattr(tool, "PAGE", page)
+    monkeypatch.setattr(tool, "look", lambda given: {"threads": given["MINIGRAD_NUM_THREADS"] != "1", "checksum": 0})
+    arguments = ["--noconftest", "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path), "-k", "wrong or left"]
+    command = ["processors.py", "--only", "threads", "--keep", str(keep), "--write", "--", *arguments]
+    monkeypatch.setattr(sys, "argv", command)
     said = []
     for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 1 and "1 of 1 runs are red" in done.stdout, done.stderr
-        said.append(done.stdout)
-    assert said[0] == said[1] and len(keep.read_text().splitlines()) == 1
-    assert json.loads(keep.read_text())[1]["failed"] == ["test_it.py::test_wrong[a|b]"]
+        assert tool.main() == 1
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and "\n2 of 2 runs are red." in said[0]
+    assert "| threads 3 | the same kernels as threads 2: not run again |" in said[0]
+    rows = [json.loads(line)[1] for line in keep.read_text().splitlines()]
+    assert [row["failed"] for row in rows] == [["test_it.py::test_wrong[a|b]"]] * 2
+    assert page.read_text().count("\n| threads ") == 3 and tool.machine_name() in page.read_text()

@@ -290,7 +290,7 @@ def main() -> int:
     parser.add_argument("--whole", action="store_true", help="all folders of tests")
     parser.add_argument("--look", action="store_true", help="only say what the libraries choose under each setting")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="rows are kept there, and not measured again")
-    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/processors.md")
     parser.add_argument("--minutes", type=float, default=LIMIT, help=f"for one setting ({LIMIT})")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --: folders and options")
     options = parser.parse_args()
