@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test lint types clean
+.PHONY: train test test-processors lint types clean
 
 train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
 	$(BIN)/python train_minigrad.py $(ARGS)
 
 test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything else
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)
+
+test-processors: $(VENV)/.tests  ## by hand: the tests as other processors would run them (docs/processors.md)
+	$(BIN)/python tools/processors.py $(ARGS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -35,13 +35,14 @@ def images(split: str, count: int) -> tuple[mg.Tensor, mg.Tensor]:
 
 @cache
 def trained() -> nn.Module:
-    """A small network, right about four images of five after a second."""
+    """A small network, right about four images of five after a second: trained in float64, the same on every processor."""
     mg.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 12, 5, stride=2, padding=2), nn.BatchNorm2d(12), nn.ReLU(),
         nn.Conv2d(12, 24, 3, stride=2, padding=1), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(24 * 49, 10),
     )  # fmt: skip
     x, y = images("train", 3000)
+    model, x = model.double(), x.double()
     optimizer = mg.optim.AdamW(model.parameters(), lr=2e-3)
     for start in [*range(0, 3000, 100)] * 2:
         loss = F.cross_entropy(model(x[start : start + 100]), y[start : start + 100])
@@ -49,7 +50,7 @@ def trained() -> nn.Module:
         loss.backward()
         optimizer.step()
     optimizer.zero_grad()
-    return model
+    return model.float()
 
 
 @cache

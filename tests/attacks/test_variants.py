@@ -111,15 +111,15 @@ def test_momentum_remembers() -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[nn.Module, mg.Tensor, mg.Tensor]:
-    """A small network after some steps on the embedded images, and images that it gets right mostly."""
+    """A small network after some steps on the embedded images, and images that it gets right mostly; all in float64."""
     mg.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU(), nn.Flatten(),
         nn.Linear(32 * 5 * 5, 10),
-    )  # fmt: skip
+    ).double()  # fmt: skip
     data = open_dataset(None, "train", limit=640)
     images = np.stack([data.load(i, None) for i in range(len(data))])
-    x, y = mg.tensor(normalize(images, data.mean, data.std)), mg.tensor(data.labels)
+    x, y = mg.tensor(normalize(images, data.mean, data.std)).double(), mg.tensor(data.labels)
     optimizer = mg.optim.Adam(model.parameters(), lr=3e-3)
     for step in range(60):
         some = slice(step % 10 * 64, step % 10 * 64 + 64)

@@ -36,8 +36,16 @@ from minigrad.attacks import preset
 from minigrad.data import normalize, open_dataset
 from minigrad.training.checkpoints import save_checkpoint
 from minigrad.weights import save_weights
+from tests.rounding import in_float64, without_ties
 
 IMAGES = 20
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both tracks compute in float64, on images without ties: rounding decides no letter."""
+    without_ties(monkeypatch)
+    in_float64(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +55,23 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save_network(path: Path, seed: int) -> Path:
-    """Its layers at random, but the last one: that answers 300 training images as right as least squares can."""
+    """Its layers at random, but the last one: that answers 300 training images as right as least squares can.
+
+    In float64: the weights are the same on every processor, but for the last digit of float32 here and there.
+    """
     mg.manual_seed(seed)
-    model = models.create("simplenet", 10, 1)
+    model = models.create("simplenet", 10, 1).double()
     data = open_dataset(None, "train", None, 300)
-    images = normalize(np.stack([data.load(i, None) for i in range(300)]), data.mean, data.std)
+    images = normalize(np.stack([data.load(i, None) for i in range(300)]), data.mean, data.std).astype(np.float64)
     head, model.fc = model.fc, mg.nn.Identity()
     with mg.no_grad():
         features = model(mg.from_numpy(images)).numpy()
     model.fc = head
     inputs = np.hstack([features, np.full((300, 1), np.abs(features).max())])
-    found = np.linalg.lstsq(inputs, 10 * np.eye(10)[data.labels], rcond=1e-4)[0].astype(np.float32)
+    found = np.linalg.lstsq(inputs, 10 * np.eye(10)[data.labels], rcond=1e-4)[0]
     head.weight.data = mg.from_numpy(found[:-1].T.copy())
-    head.bias.data = mg.from_numpy(found[-1] * inputs[0, -1].astype(np.float32))
-    save_weights(path, model.state_dict())
+    head.bias.data = mg.from_numpy(found[-1] * inputs[0, -1])
+    save_weights(path, model.float().state_dict())
     return path
 
 
@@ -113,7 +124,7 @@ def test_lines_of_the_table_and_what_was_reported() -> None:
     ]  # fmt: skip
 
 
-def test_the_table(weights: Path, tmp_path: Path, capsys: Any) -> None:
+def test_the_table(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
     """Each line is what the attack of so many steps comes to, though 1 and 3 steps are read off one path."""
     out = tmp_path / "x.json"
     code, said = attack(capsys, weights, "--rows", "3/.3/.1,1/.3/.1,2/.05/1", "--json", out)
@@ -121,10 +132,10 @@ def test_the_table(weights: Path, tmp_path: Path, capsys: Any) -> None:
     assert "1/4 clean, minigrad: top-1 " not in said and "1/7 clean, minigrad: top-1 " in said
     assert "the tracks agree in all 10 lines" in said and "reported" not in said
     data = open_dataset(None, "val", None, IMAGES)
-    model = models.create("simplenet", 10, 1)
+    model = models.create("simplenet", 10, 1).double()
     mg.weights.load_torch_state_dict(model, weights)
     pixels = np.stack([data.load(i, None) for i in range(IMAGES)])
-    x, y = mg.from_numpy(normalize(pixels, data.mean, data.std)), mg.from_numpy(data.labels)
+    x, y = mg.from_numpy(normalize(pixels, data.mean, data.std)).double(), mg.from_numpy(data.labels)
     expected = {"clean 0 0": hits(model(x).numpy(force=True), data.labels)}
     for steps, epsilon, alpha in ((3, 0.3, 0.1), (1, 0.3, 0.1), (2, 0.05, 1.0)):
         for name in PRESETS:
@@ -157,7 +168,7 @@ def test_reported_figures_stand_beside_simplenet_on_a_hundred_classes() -> None:
 
 
 def test_results_go_on_where_they_stopped(
-    weights: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    decided: None, weights: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
     common = [capsys, weights, "--rows", "2/.3/.1,1/.3/.1", "--presets", "handout", "--json"]
@@ -226,7 +237,9 @@ def test_results_of_other_settings_or_damaged_are_refused(weights: Path, tmp_pat
         refused("is damaged")
 
 
-def test_tracks_that_differ_are_exit_code_1(weights: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracks_that_differ_are_exit_code_1(
+    decided: None, weights: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from models.reference import attacks as theirs
 
     right = theirs.preset
@@ -235,7 +248,7 @@ def test_tracks_that_differ_are_exit_code_1(weights: Path, capsys: Any, monkeypa
     assert code == 1 and "THE TRACKS DIFFER" in said and " !" in said
 
 
-def test_the_sweep(weights: Path, tmp_path: Path, capsys: Any) -> None:
+def test_the_sweep(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
     picture, out = tmp_path / "x.png", tmp_path / "x.json"
     code, said = attack(
         capsys, weights, "--sweep", "0,.1,.3", "--presets", "report,untargeted", "--picture", picture, "--json", out
@@ -284,7 +297,7 @@ def test_the_seed_decides_the_noise(
     assert first == second and len({*first, *third}) == 4  # no batch has another's
 
 
-def test_examples(weights: Path, tmp_path: Path, capsys: Any) -> None:
+def test_examples(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
     """Kept are images that the network knows, and perturbations that are the attack's, to a part in 127."""
     out = tmp_path / "x.json"
     common = ["--rows", "1/.5/.5,3/.05/.02", "--presets", "untargeted", "--tracks", "minigrad", "--json", out]
@@ -303,9 +316,9 @@ def test_examples(weights: Path, tmp_path: Path, capsys: Any) -> None:
     assert image["says"][0] == image["label"] == data.classes[data.labels[image["index"]]]
     (kept,) = image["attacks"]  # none of the original's rows was asked for: the first
     assert kept["line"] == "1/0.5/0.5 untargeted" and kept["limit"] == pytest.approx(0.5 * data.std[0], rel=1e-5)
-    model = models.create("simplenet", 10, 1)
+    model = models.create("simplenet", 10, 1).double()
     mg.weights.load_torch_state_dict(model, weights)
-    x = mg.from_numpy(normalize(pixels[None], data.mean, data.std))
+    x = mg.from_numpy(normalize(pixels[None], data.mean, data.std)).double()
     y = mg.from_numpy(data.labels[[image["index"]]])
     delta = preset("untargeted", steps=1, epsilon=0.5, alpha=0.5)(model, x, y) - x
     seen = (attack_examples.decode(kept["png"]) - 128) / 127 * kept["limit"]
@@ -318,7 +331,7 @@ def test_examples(weights: Path, tmp_path: Path, capsys: Any) -> None:
 
 
 @pytest.mark.gpu
-def test_on_the_gpu(weights: Path, tmp_path: Path, capsys: Any) -> None:
+def test_on_the_gpu(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
     common = ["--rows", "2/.3/.1", "--presets", "untargeted", "--tracks", "minigrad", "--limit", 3, "--json"]
     assert attack(capsys, weights, *common, tmp_path / "cpu.json")[0] == 0
     code, said = attack(capsys, weights, *common, tmp_path / "gpu.json", "--device", "gpu")
@@ -359,7 +372,7 @@ def test_the_picture_draws_the_accuracies(monkeypatch: pytest.MonkeyPatch) -> No
     assert [text.get_text() for text in top1.get_xticklabels()] == ["0\n0", "0.1\n6.4", "0.2\n13"]
 
 
-def test_a_defended_network_beside_a_plain_one(weights: Path, tmp_path: Path, capsys: Any) -> None:
+def test_a_defended_network_beside_a_plain_one(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
     other, out = save_network(tmp_path / "other.safetensors", 2), tmp_path / "x.json"
     code, said = attack(capsys, weights, "--defended", other, "--rows", "1/.1/.1", "--presets", "report", "--json", out)
     assert code == 0

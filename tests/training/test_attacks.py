@@ -24,6 +24,7 @@ from minigrad.training.checkpoints import load_checkpoint
 from minigrad.training.folder import ADVERSARIAL, METRICS
 from minigrad.training.options import Options, parse_options
 from minigrad.training.pictures import softmax
+from tests.rounding import in_float64, without_ties
 
 Call = Callable[..., int]
 
@@ -37,6 +38,14 @@ VIT = "--model vit --dim 16 --heads 2 --depth 2 --drop-path 0.3 --dropout 0.1".s
 def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves and events take longer to draw than these runs to train."""
     monkeypatch.setattr(folder, "find_spec", lambda name: None)
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both scripts compute what `trained` did: in float64, on images without ties."""
+    pytest.importorskip("torch")
+    without_ties(monkeypatch)
+    in_float64(monkeypatch)
 
 
 def options(*arguments: str) -> Options:
@@ -57,11 +66,13 @@ def assert_same_arrays(run: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose network knows the classes well enough to lose something: about two thirds right."""
+    """A run whose network knows the classes well enough to lose something: 65 % right, the same on every processor."""
     import sys
 
     run = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
+        without_ties(patch)
+        in_float64(patch, "minigrad")
         module = importlib.import_module("train_minigrad")
         patch.setattr(folder, "find_spec", lambda name: None)
         training = "--model simplenet-bn --limit-train 640 --limit-val 100 --epochs 3 --device cpu --warmup 0 --out"
@@ -207,9 +218,10 @@ def test_resumed_is_as_if_nothing_happened(
     assert (stored["adversarial"], stored["attack"], stored["attack_steps"]) == (0.6, "handout", 2)
 
 
-def test_the_tracks_learn_alike(call_script: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same batches are attacked from the same random starts: the losses are found to agree to 2e-7."""
-    pytest.importorskip("torch")
+def test_the_tracks_learn_alike(
+    decided: None, call_script: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same batches are attacked from the same random starts."""
     weights = tmp_path / "start.safetensors"
     minigrad.manual_seed(7)
     from minigrad.weights import save_weights
@@ -224,7 +236,7 @@ def test_the_tracks_learn_alike(call_script: Call, tmp_path: Path, monkeypatch: 
     for track in ("torch", "minigrad"):
         arguments = [*VIT, "--weights", str(weights), "--adversarial", "0.5", "--epsilon", "0.5", "--random-start"]
         assert call_script(f"train_{track}", *arguments, "--out", str(tmp_path / track)) == 0
-    assert losses[8:] == pytest.approx(losses[:8], rel=1e-5)
+    assert losses[8:] == pytest.approx(losses[:8], rel=1e-10)
     assert [row["attacked_share"] for row in rows(tmp_path / "torch")] == [
         row["attacked_share"] for row in rows(tmp_path / "minigrad")
     ]
@@ -256,7 +268,7 @@ def evaluate(call: Call, *arguments: str, out: Path) -> dict[str, Any]:
 
 
 def test_clean_and_attacked_stand_in_one_table(
-    call: Call, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    decided: None, call: Call, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = evaluate(call, "--resume", str(trained), "--attack", "untargeted", "--epsilon", "0.2", out=tmp_path)
     attack = {"preset": "untargeted", "steps": 10, "alpha": 0.01, "epsilon": 0.2, "norm": "linf", "random_start": False,
@@ -282,37 +294,41 @@ def test_clean_and_attacked_stand_in_one_table(
 @pytest.mark.parametrize(
     "attack",
     [
-        "handout",
+        "handout --epsilon 0.5 --alpha 0.1",
         "report --epsilon 1 --alpha 0.1",
         "untargeted --epsilon 0.2 --attack-steps 4 --alpha 0.05 --restarts 2",
         "untargeted --norm l2 --epsilon 2 --alpha 0.5",
         "untargeted --attack-units pixel --epsilon 8/255 --alpha 2/255",
     ],
 )
-def test_the_tracks_agree_under_attack(call_script: Call, trained: Path, tmp_path: Path, attack: str) -> None:
-    pytest.importorskip("torch")
+def test_the_tracks_agree_under_attack(
+    decided: None, call_script: Call, trained: Path, tmp_path: Path, attack: str
+) -> None:
     found = []
     for track in ("torch", "minigrad"):
-        evaluation = ["--resume", str(trained), "--attack", *attack.split()]
+        evaluation = ["--resume", str(trained), "--limit-val", "30", "--attack", *attack.split()]
         found.append(evaluate(lambda *a: call_script(f"train_{track}", *a), *evaluation, out=tmp_path / track))  # noqa: B023
     torch, ours = found
     assert torch["attack"] == ours["attack"]
     for name in ("top1", "top5", "attack_top1", "attack_top5"):
-        assert ours[name] == pytest.approx(torch[name], abs=1.01), name  # one image of the 100
-    assert ours["attack_loss"] == pytest.approx(torch["attack_loss"], rel=1e-2)
+        assert ours[name] == torch[name], name
+    for name in ("loss", "attack_loss"):
+        assert ours[name] == pytest.approx(torch[name], rel=1e-10), name
     assert abs(ours["attack_loss"] - ours["loss"]) > 0.02  # the attack did something
 
 
-def test_presets_are_as_strong_as_they_should_be(call_script: Call, trained: Path, tmp_path: Path) -> None:
+def test_presets_are_as_strong_as_they_should_be(
+    decided: None, call_script: Call, trained: Path, tmp_path: Path
+) -> None:
     top1 = {}
     for name in PRESETS:
         result = evaluate(
             lambda *a: call_script("train_minigrad", *a),
-            *("--resume", str(trained), "--attack", name, "--epsilon", "0.2", "--attack-steps", "20"),
+            *("--resume", str(trained), "--limit-val", "50", "--attack", name, "--epsilon", "0.5", "--alpha", "0.05"),
             out=tmp_path / name,
         )
         top1[name] = result["attack_top1"]
-    assert top1["untargeted"] <= top1["handout"] < top1["report"] <= result["top1"]
+    assert top1["untargeted"] < top1["handout"] < top1["report"] < result["top1"]
 
 
 def test_mirrored_images_are_for_the_clean_row_alone(

@@ -16,12 +16,14 @@ from safetensors.numpy import save_file
 
 from minigrad.training.checkpoints import load_checkpoint, save_checkpoint
 from minigrad.training.folder import METRICS
+from tests.rounding import in_float64, without_ties
 
 Start = Callable[..., subprocess.Popen]
 Call = Callable[..., int]
 
 TINY = "--limit-train 200 --limit-val 50 --batch-size 20 --epochs 3 --warmup 1 --print-freq 1 --device cpu".split()
 BN = ["--model", "simplenet-bn", "--lr", "0.05", *TINY]
+PATIENCE = 600  # seconds for a run that takes a few: a guard against one that hangs, on a machine with much else to do
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
@@ -38,7 +40,7 @@ def wait_for(process: subprocess.Popen, text: str) -> str:
 def interrupt(process: subprocess.Popen) -> tuple[int, str]:
     """Ctrl-C; returns the exit code and the rest of the output."""
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, output
 
 
@@ -47,7 +49,7 @@ def whole(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A run that nobody disturbed: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("whole")
     process = start(*BN, cwd=folder)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     (run,) = (folder / "runs").iterdir()
     return run, output
@@ -102,7 +104,7 @@ def test_killed_and_resumed_is_as_if_nothing_happened(whole: tuple[Path, str], s
     process.communicate()
     resumed = start("--resume", "run", "--print-freq", "1", cwd=tmp_path)
     wait_for(resumed, "resumed run/last.safetensors: epoch 2, step 1 of 10")
-    output, _ = resumed.communicate(timeout=120)
+    output, _ = resumed.communicate(timeout=PATIENCE)
     assert resumed.returncode == 0, output
     assert_same_run(tmp_path / "run", whole[0])
 
@@ -118,7 +120,7 @@ def test_ctrl_c_saves_inside_the_epoch(whole: tuple[Path, str], start: Start, tm
     assert (state["epoch"], state["step"]) > (0, 2)
     arguments = shlex.split(message.split("go on with: ")[1])[2:]
     resumed = start(*arguments, cwd=tmp_path)
-    output, _ = resumed.communicate(timeout=120)
+    output, _ = resumed.communicate(timeout=PATIENCE)
     assert resumed.returncode == 0, output
     assert_same_run(tmp_path / "run", whole[0])
 
@@ -140,10 +142,13 @@ def test_evaluation_repeats_what_validation_found(
 
 
 def test_the_tracks_go_on_from_the_same_checkpoint_to_the_same_weights(
-    whole: tuple[Path, str], call_script: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    whole: tuple[Path, str], call_script: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """A checkpoint of either track, momentum and all, is one that both can go on with, over the same batches."""
     pytest.importorskip("torch")
+    without_ties(monkeypatch)
+    in_float64(monkeypatch)
     arrays, state = load_checkpoint(whole[0] / "last.safetensors")
     one_epoch_more = {**state, "options": {**state["options"], "epochs": 4, "lr": 0.02}}
     weights = {}
@@ -160,7 +165,7 @@ def test_the_tracks_go_on_from_the_same_checkpoint_to_the_same_weights(
         if not key.startswith("random."):
             moved = np.linalg.norm((array - arrays[key]).ravel())
             apart = np.linalg.norm((array - weights["minigrad"][key]).ravel())
-            assert moved > 0 and apart <= 0.01 * moved, (key, moved, apart)
+            assert moved > 0 and apart <= 1e-10 * moved, (key, moved, apart)
 
 
 def refused(call: Call, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
