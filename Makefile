@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test lint types clean
+.PHONY: train test test-versions lint types clean
 
 train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
 	$(BIN)/python train_minigrad.py $(ARGS)
 
 test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything else
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)
+
+test-versions: $(VENV)/.tests  ## the same under every Python here, by hand: docs/versions.md
+	$(BIN)/python tools/versions.py $(ARGS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
