@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tools.versions import COLUMNS, LIBRARIES, lowest, write
-
 import tools.versions
+from tools.versions import COLUMNS, LIBRARIES, lowest, write
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()

@@ -41,7 +41,9 @@ print(json.dumps([platform.python_version(), *map(version, {LIBRARIES}), platfor
 
 def pythons() -> list[str]:
     """One executable a minor version that pyproject.toml allows, oldest first."""
-    first, end = map(int, re.findall(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (ROOT / "pyproject.toml").read_text())[0])
+    first, end = map(
+        int, re.findall(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (ROOT / "pyproject.toml").read_text())[0]
+    )
     found = []
     for minor in range(first, end):
         of_pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}"))
