@@ -3,22 +3,46 @@
 Nodes are numbered as they are made, so a node's consumers have higher numbers than it has. Taking the highest-numbered
 waiting node, again and again, visits each node once, and only after all of its consumers: its gradient is then complete.
 No recursion, no sorting beforehand; a chain of 100,000 ops is a loop of 100,000 turns.
+
+Where several gradients meet they are added. The engine writes into an array only if it owns it: a sum that it made itself,
+or a gradient that its op declares `fresh`. Who else may hold a reference is never asked.
 """
 
 from __future__ import annotations
 
 import heapq
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad.function import AFTER, BEFORE, Function
 from minigrad.grad_mode import state
+from minigrad.hooks import all_checked, checked
 from minigrad.ops.common import quiet
 from minigrad.tensor import Tensor, describe
 
 Edge = tuple[Function, int] | Tensor | None
 """Where a gradient goes: (node, which of its outputs), or a leaf."""
+
+
+class Arriving:
+    """One gradient on its way: the sum of what has arrived so far, and whether its array is the engine's own."""
+
+    __slots__ = ("own", "total")
+
+    def __init__(self, total: Tensor, own: bool) -> None:
+        self.total, self.own = total, own
+
+    def add(self, gradient: Tensor, own: bool) -> None:
+        """total + gradient: into whichever of the two arrays is the engine's own, else into a new one."""
+        total = self.total
+        x, y = total.array, gradient.array
+        if state.grad or x.shape != y.shape or x.dtype != y.dtype or not (own or self.own):
+            self.total, self.own = total + gradient, not state.grad and not state.observers
+        elif self.own:
+            x += y
+        else:
+            y += x
+            self.total, self.own = gradient, True
 
 
 def run(
@@ -36,21 +60,27 @@ def run(
     useful = None if wanted is None else _useful([x._edge() for x, _ in roots], wanted)
     captured: dict[Any, Tensor] = {}
     targets = set() if wanted is None else {_key(edge) for edge in wanted}
-    leaves: dict[int, list[Any]] = {}  # id(leaf) -> [leaf, gradient]
-    waiting: dict[Function, list[Tensor | None]] = {}
+    leaves: dict[int, tuple[Tensor, Arriving]] = {}
+    waiting: dict[Function, list[Arriving | None]] = {}
     queue: list[tuple[int, Function]] = []
 
-    def send(edge: Edge, gradient: Tensor) -> None:
+    def send(edge: Edge, gradient: Tensor, own: bool) -> None:
         if type(edge) is tuple:
             node, i = edge
-            slots = waiting.get(node)
-            if slots is None:
-                slots = waiting[node] = [None] * node.outputs
+            places = waiting.get(node)
+            if places is None:
+                places = waiting[node] = [None] * node.outputs
                 heapq.heappush(queue, (-node.order, node))
-            slots[i] = gradient if slots[i] is None else _add(slots, i, gradient)
+            arriving = places[i]
+            if arriving is None:
+                places[i] = Arriving(gradient, own)
+                return
+        elif id(edge) in leaves:
+            arriving = leaves[id(edge)][1]
         else:
-            slots = leaves.setdefault(id(edge), [edge, None])
-            slots[1] = gradient if slots[1] is None else _add(slots, 1, gradient)
+            leaves[id(edge)] = edge, Arriving(gradient, own)  # type: ignore[assignment]
+            return
+        arriving.add(gradient, own)
 
     recording, observers = state.grad, state.observers
     state.grad = create_graph
@@ -60,11 +90,11 @@ def run(
         with quiet():
             for tensor, gradient in roots:
                 if tensor._requires_grad:
-                    send(tensor._edge(), gradient)
+                    send(tensor._edge(), gradient, False)
             del tensor, gradient
             while queue:
                 node = heapq.heappop(queue)[1]
-                gradients = waiting.pop(node)
+                gradients = [None if place is None else place.total for place in waiting.pop(node)]
                 if node.hooks:
                     _run_hooks(node, gradients)
                 if targets:
@@ -75,15 +105,16 @@ def run(
                 if useful is not None and node.order not in useful:
                     continue
                 results = _step(node, gradients, None if useful is None else useful[node.order], observers)
-                gradients = complete = None  # type: ignore[assignment]  # held no longer, so that it may be added into
+                gradients = complete = None  # type: ignore[assignment]  # so that their memory is free again
                 if not retain_graph:
                     node.free()
                 elif node.packed is not None:
                     node.packed.put_away(node)
+                fresh = (
+                    node.fresh and not observers and not (node.hooks and AFTER in node.hooks)
+                )  # they may keep results
                 while results:
-                    edge, result = results.pop()
-                    send(edge, result)
-                result = None  # type: ignore[assignment]
+                    send(*results.pop(), fresh)
             return _deliver(leaves, captured, wanted, create_graph)
     finally:
         state.grad, state.observers = recording, observers
@@ -153,59 +184,47 @@ def _key(edge: Edge) -> Any:
     return (edge[0].order, edge[1]) if type(edge) is tuple else id(edge)
 
 
-def _add(slots: list[Any], i: int, gradient: Tensor) -> Tensor:
-    """slots[i] + gradient: into slots[i] where nobody else can see that array, else into a new one."""
-    total, slots[i] = slots[i], None
-    if not state.grad and _unshared(total) and total.array.shape == gradient.array.shape:
-        total.array += gradient.array
-        return total
-    return total + gradient
-
-
-def _unshared(tensor: Tensor) -> bool:
-    """Whether the caller holds the only reference to this Tensor and to its array, and the array is no view.
-
-    The counts: for the Tensor, the caller's variable, this function's and getrefcount's own; for the array, the Tensor's
-    slot and getrefcount's own. A higher count is somebody else, and then the array is not ours to write into.
-    """
-    array = tensor.array
-    return sys.getrefcount(tensor) <= 3 and sys.getrefcount(array) <= 3 and array.base is None
-
-
 def _deliver(
-    leaves: dict[int, list[Any]], captured: dict[Any, Tensor], wanted: list[Edge] | None, create_graph: bool
+    leaves: dict[int, tuple[Tensor, Arriving]],
+    captured: dict[Any, Tensor],
+    wanted: list[Edge] | None,
+    create_graph: bool,
 ) -> list[Tensor | None]:
     """The complete gradients: returned where they were asked for, else accumulated into each leaf's .grad."""
     if wanted is not None:
-        for key, (leaf, gradient) in leaves.items():
-            captured[key] = leaf._run_hooks(gradient)
+        for key, (leaf, arrived) in leaves.items():
+            captured[key] = leaf._run_hooks(arrived.total)
         return [captured.get(_key(edge)) for edge in wanted]
-    for slots in leaves.values():
-        leaf, gradient = slots
-        slots[1] = None
+    while leaves:
+        leaf, arrived = leaves.pop(next(iter(leaves)))
+        gradient = arrived.total
+        if gradient.array.shape != leaf.array.shape:
+            raise RuntimeError(
+                f"a gradient of shape {list(gradient.shape)} has come to {describe(leaf)}: the backward of an op that it was "
+                "given to returns a gradient of another shape than its input's"
+            )
         gradient = leaf._run_hooks(gradient)
         if gradient.dtype != leaf.dtype:
             gradient = gradient.to(leaf.dtype)
         if leaf.grad is not None:
             if create_graph:
-                leaf.grad = leaf.grad + gradient
+                leaf._grad = leaf.grad + gradient
             else:
                 leaf.grad.array += gradient.array
                 leaf.grad._bump_version()
         elif create_graph:
-            leaf.grad = gradient
+            leaf._grad = gradient
         else:
-            leaf.grad = _own(gradient, leaf)
+            leaf._grad = _settle(gradient, leaf, arrived.own and not leaf._hooks)
         if leaf._hooks:
             _run_after_accumulation(leaf)
     return []
 
 
-def _own(gradient: Tensor, leaf: Tensor) -> Tensor:
-    """The gradient in an array of its own, laid out in memory as the leaf is."""
+def _settle(gradient: Tensor, leaf: Tensor, own: bool) -> Tensor:
+    """The gradient in an array that nobody else holds, laid out in memory as the leaf is."""
     array = gradient.array
-    mine = sys.getrefcount(gradient) <= 4 and sys.getrefcount(array) <= 3 and array.base is None
-    if mine and array.strides == leaf.array.strides:
+    if own and array.strides == leaf.array.strides and (array.base is None or array.base.nbytes == array.nbytes):
         return gradient
     from minigrad import backends
 
@@ -223,11 +242,11 @@ def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
             if gradient is not None:
                 replaced = hook(gradient)
                 if replaced is not None:
-                    gradients[i] = replaced
+                    gradients[i] = checked(hook, gradient, replaced)
     for hook in list(hooks.get(BEFORE, {}).values()):
         replaced = hook(tuple(gradients))
         if replaced is not None:
-            gradients[:] = replaced if isinstance(replaced, (tuple, list)) else (replaced,)
+            gradients[:] = all_checked(hook, gradients, replaced)
 
 
 class AfterAccumulation:
@@ -252,7 +271,7 @@ def _run_after(node: Function, results: tuple[Any, ...], gradients: list[Tensor 
     for hook in list(node.hooks[AFTER].values()):
         replaced = hook(results, tuple(gradients))
         if replaced is not None:
-            results = tuple(replaced) if isinstance(replaced, (tuple, list)) else (replaced,)
+            results = all_checked(hook, results, replaced)
     return results
 
 

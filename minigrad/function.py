@@ -64,6 +64,9 @@ class Function:
     """Whether the output shares the first input's memory."""
     keeps: ClassVar[tuple[str, ...]] = ()
     """Attributes set in `forward` that hold arrays for the gradient: freed with the rest."""
+    fresh: ClassVar[bool] = False
+    """Whether each gradient that `backward` returns is an array of its own, which nothing else holds: not gz itself, nor a
+    view of it or of what was saved. The engine adds other gradients into such an array, and a leaf keeps it as its .grad."""
     differentiable_outputs: ClassVar[int | None] = None
     """How many of several outputs have gradients; None for all."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
+from minigrad.hooks import checked
 
 if TYPE_CHECKING:
     from minigrad.function import Function
@@ -32,6 +33,7 @@ class Tensor:
         "__weakref__",
         "_base",  # for a view: the tensor whose memory it shares; else None
         "_dependents",  # views taken before this tensor required a gradient
+        "_grad",
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
         "_node",  # the Function that made it, or None for a leaf
@@ -40,14 +42,13 @@ class Tensor:
         "_viewed_at",  # for a view: the version at which its node was made
         "_views",  # for a view: the ops that lead to it from its base; None if they cannot be run anew
         "array",
-        "grad",
     )
 
     __array_priority__ = 1000  # ndarray * Tensor is Tensor.__rmul__
     __array_ufunc__ = None
 
     array: Any
-    grad: Tensor | None
+    _grad: Tensor | None
     _base: Tensor | None
     _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
@@ -73,7 +74,7 @@ class Tensor:
 
     def _reset(self, array: Any) -> None:
         self.array = array
-        self.grad = self._node = self._base = self._hooks = self._dependents = None
+        self._grad = self._node = self._base = self._hooks = self._dependents = None
         self._requires_grad = False
         self._index = 0
         self._version = [0]
@@ -83,7 +84,7 @@ class Tensor:
         """An op's result; NumPy's scalars become 0-d arrays."""
         tensor = Tensor.__new__(Tensor)
         tensor.array = array if not isinstance(array, np.generic) else np.asarray(array)
-        tensor.grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
+        tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
         tensor._requires_grad = False
         tensor._index = 0
         tensor._version = [0]
@@ -110,6 +111,32 @@ class Tensor:
         """Sets requires_grad; returns the tensor itself."""
         self.requires_grad = requires_grad
         return self
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have added up here, of this tensor's shape, type and device; or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is None:
+            self._grad = None
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        for what, given, own in (
+            ("dtype", value.dtype, self.dtype), ("device", value.device, self.device), ("size", value.shape, self.shape),
+        ):  # fmt: skip
+            if given != own:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with {what} '{given}' to a tensor with {what} '{own}': they have to be "
+                    "the same"
+                )
+        self._grad = value
 
     @property
     def grad_fn(self) -> Function | None:
@@ -178,7 +205,8 @@ class Tensor:
     def _run_hooks(self, gradient: Tensor) -> Tensor:
         for hook in list((self._hooks or {}).values()):
             replaced = hook(gradient)
-            gradient = gradient if replaced is None else replaced
+            if replaced is not None:
+                gradient = checked(hook, gradient, replaced)
         return gradient
 
     def retain_grad(self) -> None:

@@ -7,6 +7,7 @@ Python and the same CUDA sources on the CPU (tests/emulator). `pytest -m gpu` ru
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -41,6 +42,18 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.emulator import install
 
         install()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fresh_gradients(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every backward pass is watched, but where tests look at the frames of the pass itself."""
+    from tests.ownership import watched
+
+    if request.path.parent.name == "autograd":
+        yield
+    else:
+        with watched():
+            yield
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])

@@ -16,6 +16,7 @@ from typing import Any
 
 from minigrad.function import Function
 from minigrad.grad_mode import is_grad_enabled
+from minigrad.hooks import all_checked
 from minigrad.ops.creation import zeros
 from minigrad.tensor import Tensor
 
@@ -78,6 +79,7 @@ class BackwardHooks:
     def _meet_outputs(self, gradients: Gradients) -> Gradients:
         grad_output = _spread(self.output_places, gradients, self.outputs)
         for hook in self.pre_hooks:
+            before = grad_output
             changed = hook(self.module, grad_output)
             if changed is not None:
                 grad_output = changed if isinstance(changed, tuple) else (changed,)
@@ -86,6 +88,7 @@ class BackwardHooks:
                         f"Backward pre hook returned an invalid number of grad_output, got {len(grad_output)}, "
                         f"but expected {self.outputs}"
                     )
+                grad_output = all_checked(hook, before, grad_output)
         if self.input_places:
             self.grad_output = grad_output
         elif self.hooks:  # the first boundary is not part of the graph: the hooks are called here
@@ -110,6 +113,7 @@ class BackwardHooks:
                 spread[i] = zeros(shape, dtype=dtype, device=device)
         grad_input = tuple(spread)
         for hook in self.hooks:
+            before = grad_input
             changed = hook(self.module, grad_input, self.grad_output)
             if changed is not None:
                 grad_input = changed if isinstance(changed, tuple) else (changed,)
@@ -118,6 +122,7 @@ class BackwardHooks:
                         f"Backward hook returned an invalid number of grad_input, got {len(grad_input)}, "
                         f"but expected {self.inputs}"
                     )
+                grad_input = all_checked(hook, before, grad_input)
         self.grad_output = ()
         return tuple(grad_input[i] for i in self.input_places)
 

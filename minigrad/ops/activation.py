@@ -26,6 +26,7 @@ from minigrad.tensor import Tensor, describe
 class Softmax(FusedFunction):
     """y_i = e^(x_i) / sum_j e^(x_j) along an axis;  gx = y (gy - sum_j gy_j y_j)."""
 
+    fresh = True
     saves_output = True
 
     def __init__(self, dim: int) -> None:
@@ -52,6 +53,7 @@ class Softmax(FusedFunction):
 class LogSoftmax(FusedFunction):
     """y_i = x_i - log sum_j e^(x_j) along an axis;  gx = gy - e^y sum_j gy_j."""
 
+    fresh = True
     saves_output = True
 
     def __init__(self, dim: int) -> None:
@@ -79,6 +81,7 @@ class Gelu(FusedFunction):
     Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units (2016).
     """
 
+    fresh = True
     saves = {0: None}
     keeps = ("kept",)
 
@@ -111,6 +114,7 @@ class Gelu(FusedFunction):
 class Pointwise(FusedFunction):
     """y = f(x) by `value`, gx = gy f'(x) by `gradient`: a few passes over plain arrays."""
 
+    fresh = True
     saves = {0: None}
 
     def forward(self, x: Any) -> Any:

@@ -55,6 +55,7 @@ class Sub(Binary):
 class Mul(Binary):
     """z = x y;  gx = gz y,  gy = gz x."""
 
+    fresh = True
     saves = {0: 1, 1: 0}
 
     def compute(self, x: Any, y: Any) -> Any:
@@ -70,6 +71,7 @@ class Mul(Binary):
 class Div(Binary):
     """z = x / y;  gx = gz / y,  gy = -gz x / y^2."""
 
+    fresh = True
     saves = {0: 1, 1: None}
 
     def compute(self, x: Any, y: Any) -> Any:

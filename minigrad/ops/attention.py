@@ -29,6 +29,7 @@ class ScaledDotProductAttention(FusedFunction):
     shape, or None) times a constant, `gain`: V is multiplied by that instead, so that a byte a probability is all to save.
     """
 
+    fresh = True
     saves = {0: None, 1: None, 2: None, 3: None}
     keeps = ("p", "lse", "kept")
 
@@ -70,6 +71,8 @@ class ScaledDotProductAttention(FusedFunction):
 
 class SplitHeads(Function):
     """x (N, L, parts H D) as that many tensors (N, H, L, D), in x's memory;  gx = their gradients, side by side again."""
+
+    fresh = True
 
     def __init__(self, parts: int, heads: int) -> None:
         self.parts, self.heads = parts, heads

@@ -49,6 +49,7 @@ class Minimum(Maximum):
 class Relu(Function):
     """z = max(x, 0), NaN stays NaN;  gx = gz, but 0 where z <= 0 (so relu'(0) = 0)."""
 
+    fresh = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -74,6 +75,7 @@ class ReluGradient(Function):
 class Where(Function):
     """z = x where condition, else y;  gx = gz there, gy = gz elsewhere."""
 
+    fresh = True
     saves = {0: None}
 
     def forward(self, condition: Any, x: Any, y: Any) -> Any:

@@ -27,6 +27,8 @@ from minigrad.tensor import Tensor, describe
 class Unfold(Function):
     """U[n, (c, i, j), (oh, ow)] = x[n, c, oh sh + i dh - ph, ow sw + j dw - pw], 0 outside;  gx = fold(gU)."""
 
+    fresh = True
+
     def __init__(self, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
         self.window = kernel, dilation, padding, stride
 
@@ -40,6 +42,8 @@ class Unfold(Function):
 
 class Fold(Function):
     """x = the sum, at each pixel, of all columns' entries that unfold would take from it;  gU = unfold(gx)."""
+
+    fresh = True
 
     def __init__(self, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
         self.size, self.window = size, (kernel, dilation, padding, stride)
@@ -60,6 +64,7 @@ def _places(shape: Sequence[int], kernel: Sequence[int], stride: Pair, padding: 
 class Conv2d(FusedFunction):
     """Y = W U + b with U = unfold(x);  gX = fold(W^T gY),  gW = sum gY U^T,  gb = sum gY."""
 
+    fresh = True
     saves = {0: 1, 1: 0}
 
     def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
@@ -96,6 +101,7 @@ class ConvTranspose2d(FusedFunction):
     X (N, C, H, W), W (C, O/G, KH, KW), b (O) or None, Y (N, O, *size): what conv2d with W would take from Y to X.
     """
 
+    fresh = True
     saves = {0: 1, 1: 0}
 
     def __init__(self, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:

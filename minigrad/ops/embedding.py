@@ -17,6 +17,7 @@ from minigrad.tensor import Tensor, describe
 class Embedding(Function):
     """y[i] = w[index[i]];  gw = gy added at the rows of the index, but for `padding`; by_count: over how often each occurs."""
 
+    fresh = True
     saves = {1: 0}
 
     def __init__(self, padding: int | None, by_count: bool) -> None:

@@ -99,6 +99,8 @@ def _is_basic(index: Index) -> bool:
 class GetItem(Function):
     """y = x[index];  gx = gy added at the index in zeros."""
 
+    fresh = True
+
     def __init__(self, index: Index) -> None:
         self.is_view = _is_basic(index)  # type: ignore[misc]
         # The ellipsis makes NumPy give a view, not a number, where one element is left.

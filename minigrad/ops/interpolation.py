@@ -32,6 +32,8 @@ class Interpolate(FusedFunction):
     x (N, C, ...); `neighbours` has an entry for each axis after the second.
     """
 
+    fresh = True
+
     def __init__(self, neighbours: Sequence[Neighbours]) -> None:
         self.neighbours = neighbours
 

@@ -35,6 +35,7 @@ class CrossEntropy(FusedFunction):
     g_logits = g (a p - b) with b the weights of the -log p_c and a their sum.
     """
 
+    fresh = True
     saves = {0: None, 1: 0}
     keeps = ("logp",)
 

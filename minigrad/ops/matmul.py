@@ -14,6 +14,7 @@ from minigrad.tensor import Tensor, describe
 class Matmul(Function):
     """Z = X Y over the last two axes, the others broadcast;  gX = gZ Y^T,  gY = X^T gZ."""
 
+    fresh = True
     saves = {0: 1, 1: 0}
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -35,6 +36,7 @@ class Linear(FusedFunction):
     X (..., in), W (out, in), b (out) or None, Y (..., out).
     """
 
+    fresh = True
     saves = {0: 1, 1: 0}
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:

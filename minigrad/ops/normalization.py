@@ -36,6 +36,7 @@ class BatchNorm(FusedFunction):
     Leaves the batch's statistics in `mean` and `var`, arrays (C).
     """
 
+    fresh = True
     saves = {0: None, 1: None}
     keeps = ("invstd",)
 
@@ -61,6 +62,7 @@ class BatchNorm(FusedFunction):
 class BatchNormApply(FusedFunction):
     """y = (x - mean) r w + b with given statistics (evaluation);  gx = gy r w."""
 
+    fresh = True
     known_as = "batch_norm"
     saves = {0: 1, 1: None}
 
@@ -93,6 +95,7 @@ class LayerNorm(FusedFunction):
     gb = sum gy. x (..., *shape); w, b of those axes' shape, or None.
     """
 
+    fresh = True
     saves = {0: None, 1: 0}
     keeps = ("mean", "invstd")
 
@@ -136,6 +139,7 @@ class GroupNorm(FusedFunction):
     x (N, C, ...); w, b (C) or None. Rows of the (N G, C/G ...) matrix are normalised as in layer norm.
     """
 
+    fresh = True
     saves = {0: None, 1: 0}
     keeps = ("mean", "invstd")
 
@@ -182,6 +186,7 @@ class RMSNorm(FusedFunction):
     With z = x r, g = gy w, and means over those axes:  gx = r (g - z mean(g z)),  gw = sum gy z.
     """
 
+    fresh = True
     saves = {0: None, 1: 0}
     keeps = ("scale",)
 

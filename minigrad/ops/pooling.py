@@ -36,6 +36,7 @@ def output_size(n: int, kernel: int, stride: int, padding: int, dilation: int = 
 class MaxPool2d(FusedFunction):
     """y = the largest of each window;  gx = gy added at each window's winner."""
 
+    fresh = True
     keeps = ("tap",)
 
     def __init__(self, pool: Pool) -> None:
@@ -123,6 +124,8 @@ class AvgPool2d(FusedFunction):
     The sum is taken along the columns of each window first, then along the rows of that: KH + KW additions, not KH KW.
     The divisor is a number, or (OH, OW) where windows that hang over an edge hold fewer pixels.
     """
+
+    fresh = True
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, size: Pair, divisor: Any) -> None:
         self.kernel, self.stride, self.padding, self.size, self.divisor = kernel, stride, padding, size, divisor

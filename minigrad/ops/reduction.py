@@ -77,6 +77,7 @@ class ExactMean(Mean):
 class Var(FusedFunction):
     """y = sum of (x - mean)^2 over axes / freedom;  gx = gy (x - mean) 2 / freedom. Summed in float64."""
 
+    fresh = True
     saves = {0: None}
 
     def __init__(self, over: tuple[int, ...], keepdim: bool, freedom: float) -> None:

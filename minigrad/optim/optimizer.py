@@ -153,6 +153,11 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        for parameter in chain.from_iterable(group["params"] for group in self.param_groups):
+            if (gradient := parameter.grad) is not None and gradient.array.shape != parameter.array.shape:
+                raise RuntimeError(
+                    f"a parameter and its gradient differ in shape: {list(parameter.shape)} and {list(gradient.shape)}"
+                )
         with no_grad():
             for group in self.param_groups:
                 for parameter in group["params"]:
