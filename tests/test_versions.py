@@ -39,7 +39,7 @@ def test_the_lowest_libraries_that_are_allowed_were_run() -> None:
 
 def test_a_row_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch) -> None:
     page = tmp_path / "versions.md"
-    page.write_text("text\n\n<!-- table -->\n\n<!-- end of table -->\nmore\n")
+    page.write_text("text\n\n<!-- table -->\n<!-- end of table -->\nmore\n")
     monkeypatch.setattr(tools.versions, "PAGE", page)
     for python, libraries, failed in [("3.11.7", "newest", "1"), ("3.9.1", "newest", "0"), ("3.11.8", "newest", "0"),
                                       ("3.9.1", "lowest", "0")]:  # fmt: skip

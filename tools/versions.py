@@ -85,14 +85,9 @@ def test(python: str, libraries: str, arguments: list[str]) -> dict[str, str]:
         suite = ElementTree.parse(report.name).getroot()[0]
     tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
     failed = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
-    ended = [
-        str(tests - failed - skipped),
-        str(failed),
-        str(skipped),
-        date.today().isoformat(),
-        commit.strip() + "+" * changed,
-    ]
-    return dict(zip(COLUMNS, [found[0], libraries, *found[1:], *ended], strict=True))
+    counts = [str(tests - failed - skipped), str(failed), str(skipped)]
+    when = [date.today().isoformat(), commit.strip() + "+" * changed]
+    return dict(zip(COLUMNS, [found[0], libraries, *found[1:], *counts, *when], strict=True))
 
 
 def write(row: dict[str, str]) -> None:
@@ -101,12 +96,12 @@ def write(row: dict[str, str]) -> None:
     def name(cells: list[str]) -> tuple[int, str]:
         return int(cells[0].split(".")[1]), cells[1]
 
-    head, table, tail = re.split(r"(?<=<!-- table -->\n)\n|\n(?=<!-- end of table -->)", PAGE.read_text())
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    head, tail = re.split(r"(?<=<!-- table -->\n).*(?=<!-- end of table -->)", PAGE.read_text(), flags=re.S)
     new = list(row.values())
-    rows = sorted([old for old in rows if name(old) != name(new)] + [new], key=name)
+    old = [re.findall(r"[^| ]+", line) for line in PAGE.read_text().splitlines() if line.startswith("| 3.")]
+    rows = sorted([cells for cells in old if name(cells) != name(new)] + [new], key=name)
     lines = ["| " + " | ".join(cells) + " |" for cells in [COLUMNS, ["---"] * len(COLUMNS), *rows]]
-    PAGE.write_text("\n".join([head, *lines, tail]))
+    PAGE.write_text("\n".join([head, *lines, "", tail]))
 
 
 def main() -> int:
