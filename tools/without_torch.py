@@ -1,19 +1,37 @@
-"""A plugin of pytest, for a Python that has no torch: `pytest -p tools.without_torch` skips what fails for want of it."""
+"""A plugin of pytest, for a Python that has no torch: `pytest -p tools.without_torch` skips what fails for want of it.
+
+A test, or a file of tests, fails for want of torch if it fails and torch was looked for on the way, here or in a process of
+its own that said so.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-WANTED = re.compile(r"No module named 'torch|PyTorch, which is missing")
-"""What Python, the scripts and `compare` say where there is no torch."""
+SAID = re.compile(r"No module named 'torch|PyTorch is not installed|PyTorch, which is missing")
+
+
+class _Finder:
+    """Stands first in the places where Python looks for modules: finds none, and notes that torch was looked for."""
+
+    asked = False
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        self.asked |= name.partition(".")[0] in ("torch", "torchvision")
+
+
+_finder = _Finder()
+sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
 
 
 def _skip(report: Any) -> None:
-    if report.failed and WANTED.search("\n".join([report.longreprtext, report.capstdout, report.capstderr])):
+    asked, _finder.asked = _finder.asked, False
+    if report.failed and (asked or SAID.search("\n".join([report.longreprtext, report.capstdout, report.capstderr]))):
         report.outcome, report.longrepr = "skipped", (str(report.fspath), 0, "Skipped: needs torch")
 
 
