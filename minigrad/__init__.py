@@ -27,13 +27,13 @@ from minigrad.dtypes import (
     int64,
     long,
     promote_types,
-    result_type,
     short,
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
+from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
 from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
 from minigrad.ops import loss as _loss
 from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold
@@ -72,7 +72,6 @@ from minigrad.ops.creation import (
     arange,
     as_tensor,
     bernoulli,
-    dropout,
     empty,
     empty_like,
     eye,
@@ -97,6 +96,7 @@ from minigrad.ops.creation import (
     zeros,
     zeros_like,
 )  # fmt: skip
+from minigrad.ops.creation import random_dropout as dropout  # torch's own, beside nn.functional's
 from minigrad.ops.cumulative import cumprod, cumsum, prod
 from minigrad.ops.diagonals import diag, diag_embed, diagonal, trace, tril, tril_indices, triu, triu_indices
 from minigrad.ops.einsum import einsum, inner, kron, tensordot
@@ -282,6 +282,15 @@ def set_num_threads(threads: Any) -> None:
 def get_num_threads() -> Any:
     """How many CPU threads the kernels share their work among."""
     return backends.get("cpu").get_num_threads()
+
+
+def result_type(*operands: Any, **named: Any) -> Any:
+    """The type of an element-wise op's result on two Tensors or numbers. By name they are torch's (tensor, other), (scalar,
+    tensor) or (scalar1, scalar2), in whatever order."""
+    unknown = set(named) - {"tensor", "other", "scalar", "scalar1", "scalar2"}
+    if unknown or len(operands) + len(named) != 2:
+        raise TypeError(f"result_type() takes two operands, but got {len(operands)} and {sorted(named)}")
+    return dtypes.result_type(*operands, *named.values())
 
 
 def _backend(device: Any) -> Any:

@@ -35,13 +35,13 @@ def is_floating_point(dtype: np.dtype) -> bool:
     return dtype.kind == "f"
 
 
-def promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
+def promote_types(type1: np.dtype, type2: np.dtype) -> np.dtype:
     """The smallest type that torch lets hold both; an integer with a float gives the float."""
-    if a == b:
-        return a
-    if category(a) == category(b):
-        return np.promote_types(a, b)
-    return a if category(a) > category(b) else b
+    if type1 == type2:
+        return type1
+    if category(type1) == category(type2):
+        return np.promote_types(type1, type2)
+    return type1 if category(type1) > category(type2) else type2
 
 
 def _combine(higher: np.dtype | None, lower: np.dtype | None) -> np.dtype | None:

@@ -11,6 +11,7 @@ or a gradient that its op declares `fresh`. Who else may hold a reference is nev
 from __future__ import annotations
 
 import heapq
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -228,9 +229,9 @@ def _settle(gradient: Tensor, leaf: Tensor, own: bool) -> Tensor:
         return gradient
     from minigrad import backends
 
-    own = backends.of(array).xp.empty_like(leaf.array)
-    own[...] = array
-    return Tensor._wrap(own)
+    copy = backends.of(array).xp.empty_like(leaf.array)
+    copy[...] = array
+    return Tensor._wrap(copy)
 
 
 def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
@@ -320,14 +321,21 @@ def backward(
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Adds d(sum of tensors . grad_tensors)/d(leaf) to the .grad of every leaf that they were computed from.
 
     tensors: what to differentiate; grad_tensors: a gradient of each one's shape to start from (None for a scalar: 1).
     retain_graph: keep what was saved, so that backward can run again (default: create_graph). create_graph: record the
-    backward pass itself. inputs: accumulate into these tensors only, and compute nothing else.
+    backward pass itself. inputs: accumulate into these tensors only, and compute nothing else. grad_variables: the old
+    name of grad_tensors.
     """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError("`grad_tensors` and `grad_variables` (its old name) were both given: use `grad_tensors`")
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        grad_tensors = grad_variables
     outputs = _list(tensors)
     gradients = [None] * len(outputs) if grad_tensors is None else _list(grad_tensors)
     retain = create_graph if retain_graph is None else retain_graph
@@ -348,21 +356,32 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients d(sum of outputs . grad_outputs)/d(input), one for each input; touches no .grad.
 
     Only what leads from the outputs to the inputs is computed. An input that the outputs do not depend on is an error,
-    unless allow_unused=True (its gradient is None) or materialize_grads=True (its gradient is zeros).
+    unless allow_unused=True (its gradient is None) or materialize_grads=True (its gradient is zeros). is_grads_batched:
+    each of grad_outputs has one more axis, its first, and so have the gradients: one backward pass for each of its indices.
+    only_inputs: always True, as in torch.
     """
     roots, targets = _list(outputs), _list(inputs)
     gradients = [None] * len(roots) if grad_outputs is None else _list(grad_outputs)
     retain = create_graph if retain_graph is None else retain_graph
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True)", FutureWarning, stacklevel=2
+        )
     for x in targets:
         if not x._requires_grad:
             raise RuntimeError(f"One of the differentiated Tensors does not require grad: {describe(x)}")
-    found = run(_pairs(roots, gradients), targets, retain, create_graph)
+    if is_grads_batched:
+        found = _batched(roots, targets, gradients, retain, create_graph)
+    else:
+        found = run(_pairs(roots, gradients), targets, retain, create_graph)
     result = []
     for i, (x, gradient) in enumerate(zip(targets, found, strict=True)):
         if gradient is None and materialize_grads:
@@ -374,3 +393,22 @@ def grad(
             )
         result.append(gradient)
     return tuple(result)
+
+
+def _batched(
+    roots: list[Tensor], targets: list[Tensor], gradients: list[Any], retain: bool, create_graph: bool
+) -> list[Tensor | None]:
+    """What `run` finds for each row of the gradients, stacked."""
+    from minigrad.ops.shape import stack
+
+    lengths = {len(g) for g in gradients if g is not None}
+    if len(lengths) != 1 or 0 in lengths:
+        raise RuntimeError(
+            f"is_grads_batched: grad_outputs need one first axis of one length, but have {sorted(lengths)}"
+        )
+    (length,) = lengths
+    rows = []
+    for i in range(length):
+        pairs = _pairs(roots, [None if g is None else g[i] for g in gradients])
+        rows.append(run(pairs, targets, retain or i + 1 < length, create_graph))
+    return [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]

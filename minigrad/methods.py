@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad.device import Device, get_device
 from minigrad.grad_mode import state
+from minigrad.memory_format import preserve_format
 from minigrad.ops import (
     activation,
     comparison,
@@ -49,7 +50,7 @@ METHODS: dict[Any, str] = {
     norm: "norm",
     sorting: "argsort bincount kthvalue median msort sort topk unique",
     shape: "broadcast_to chunk contiguous expand expand_as flatten movedim moveaxis narrow permute ravel reshape reshape_as "
-    "select split squeeze swapaxes swapdims t transpose unbind unflatten unsqueeze view view_as",
+    "select squeeze swapaxes swapdims t transpose unbind unflatten unsqueeze view view_as",
     joining: "dsplit hsplit tensor_split vsplit",
     repeating: "flip fliplr flipud repeat repeat_interleave roll rot90 tile",
     padding: "pad",
@@ -81,6 +82,7 @@ def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return self._in_place(lambda x: op(x, *args, **kwargs))
 
     method.__name__ = op.__name__ + "_"
+    functools.update_wrapper(method, op, assigned=(), updated=())  # it takes op's arguments
     method.__doc__ = f"As {op.__name__}, written into this tensor's own memory; returns the tensor."
     return method
 
@@ -122,9 +124,8 @@ def _install() -> None:
     Tensor.__invert__ = comparison.bitwise_not  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
-    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where):
+    for function in (to, cpu, cuda, gpu, type_as, fill_, zero_, copy_, where, split):
         setattr(Tensor, function.__name__, function)
-    setattr(Tensor, "cuda", gpu)  # noqa: B010 - torch's name for gpu
     for name, dtype in (
         ("float", np.float32), ("double", np.float64), ("int", np.int32), ("long", np.int64), ("bool", np.bool_),
     ):  # fmt: skip
@@ -133,22 +134,32 @@ def _install() -> None:
         setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
 
 
-def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
-    """This tensor in another type, on another device, or as another tensor is; itself if nothing changes."""
-    for arg in args:
-        if isinstance(arg, Tensor):
+def to(
+    self: Tensor, *args: Any, device: Any = None, dtype: Any = None, tensor: Any = None, non_blocking: bool = False,
+    copy: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """This tensor in another type, on another device, or as another tensor is; itself if nothing changes.
+
+    Without names: a device, a dtype, or both, or a tensor, then non_blocking (which means nothing here) and copy.
+    memory_format: the order of the elements in memory, where it is another.
+    """
+    flags = 0
+    for arg in args if tensor is None else (tensor, *args):
+        if isinstance(arg, bool):
+            copy, flags = arg if flags else copy, flags + 1
+        elif isinstance(arg, Tensor):
             dtype, device = arg.dtype, arg.device
         elif isinstance(arg, (str, Device)) and not _is_dtype_name(arg):
             device = arg
-        elif isinstance(arg, bool) or arg is None:
-            continue  # torch's non_blocking
-        else:
+        elif arg is not None:
             dtype = arg
     result = self
     if dtype is not None and (wanted := np.dtype(dtype)) != self.array.dtype:
         result = elementwise.Cast(wanted)(result)
     if device is not None and get_device(device) != result.device:
         result = shape.ToDevice(get_device(device))(result)
+    if memory_format is not None and memory_format is not preserve_format:
+        result = shape.contiguous(result, memory_format=memory_format)
     return result.clone() if copy and result is self else result
 
 
@@ -157,30 +168,36 @@ def _is_dtype_name(name: Any) -> bool:
 
 
 def _to_dtype(dtype: np.dtype) -> Callable[[Tensor], Tensor]:
-    def method(self: Tensor) -> Tensor:
-        return to(self, dtype)
+    def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
+        return to(self, dtype, memory_format=memory_format)
 
     method.__doc__ = f"This tensor as {dtype}."
     return method
 
 
 def _new(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def method(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    def method(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
         dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
-        return make(*args, dtype=dtype, device=device, requires_grad=requires_grad)
+        return make(*args, dtype=dtype, device=device, **named)
 
     method.__doc__ = f"As minigrad.{make.__name__}, with this tensor's dtype and device."
     return method
 
 
-def cpu(self: Tensor) -> Tensor:
+def cpu(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor on the CPU."""
-    return to(self, "cpu")
+    return to(self, "cpu", memory_format=memory_format)
 
 
 def gpu(self: Tensor, index: int = 0) -> Tensor:
     """This tensor on a GPU."""
     return to(self, f"gpu:{index}")
+
+
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, *, memory_format: Any = None) -> Tensor:
+    """This tensor on a GPU: the first, or the one of that number or name."""
+    name = f"gpu:{device}" if isinstance(device, int) else "gpu" if device is None else device
+    return to(self, name, memory_format=memory_format)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -212,10 +229,15 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def copy_(self: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
-    """Copies source, broadcast and converted, into this tensor's memory."""
-    source = source.to(self.device).to(self.dtype)
-    return self._in_place(lambda x: source.expand(x.shape))
+def copy_(self: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor:
+    """Copies other, broadcast and converted, into this tensor's memory."""
+    other = other.to(self.device).to(self.dtype)
+    return self._in_place(lambda x: other.expand(x.shape))
+
+
+def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Stretches of one size along an axis (the last may be shorter), or of the sizes listed."""
+    return shape.split(self, split_size, dim)
 
 
 _install()

@@ -15,9 +15,9 @@ Shape = Sequence[int] | int
 
 
 class Generator:
-    """A stream of random numbers with a seed."""
+    """A stream of random numbers with a seed; the same on every device, since they are drawn on the host."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, device: Any = None) -> None:
         self.seed_value = 0
         self.manual_seed(np.random.SeedSequence().entropy % 2**63 if seed is None else seed)  # type: ignore[operator]
 
@@ -87,6 +87,6 @@ def get_rng_state() -> dict[str, Any]:
     return default_generator.get_state()
 
 
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Puts the default generator where `state` was taken."""
-    default_generator.set_state(state)
+def set_rng_state(new_state: dict[str, Any]) -> None:
+    """Puts the default generator where `new_state` was taken."""
+    default_generator.set_state(new_state)

@@ -15,9 +15,16 @@ from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
 from minigrad.hooks import checked
+from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
 
 if TYPE_CHECKING:
     from minigrad.function import Function
+
+
+HOLDERS, COPIED = 1, 2
+"""Places in a tensor's `_version`, behind the number of in-place changes."""
+FOREIGN = 1 << 30
+"""So many holders has an array that came from outside: it stays where it is."""
 
 
 class Tensor:
@@ -38,7 +45,8 @@ class Tensor:
         "_index",  # which of the node's outputs this is
         "_node",  # the Function that made it, or None for a leaf
         "_requires_grad",
-        "_version",  # [number of in-place changes], shared with views
+        "_version",  # [number of in-place changes, how many others hold the array, whether it was copied by view()]: one
+        # list for all tensors that share the memory
         "_viewed_at",  # for a view: the version at which its node was made
         "_views",  # for a view: the ops that lead to it from its base; None if they cannot be run anew
         "array",
@@ -77,7 +85,7 @@ class Tensor:
         self._grad = self._node = self._base = self._hooks = self._dependents = None
         self._requires_grad = False
         self._index = 0
-        self._version = [0]
+        self._version = [0, FOREIGN, 0]
 
     @classmethod
     def _wrap(cls, array: Any) -> Tensor:
@@ -87,7 +95,7 @@ class Tensor:
         tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
         tensor._requires_grad = False
         tensor._index = 0
-        tensor._version = [0]
+        tensor._version = [0, 0, 0]
         return tensor
 
     # -- the graph ----------------------------------------------------------------------------------------------------
@@ -186,7 +194,7 @@ class Tensor:
         """
         from minigrad.engine import backward
 
-        backward([self], [gradient], retain_graph, create_graph, inputs)
+        backward([self], [gradient], retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls hook(gradient) when this tensor's gradient is complete; what it returns, if anything, replaces it."""
@@ -228,6 +236,7 @@ class Tensor:
         """The same memory, outside the graph."""
         tensor = Tensor._wrap(self.array.view())
         tensor._version = self._version
+        self._version[HOLDERS] += 1
         return tensor
 
     def detach_(self) -> Tensor:
@@ -240,6 +249,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph, and its changes not counted. Assigning replaces the array."""
+        self._version[HOLDERS] += 1
         return Tensor._wrap(self.array.view())
 
     @data.setter
@@ -247,6 +257,8 @@ class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"expected a Tensor to be assigned to .data, not {type(value).__name__}")
         self.array = value.array
+        for tensor in (self, value):
+            tensor._version[HOLDERS] += 1
         self._bump_version()
 
     # -- in-place changes ---------------------------------------------------------------------------------------------
@@ -267,6 +279,7 @@ class Tensor:
             self._base = base._base
             self._views = None if op is None or base._views is None else (*base._views, op)
         self._version = base._version
+        self._version[HOLDERS] += 1
         self._viewed_at = base._version[0]
         root = self._base
         if state.grad and not root._requires_grad:
@@ -287,6 +300,11 @@ class Tensor:
     def _check_in_place(self) -> None:
         """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
         array, base = self.array, self._base
+        if self._version[COPIED]:
+            raise RuntimeError(
+                f"an in-place change of {describe(self)}: view() has copied its elements into another order, so the change "
+                "would not be seen on both sides. Use reshape() in place of view(), or change it before it is viewed."
+            )
         repeated = 0 in array.strides and array.size  # (of no elements, none has two places)
         if repeated and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
             raise RuntimeError(
@@ -334,7 +352,7 @@ class Tensor:
             for i, saved in enumerate(node._saved):
                 if type(saved) is tuple and (saved[0] is before or saved[0] is self):
                     kept = before._alias()
-                    kept.array, kept._version = before.array.copy(), [0]
+                    kept.array, kept._version = before.array.copy(), [0, 0, 0]
                     node._saved[i] = (kept, 0)
         base, views = (self, ()) if self._base is None else (self._base, self._views)
         if views is None:
@@ -410,8 +428,10 @@ class Tensor:
         strides = tuple([s // size for s in self.array.strides])
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of their indices."""
+    def is_contiguous(self, *, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the elements lie in memory in the order of their indices, or in the other one asked for."""
+        if memory_format is channels_last:
+            return self.ndim == 4 and bool(self.array.transpose(0, 2, 3, 1).flags.c_contiguous)
         return bool(self.array.flags.c_contiguous)
 
     def is_floating_point(self) -> bool:
@@ -458,6 +478,7 @@ class Tensor:
                 raise TypeError(
                     f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
                 )
+        self._version[HOLDERS] += 1
         return to_device(self.array, Device("cpu"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -471,6 +492,7 @@ class Tensor:
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        self._version[HOLDERS] += 1
         return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -484,7 +506,7 @@ class Tensor:
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self.detach().numpy(force=True).tolist()
+        return to_device(self.array, Device("cpu")).tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -508,7 +530,7 @@ class Tensor:
     def __iter__(self) -> Any:
         if self.array.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(self.array.shape[0]))
+        return iter(self.unbind(0))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())

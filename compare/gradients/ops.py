@@ -33,7 +33,7 @@ case("floor ceil trunc fix round sign sgn frac nan_to_num", X)
 case("round", X, decimals=1)
 
 # -- two operands
-for name in ("add", "sub", "mul", "hypot", "atan2", "logaddexp", "logaddexp2", "maximum", "minimum"):
+for name in ("add", "sub", "subtract", "mul", "hypot", "atan2", "logaddexp", "logaddexp2", "maximum", "minimum"):
     low = 0.5 if name in ("hypot", "atan2") else -2.0
     case(name, Drawn(X, low), Drawn(X, low))
     case(name, Drawn(X, low), Drawn(ROW, low))
@@ -95,7 +95,7 @@ case("matmul", (2, 1, 4, 5), (3, 5, 2))
 case("mm", X, (5, 3))
 case("bmm", CUBE, (3, 5, 2))
 case("mv", X, ROW)
-case("dot inner", ROW, ROW)
+case("dot vdot inner", ROW, ROW)
 case("inner", X, (3, 5))
 case("outer", (4,), ROW)
 case("kron", (2, 3), (3, 2))
@@ -119,7 +119,7 @@ case("unflatten", (2, 12), 1, [3, 4])
 case("squeeze", (4, 1, 5), 1)
 case("unsqueeze", X, 1)
 case("permute", CUBE, [2, 0, 1])
-case("transpose", CUBE, 0, -1)
+case("transpose swapaxes", CUBE, 0, -1)
 case("t", X)
 case("movedim", CUBE, 0, 2)
 case("Tensor.expand", (4, 1, 5), 4, 3, 5)
@@ -129,7 +129,7 @@ case("broadcast_tensors", ROW, (4, 1))
 case("atleast_1d atleast_2d atleast_3d", ROW)
 case("cat stack hstack vstack dstack column_stack", X, X, as_list=True)
 case("cat", X, (4, 2), as_list=True, dim=1)
-case("split", CUBE, [1, 3], 1)
+case("split Tensor.split", CUBE, [1, 3], 1)
 case("chunk tensor_split", CUBE, 2, 1)
 case("hsplit vsplit", (4, 6), 2)
 case("dsplit", (3, 2, 4), 2)
@@ -291,6 +291,7 @@ case(F + "pixel_unshuffle", (2, 3, 4, 6), 2)
 case(F + "channel_shuffle", (2, 6, 3, 2), 3)
 MASKS = "the masks of both come from one generator of minigrad"
 case("dropout", CUBE, 0.3, call=twins.masked("dropout"), torch_call=twins.dropout, note=MASKS)
+case(F + "dropout", CUBE, 0.3, call=twins.masked("nn.functional.dropout"), torch_call=twins.dropout, note=MASKS)
 case(
     F + "dropout1d",
     CUBE,

@@ -22,7 +22,7 @@ from minigrad.autograd.graph import is_array
 from minigrad.autograd.observer import Observer, recorded, user_line
 from minigrad.function import Function, called_at
 from minigrad.grad_mode import state
-from minigrad.tensor import Tensor
+from minigrad.tensor import HOLDERS, Tensor
 
 Fingerprint = tuple[Any, ...]
 
@@ -74,6 +74,9 @@ class Seals:
     """The fingerprints of everything that a node holds for its gradient."""
 
     def __init__(self, node: Function) -> None:
+        for saved in node._saved:
+            if type(saved) is tuple:
+                saved[0]._version[HOLDERS] += 1  # the fingerprint is one of this array, in this order
         # Saved inputs and the result are looked at when they are read: not every backward pass reads them all.
         self.saved = {
             id(saved[0]): (i, fingerprint(saved[0].array))

@@ -1,6 +1,7 @@
 """The functions of neural networks, under torch.nn.functional's names."""
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 
 from minigrad.ops.activation import (
@@ -93,6 +94,7 @@ def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return op(input, *args, **kwargs, inplace=True)
 
+    update_wrapper(function, op, assigned=(), updated=())  # it takes op's arguments
     function.__name__, function.__doc__ = op.__name__ + "_", f"{op.__name__} into input's own memory."
     return function
 

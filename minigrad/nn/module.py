@@ -177,9 +177,9 @@ class Module(Hooked):
             if child is not None:
                 yield from child.named_modules(memo, _join(prefix, name), remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it; a shared module once."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it; a shared module once, unless remove_duplicate is False."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules directly below; a shared module once."""
@@ -430,16 +430,17 @@ class Module(Hooked):
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device and/or turn floating-point parameters and buffers into a dtype, in place; returns itself.
 
-        `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, or by keyword.
+        `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, or by keyword. memory_format lays out what has four axes.
         """
-        device, dtype = _parse_to(*args, **kwargs)
+        device, dtype, memory_format = _parse_to(*args, **kwargs)
         if dtype is not None and dtype.kind != "f":
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 
         def convert(t: Tensor) -> Tensor:
             if dtype is not None and t.dtype.kind == "f":
                 t = t.to(dtype)
-            return t if device is None else t.to(device)
+            t = t if device is None else t.to(device)
+            return t if memory_format is None or t.ndim != 4 else t.to(memory_format=memory_format)
 
         return self._apply(convert)
 
@@ -517,13 +518,16 @@ def _as_tensor(value: Any) -> Tensor:
     return Tensor(np.asarray(value))
 
 
-def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> tuple[Any, Any]:
-    """(device, dtype) of a call of Module.to."""
-    for arg in args:
+def _parse_to(
+    *args: Any, device: Any = None, dtype: Any = None, tensor: Tensor | None = None, non_blocking: bool = False,
+    memory_format: Any = None,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """(device, dtype, memory_format) of a call of Module.to."""
+    for arg in args if tensor is None else (tensor, *args):
         if isinstance(arg, Tensor):
             device, dtype = arg.device, arg.dtype
         elif isinstance(arg, np.dtype) or (isinstance(arg, type) and issubclass(arg, np.generic)):
             dtype = arg
-        elif arg is not None:
+        elif arg is not None and not isinstance(arg, bool):
             device = arg
-    return device, None if dtype is None else np.dtype(dtype)
+    return device, None if dtype is None else np.dtype(dtype), memory_format

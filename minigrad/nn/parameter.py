@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.tensor import Tensor
+from minigrad.tensor import HOLDERS, Tensor
 
 
 class Parameter(Tensor):
@@ -19,6 +19,7 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad)
         if isinstance(data, Tensor):
             self._version = data._version  # one memory, one count of its changes
+            self._version[HOLDERS] += 1
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

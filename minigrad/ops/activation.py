@@ -323,7 +323,7 @@ def _run(op: FusedFunction, input: Any, inplace: bool) -> Tensor:
     return x._in_place(op) if inplace else op(x)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """input Phi(input), Phi(x) the probability that a normal variable is below x; approximate="tanh": see Gelu."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")

@@ -434,5 +434,10 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return Lerp()(input, end, cast(weight, input.dtype))
 
 
+def subtract(input: Any, other: Any, alpha: float = 1) -> Tensor:
+    """input - alpha other, as sub, with alpha third if it has no name."""
+    return sub(input, other, alpha=alpha)
+
+
 # torch's second names
-subtract, multiply, divide, absolute, negative = sub, mul, div, abs, neg
+multiply, divide, absolute, negative = mul, div, abs, neg

@@ -17,7 +17,7 @@ from minigrad.ops.activation import softmax
 from minigrad.ops.common import sum_to
 from minigrad.ops.elementwise import where
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import HOLDERS, Tensor, describe
 
 
 class ScaledDotProductAttention(FusedFunction):
@@ -111,6 +111,7 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
     split = SplitHeads(parts, heads)(input)
     for part in split:
         part._version = input._version  # one memory, one count of its changes
+        part._version[HOLDERS] += 1
     return split
 
 
@@ -126,9 +127,9 @@ def scaled_dot_product_attention(
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
+    *,
     scale: float | None = None,
     enable_gqa: bool = False,
-    *,
     generator: Generator | None = None,
 ) -> Tensor:
     """softmax(query key^T scale + attn_mask) value: query (..., L, E), key (..., S, E), value (..., S, F), result (..., L, F).

@@ -21,34 +21,34 @@ def _compare(name: str, x: Any, y: Any) -> Tensor:
         raise RuntimeError(f"{name}: {error} (given {x!r} and {y!r})") from error
 
 
-def eq(x: Any, other: Any) -> Tensor:
-    """x == other."""
-    return _compare("equal", x, other)
+def eq(input: Any, other: Any) -> Tensor:
+    """input == other."""
+    return _compare("equal", input, other)
 
 
-def ne(x: Any, other: Any) -> Tensor:
-    """x != other."""
-    return _compare("not_equal", x, other)
+def ne(input: Any, other: Any) -> Tensor:
+    """input != other."""
+    return _compare("not_equal", input, other)
 
 
-def lt(x: Any, other: Any) -> Tensor:
-    """x < other."""
-    return _compare("less", x, other)
+def lt(input: Any, other: Any) -> Tensor:
+    """input < other."""
+    return _compare("less", input, other)
 
 
-def le(x: Any, other: Any) -> Tensor:
-    """x <= other."""
-    return _compare("less_equal", x, other)
+def le(input: Any, other: Any) -> Tensor:
+    """input <= other."""
+    return _compare("less_equal", input, other)
 
 
-def gt(x: Any, other: Any) -> Tensor:
-    """x > other."""
-    return _compare("greater", x, other)
+def gt(input: Any, other: Any) -> Tensor:
+    """input > other."""
+    return _compare("greater", input, other)
 
 
-def ge(x: Any, other: Any) -> Tensor:
-    """x >= other."""
-    return _compare("greater_equal", x, other)
+def ge(input: Any, other: Any) -> Tensor:
+    """input >= other."""
+    return _compare("greater_equal", input, other)
 
 
 def _bitwise(name: str, x: Any, other: Any) -> Tensor:
@@ -58,26 +58,26 @@ def _bitwise(name: str, x: Any, other: Any) -> Tensor:
     return _compare(name, x, other)
 
 
-def bitwise_and(x: Any, other: Any) -> Tensor:
-    """x & other, for integers and bools."""
-    return _bitwise("bitwise_and", x, other)
+def bitwise_and(input: Any, other: Any) -> Tensor:
+    """input & other, for integers and bools."""
+    return _bitwise("bitwise_and", input, other)
 
 
-def bitwise_or(x: Any, other: Any) -> Tensor:
-    """x | other, for integers and bools."""
-    return _bitwise("bitwise_or", x, other)
+def bitwise_or(input: Any, other: Any) -> Tensor:
+    """input | other, for integers and bools."""
+    return _bitwise("bitwise_or", input, other)
 
 
-def bitwise_xor(x: Any, other: Any) -> Tensor:
-    """x ^ other, for integers and bools."""
-    return _bitwise("bitwise_xor", x, other)
+def bitwise_xor(input: Any, other: Any) -> Tensor:
+    """input ^ other, for integers and bools."""
+    return _bitwise("bitwise_xor", input, other)
 
 
-def bitwise_not(x: Tensor) -> Tensor:
-    """~x, for integers and bools."""
-    if x.is_floating_point():
-        raise NotImplementedError(f"bitwise_not is for integers and bools, not for {describe(x)}")
-    return Tensor._wrap(~x.array)
+def bitwise_not(input: Tensor) -> Tensor:
+    """~input, for integers and bools."""
+    if input.is_floating_point():
+        raise NotImplementedError(f"bitwise_not is for integers and bools, not for {describe(input)}")
+    return Tensor._wrap(~input.array)
 
 
 def _tensors(name: str, *operands: Any) -> tuple[Any, ...]:
@@ -87,64 +87,64 @@ def _tensors(name: str, *operands: Any) -> tuple[Any, ...]:
     return operands
 
 
-def logical_and(x: Tensor, other: Tensor) -> Tensor:
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Both are not zero."""
-    return _compare("logical_and", *_tensors("logical_and", x, other))
+    return _compare("logical_and", *_tensors("logical_and", input, other))
 
 
-def logical_or(x: Tensor, other: Tensor) -> Tensor:
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Either is not zero."""
-    return _compare("logical_or", *_tensors("logical_or", x, other))
+    return _compare("logical_or", *_tensors("logical_or", input, other))
 
 
-def logical_xor(x: Tensor, other: Tensor) -> Tensor:
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """One is zero and the other is not."""
-    return _compare("logical_xor", *_tensors("logical_xor", x, other))
+    return _compare("logical_xor", *_tensors("logical_xor", input, other))
 
 
-def logical_not(x: Tensor) -> Tensor:
-    """x is zero."""
-    return Tensor._wrap(x.array == 0)
+def logical_not(input: Tensor) -> Tensor:
+    """input is zero."""
+    return Tensor._wrap(input.array == 0)
 
 
-def isnan(x: Tensor) -> Tensor:
+def isnan(input: Tensor) -> Tensor:
     """Which elements are NaN."""
-    return Tensor._wrap(x.array != x.array)
+    return Tensor._wrap(input.array != input.array)
 
 
-def isinf(x: Tensor) -> Tensor:
+def isinf(input: Tensor) -> Tensor:
     """Which elements are infinite."""
-    return Tensor._wrap(backends.of(x.array).xp.isinf(x.array))
+    return Tensor._wrap(backends.of(input.array).xp.isinf(input.array))
 
 
-def isfinite(x: Tensor) -> Tensor:
+def isfinite(input: Tensor) -> Tensor:
     """Which elements are neither NaN nor infinite."""
-    return Tensor._wrap(backends.of(x.array).xp.isfinite(x.array))
+    return Tensor._wrap(backends.of(input.array).xp.isfinite(input.array))
 
 
-def isposinf(x: Tensor) -> Tensor:
+def isposinf(input: Tensor) -> Tensor:
     """Which elements are inf."""
-    return Tensor._wrap(x.array == float("inf"))
+    return Tensor._wrap(input.array == float("inf"))
 
 
-def isneginf(x: Tensor) -> Tensor:
+def isneginf(input: Tensor) -> Tensor:
     """Which elements are -inf."""
-    return Tensor._wrap(x.array == -float("inf"))
+    return Tensor._wrap(input.array == -float("inf"))
 
 
-def isreal(x: Tensor) -> Tensor:
+def isreal(input: Tensor) -> Tensor:
     """Which elements are real numbers: all of them, here."""
-    return Tensor._wrap(backends.of(x.array).xp.ones_like(x.array, dtype=bool))
+    return Tensor._wrap(backends.of(input.array).xp.ones_like(input.array, dtype=bool))
 
 
-def isclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Where |x - other| <= atol + rtol |other|; infinities are close to themselves, NaN to NaN if equal_nan."""
-    if x.dtype != other.dtype:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Where |input - other| <= atol + rtol |other|; infinities are close to themselves, NaN to NaN if equal_nan."""
+    if input.dtype != other.dtype:
         raise RuntimeError(
-            f"{x.dtype} did not match {other.dtype}: isclose was given {describe(x)} and {describe(other)}"
+            f"{input.dtype} did not match {other.dtype}: isclose was given {describe(input)} and {describe(other)}"
         )
-    a, b = x.array, other.array
-    if not x.is_floating_point():
+    a, b = input.array, other.array
+    if not input.is_floating_point():
         a, b = a.astype(float), b.astype(float)
     with quiet():
         gap = abs(a - b)
@@ -154,14 +154,14 @@ def isclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, eq
     return Tensor._wrap(close)
 
 
-def equal(x: Tensor, other: Tensor) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements."""
-    return x.shape == other.shape and bool((x == other).array.all())
+    return input.shape == other.shape and bool((input == other).array.all())
 
 
-def allclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether |x - other| <= atol + rtol |other| everywhere."""
-    return bool(isclose(x, other, rtol, atol, equal_nan).array.all())
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether |input - other| <= atol + rtol |other| everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
 # torch's second names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.device import Device, get_device, to_device
+from minigrad.memory_format import laid_out, strided
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
 
@@ -24,6 +26,33 @@ def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
     return tensor
 
 
+def placed(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function that makes a tensor, taking torch's `layout` and `pin_memory` as well: strided and False are all there is."""
+
+    @functools.wraps(make)
+    def made(*args: Any, layout: Any = None, pin_memory: bool = False, **kwargs: Any) -> Tensor:
+        if layout is not None and layout is not strided:
+            raise NotImplementedError(f"{make.__name__}(): layout={layout!r} is not built: tensors are strided")
+        if pin_memory:
+            raise NotImplementedError(f"{make.__name__}(): pin_memory=True is not built: no memory is pinned")
+        return make(*args, **kwargs)
+
+    return made
+
+
+def _formatted(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """As placed, taking torch's `memory_format` too: the order of the elements in memory."""
+
+    @functools.wraps(make)
+    def made(*args: Any, memory_format: Any = None, **kwargs: Any) -> Tensor:
+        tensor = make(*args, **kwargs)
+        if memory_format is not None:
+            tensor.array = laid_out(tensor.array, memory_format)
+        return tensor
+
+    return placed(made)
+
+
 def _type(dtype: Any, default: np.dtype = dtypes.float32) -> np.dtype:
     """The type asked for, or the default; complex numbers are refused."""
     found = default if dtype is None else np.dtype(dtype)
@@ -32,6 +61,7 @@ def _type(dtype: Any, default: np.dtype = dtypes.float32) -> np.dtype:
     return found
 
 
+@placed
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor from numbers, nested lists, arrays or Tensors (always a copy).
 
@@ -78,7 +108,7 @@ def _holds_float64(data: Any) -> bool:
     return getattr(data, "dtype", None) == np.float64
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """As `tensor`, but without copying where it need not."""
     if isinstance(data, Tensor):
         return data.to(*[v for v in (device, dtype) if v is not None])
@@ -94,11 +124,18 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor(array)
 
 
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A Tensor that shares the memory of any object with __dlpack__ (a torch tensor, say)."""
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor that shares the memory of any object with __dlpack__ (a torch tensor, say).
+
+    device: where to take it; copy: True for memory of its own, False for an error where it cannot be shared.
+    """
     kind, _ = ext_tensor.__dlpack_device__()
     xp = backends.get("cpu" if kind in (1, 3, 11) else "gpu").xp
-    return Tensor(xp.from_dlpack(ext_tensor))
+    shared = Tensor(xp.from_dlpack(ext_tensor))
+    made = shared if device is None else shared.to(device)
+    if copy is False and made is not shared:
+        raise ValueError(f"cannot move {describe(shared)} to {device} without copying")
+    return made.clone() if copy and made is shared else made
 
 
 def _sizes(*given: Any, size: Any = None) -> tuple[int, ...]:
@@ -125,12 +162,13 @@ def _maker(name: str) -> Callable[..., Tensor]:
 
     make.__name__ = name
     make.__doc__ = f"A tensor of this size, {'not filled' if name == 'empty' else 'filled with ' + name}."
-    return make
+    return _formatted(make) if name == "empty" else placed(make)
 
 
 zeros, ones, empty = _maker("zeros"), _maker("ones"), _maker("empty")
 
 
+@placed
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of this size, filled with one value."""
     where = get_device(device)
@@ -151,12 +189,13 @@ def _like(name: str) -> Callable[..., Tensor]:
 
     make.__name__ = name
     make.__doc__ = f"As {name[:-5]}, with x's shape and, unless given, its dtype, device and layout."
-    return make
+    return _formatted(make)
 
 
 zeros_like, ones_like, empty_like = _like("zeros_like"), _like("ones_like"), _like("empty_like")
 
 
+@_formatted
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -166,13 +205,22 @@ def full_like(
     return _made(array, input.device if device is None else device, requires_grad)
 
 
+@placed
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... up to but not including end; arange(end) starts at 0."""
     start, end, step = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (start, end, step))
+    if start is None or end is None:
+        start, end = 0, start if end is None else end
     if end is None:
-        start, end = 0, start
+        raise TypeError("arange() needs an end")
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -194,6 +242,7 @@ def _even(start: Any, end: Any, steps: int, dtype: np.dtype, device: Device) -> 
     return _xp(device).where(i < max(steps // 2, steps == 1), start + i * step, end - (steps - 1 - i) * step)
 
 
+@placed
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -202,6 +251,7 @@ def linspace(
     return _made(_even(start, end, steps, found, where).astype(found), where, requires_grad)
 
 
+@placed
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -212,6 +262,7 @@ def logspace(
     return _made((float(base) ** powers).astype(found), where, requires_grad)
 
 
+@placed
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     where = get_device(device)
@@ -231,6 +282,7 @@ def _float_type(name: str, dtype: Any, default: np.dtype = dtypes.float32) -> np
     return found
 
 
+@placed
 def rand(
     *given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -240,6 +292,7 @@ def rand(
     return _made((generator or default_generator).uniform(0, 1, shape, found), device, requires_grad)
 
 
+@placed
 def randn(
     *given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -249,19 +302,25 @@ def randn(
     return _made((generator or default_generator).normal(0, 1, shape, found), device, requires_grad)
 
 
+@placed
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low to high - 1; randint(high, size) starts at 0."""
-    if size is None or high is None:
-        low, high, size = 0, low, high if size is None else size
+    if size is None:  # as in randint(high, size)
+        low, high, size = None, low, high
+    if low is None or high is None:
+        low, high = 0, low if high is None else high
+    if high is None or size is None:
+        raise TypeError("randint() needs an upper end and a size")
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = (generator or default_generator).integers(low, high, _sizes(size), _type(dtype, dtypes.int64))
     return _made(drawn, device, requires_grad)
 
 
+@placed
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -272,6 +331,7 @@ def randperm(
     return _made(drawn.astype(_type(dtype, dtypes.int64)), device, requires_grad)
 
 
+@_formatted
 def rand_like(
     input: Tensor,
     *,
@@ -285,6 +345,7 @@ def rand_like(
     return rand(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@_formatted
 def randn_like(
     input: Tensor,
     *,
@@ -298,16 +359,19 @@ def randn_like(
     return randn(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@_formatted
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
+    input: Tensor, low: Any = None, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """As randint, with the input's shape and, unless given, its dtype and device."""
-    low, high = (0, low) if high is None else (low, high)
     dtype, device = dtype or input.dtype, input.device if device is None else device
-    return randint(low, high, input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
+    return randint(
+        low, high, size=input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad
+    )
 
 
+@placed
 def normal(
     mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -390,3 +454,8 @@ def dropout(
     scale = 0.0 if p == 1 else 1 / (1 - p)
     mask = _made(((drawn >= p) * scale).astype(input.dtype), input.device, False)
     return input._in_place(lambda x: x * mask) if inplace else input * mask
+
+
+def random_dropout(input: Tensor, p: float = 0.5, train: bool = True, *, generator: Generator | None = None) -> Tensor:
+    """As nn.functional.dropout, with `train` for its `training`."""
+    return dropout(input, p, train, generator=generator)

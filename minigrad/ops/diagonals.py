@@ -9,6 +9,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.function import Function
 from minigrad.ops.common import axis
+from minigrad.ops.creation import placed
 from minigrad.tensor import Tensor, describe
 
 
@@ -117,11 +118,13 @@ def _matrices(x: Tensor, name: str) -> Tensor:
     return x
 
 
+@placed
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """(2, count): rows and columns of the elements of a (row, col) matrix on and below a diagonal, row by row."""
     return _indices(np.tril, row, col, offset, dtype, device)
 
 
+@placed
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """(2, count): rows and columns of the elements of a (row, col) matrix on and above a diagonal, row by row."""
     return _indices(np.triu, row, col, offset, dtype, device)

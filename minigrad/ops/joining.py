@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.ops.common import axis
-from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow
+from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow, split
 from minigrad.tensor import Tensor, describe
 
 concat = concatenate = cat
@@ -41,49 +41,66 @@ def _some(tensors: Sequence[Tensor], name: str) -> list[Tensor]:
     return tensors
 
 
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(
+    input: Tensor, sections: Any = None, dim: int = 0, *, indices: Any = None, tensor_indices_or_sections: Any = None
+) -> tuple[Tensor, ...]:
     """Cut along an axis into so many parts (the first ones longer by one where it does not come out even), or at indices."""
+    where = _where("tensor_split", sections, indices, tensor_indices_or_sections)
     if input.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     d = axis(dim, input.ndim)
     n = input.shape[d]
-    if isinstance(indices_or_sections, Tensor):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {indices_or_sections}")
-        size, longer = divmod(n, indices_or_sections)
-        cuts = [i * size + min(i, longer) for i in range(indices_or_sections + 1)]
+    if isinstance(where, Tensor):
+        where = where.tolist()
+    if isinstance(where, int):
+        if where <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
+        size, longer = divmod(n, where)
+        cuts = [i * size + min(i, longer) for i in range(where + 1)]
     else:
-        cuts = [0, *[slice(i).indices(n)[1] for i in indices_or_sections], n]
-    return tuple([narrow(input, d, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False)])
+        cuts = [0, *[slice(i).indices(n)[1] for i in where], n]
+    sizes = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
+    if min(sizes) < 0:  # parts that overlap
+        return tuple([narrow(input, d, a, max(size, 0)) for a, size in zip(cuts, sizes, strict=False)])
+    return split(input, sizes, d)
 
 
-def _cut(name: str, x: Tensor, indices_or_sections: Any, dim: int) -> tuple[Tensor, ...]:
-    if isinstance(indices_or_sections, int) and indices_or_sections > 0 and x.shape[dim] % indices_or_sections:
+def _where(name: str, *given: Any) -> Any:
+    """The one of them that was given: a number of parts, or indices. The first stands for either."""
+    found = [value for value in given if value is not None]
+    if len(found) != 1:
+        raise TypeError(f"{name}() takes either sections or indices, but {len(found) or 'none'} of them were given")
+    return found[0]
+
+
+def _cut(name: str, x: Tensor, where: Any, dim: int) -> tuple[Tensor, ...]:
+    if isinstance(where, int) and where > 0 and x.shape[dim] % where:
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {x.shape[dim]} is not "
-            f"divisible by the split_size {indices_or_sections}!"
+            f"divisible by the split_size {where}!"
         )
-    return tensor_split(x, indices_or_sections, dim)
+    return tensor_split(x, where, dim)
 
 
-def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def hsplit(input: Tensor, sections: Any = None, *, indices: Any = None) -> tuple[Tensor, ...]:
     """Cut along the second axis (a vector along its only one)."""
+    where = _where("hsplit", sections, indices)
     _at_least(input, 1, "hsplit")
-    return _cut("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1)
+    return _cut("hsplit", input, where, 0 if input.ndim == 1 else 1)
 
 
-def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def vsplit(input: Tensor, sections: Any = None, *, indices: Any = None) -> tuple[Tensor, ...]:
     """Cut along the first axis."""
+    where = _where("vsplit", sections, indices)
     _at_least(input, 2, "vsplit")
-    return _cut("vsplit", input, indices_or_sections, 0)
+    return _cut("vsplit", input, where, 0)
 
 
-def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def dsplit(input: Tensor, sections: Any = None, *, indices: Any = None) -> tuple[Tensor, ...]:
     """Cut along the third axis."""
+    where = _where("dsplit", sections, indices)
     _at_least(input, 3, "dsplit")
-    return _cut("dsplit", input, indices_or_sections, 2)
+    return _cut("dsplit", input, where, 2)
 
 
 def _at_least(x: Tensor, ndim: int, name: str) -> None:

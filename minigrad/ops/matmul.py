@@ -103,14 +103,16 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
-def dot(input: Tensor, other: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors."""
-    if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
-        raise RuntimeError(f"dot expects two 1D tensors of one length, got {describe(input)} and {describe(other)}")
-    return matmul(input, other)
+    if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
+        raise RuntimeError(f"dot expects two 1D tensors of one length, got {describe(input)} and {describe(tensor)}")
+    return matmul(input, tensor)
 
 
-vdot = dot  # of real numbers
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors, as dot: numbers are real."""
+    return dot(input, other)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:

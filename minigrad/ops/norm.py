@@ -62,55 +62,65 @@ class Norm(Function):
         return part * where(y == 0, 0.0, gy / safe ** (p - 1))
 
 
-def vector_norm(x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """(sum |x|^ord)^(1/ord) over `dim` (None: over all elements); ord = 0, inf and -inf as in the class Norm."""
+def vector_norm(
+    input: Any = None, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None, x: Any = None
+) -> Tensor:
+    """(sum |input|^ord)^(1/ord) over `dim` (None: over all elements); ord = 0, inf and -inf as in the class Norm.
+
+    x: input by its other name.
+    """
+    input = x if input is None else input
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm: ord must be a number, not {ord!r}")
     if dtype is not None:
-        x = x.to(np.dtype(dtype))
-    if x.dtype.kind != "f":
-        raise NotImplementedError(f"linalg.vector_norm: Expected a floating point tensor as input, got {describe(x)}")
-    over = axes(dim, x.ndim)
-    if (ord < 0 or ord == inf) and any([x.shape[i] == 0 for i in over]):
+        input = input.to(np.dtype(dtype))
+    if input.dtype.kind != "f":
+        raise NotImplementedError(
+            f"linalg.vector_norm: Expected a floating point tensor as input, got {describe(input)}"
+        )
+    over = axes(dim, input.ndim)
+    if (ord < 0 or ord == inf) and any([input.shape[i] == 0 for i in over]):
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
-            f"identity ({describe(x)})"
+            f"identity ({describe(input)})"
         )
-    return Norm(float(ord), over, keepdim)(x)
+    return Norm(float(ord), over, keepdim)(input)
 
 
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |A| along columns or rows."""
-    if A.ndim < 2 or len(dim) != 2:
-        raise RuntimeError(f"linalg.matrix_norm: A must have two axes, and dim name them: {describe(A)}, dim={dim}")
+    """'fro': the root of the sum of squares; 1, -1, inf, -inf: the largest or smallest sum of |input| along columns or rows."""
+    if input.ndim < 2 or len(dim) != 2:
+        raise RuntimeError(
+            f"linalg.matrix_norm: input must have two axes, and dim name them: {describe(input)}, dim={dim}"
+        )
     if ord == "fro":
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+        return vector_norm(input, 2, dim, keepdim, dtype=dtype)
     if ord not in (1, -1, inf, -inf):
         raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} needs singular values, which are not built")
     summed, left = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
-    sums = vector_norm(A, 1, summed, True, dtype=dtype)
+    sums = vector_norm(input, 1, summed, True, dtype=dtype)
     result = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
     return result if keepdim else result.squeeze(tuple(dim))
 
 
-def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def linalg_norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """vector_norm of all elements (ord and dim None), of a vector or along one axis; matrix_norm of two axes."""
-    if ord is None or isinstance(dim, int) or (dim is None and A.ndim == 1):
-        return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    if ord is None or isinstance(dim, int) or (dim is None and input.ndim == 1):
+        return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     if dim is None:
-        if A.ndim != 2:
+        if input.ndim != 2:
             raise RuntimeError(
-                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D."
             )
         dim = (-2, -1)
     if len(dim) == 1:
-        return vector_norm(A, ord, dim, keepdim, dtype=dtype)
-    return matrix_norm(A, ord, dim, keepdim, dtype=dtype)
+        return vector_norm(input, ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(input, ord, dim, keepdim, dtype=dtype)
 
 
-def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The p-norm over `dim`, as of one vector; 'fro' and None are p = 2."""
     if p == "nuc":
         raise NotImplementedError("norm: p='nuc' needs singular values, which are not built")

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import Function
+from minigrad.memory_format import MemoryFormat, laid_out, preserve_format
 from minigrad.ops.common import quiet, shape_of, sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -104,9 +105,19 @@ class Clone(Function):
         return gz
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy that is part of the graph."""
-    return Clone()(input)
+class LayOut(Clone):
+    """z = a copy of x, laid out in the order asked for;  gx = gz."""
+
+    def __init__(self, memory_format: MemoryFormat) -> None:
+        self.memory_format = memory_format
+
+    def forward(self, x: Any) -> Any:
+        return laid_out(x, self.memory_format)
+
+
+def clone(input: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
+    """A copy that is part of the graph, its elements in memory in the input's order unless memory_format is given."""
+    return (Clone() if memory_format is None or memory_format is preserve_format else LayOut(memory_format))(input)
 
 
 def zeros_like(x: Tensor) -> Tensor:

@@ -40,11 +40,11 @@ class Roll(Function):
         return Roll(tuple([-s for s in self.shifts]), self.dims)(gy)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *along: Any, dims: Any = None) -> Tensor:
     """The elements in reverse along the given axes."""
-    found = tuple([axis(d, input.ndim) for d in ints(dims)])
+    found = tuple([axis(d, input.ndim) for d in ints(along if dims is None else (dims,))])
     if len(set(found)) != len(found):
-        raise RuntimeError(f"dim appears multiple times in the list of dims: {dims}")
+        raise RuntimeError(f"dim appears multiple times in the list of dims: {list(found)}")
     return Flip(found)(input) if found and input.ndim else input.clone()
 
 
@@ -88,9 +88,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     return transpose(flip(input, b if k == 1 else a), a, b)
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """The whole tensor so many times along each axis; more numbers than axes make new leading axes."""
-    times = ints(repeats)
+    times = ints(sizes if repeats is None else (repeats,))
     extra = len(times) - input.ndim
     if extra < 0:
         raise RuntimeError(
@@ -99,28 +99,29 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
         )
     if any(n < 0 for n in times):
         raise RuntimeError(f"Trying to create tensor with negative dimension: repeats {list(times)}")
-    sizes = (1,) * extra + input.shape
+    lengths = (1,) * extra + input.shape
     # Each axis as (1, n), the 1 repeated, then both as one.
-    apart = [m for n in sizes for m in (1, n)]
-    wide = [m for t, n in zip(times, sizes, strict=True) for m in (t, n)]
-    return expand(input.reshape(apart), wide).clone().reshape([t * n for t, n in zip(times, sizes, strict=True)])
+    apart = [m for n in lengths for m in (1, n)]
+    wide = [m for t, n in zip(times, lengths, strict=True) for m in (t, n)]
+    return expand(input.reshape(apart), wide).clone().reshape([t * n for t, n in zip(times, lengths, strict=True)])
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     """As repeat, but fewer numbers than axes leave the leading axes as they are."""
-    times = ints(dims)
+    times = ints(sizes if dims is None else (dims,))
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
 def repeat_interleave(
-    input: Tensor, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
+    input: Any = None, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
     """Each element (or slice along `dim`) several times in a row. repeats: one number, or one for each slice.
 
     repeat_interleave(counts) alone gives 0 counts[0] times, 1 counts[1] times and so on.
     """
-    if repeats is None:
-        return _interleaved(input, input.numel(), input)
+    if input is None or repeats is None:
+        counts: Any = repeats if input is None else input
+        return _interleaved(counts, counts.numel(), counts)
     if isinstance(repeats, Tensor) and repeats.numel() == 1:
         repeats = int(repeats.item())
     if dim is None:

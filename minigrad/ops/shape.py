@@ -5,6 +5,7 @@ What can share memory with its input does (reshape where possible, permute, expa
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
+from minigrad.memory_format import MemoryFormat, contiguous_format
 from minigrad.ops.common import axis, sum_to
-from minigrad.tensor import Tensor, describe
+from minigrad.ops.pointwise import LayOut
+from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
 
 
 def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
@@ -91,6 +94,65 @@ class Cat(Function):
         return tuple(gradients)
 
 
+Parts = Sequence[slice] | Sequence[int]
+
+
+class Cut(Function):
+    """x cut along an axis into stretches (slices) or into its single places, in x's memory;  gx = their gradients joined.
+
+    One node for all of them, so that the gradient of n parts is put together in one pass, not in n.
+    """
+
+    fresh = True
+
+    def __init__(self, dim: int, parts: Parts) -> None:
+        self.dim, self.parts = dim, parts
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        from minigrad.ops.indexing import GetItem
+
+        cut = super().__call__(x)
+        for y, part in zip(cut, self.parts, strict=True):
+            view = GetItem((slice(None),) * self.dim + (part,))
+            view.shape = x.array.shape  # as if it had been called
+            y._share(x, view)
+        return cut
+
+    def forward(self, x: Any) -> tuple[Any, ...]:
+        self.before = x.shape
+        before = (slice(None),) * self.dim
+        return tuple([x[(*before, part, Ellipsis)] for part in self.parts])
+
+    def zero_gradient(self, i: int) -> Tensor:
+        return None  # type: ignore[return-value]  # Join leaves zeros there
+
+    def backward(self, *gradients: Tensor | None) -> Tensor:
+        return Join(self.dim, self.parts, self.before)(*gradients)
+
+
+class Join(Function):
+    """The parts of x put into their places along an axis, zeros where one is None;  each gets its part of gx."""
+
+    def __init__(self, dim: int, parts: Parts, shape: tuple[int, ...]) -> None:
+        self.dim, self.parts, self.before = dim, parts, shape
+
+    def forward(self, *ys: Any) -> Any:
+        some = next(y for y in ys if y is not None)
+        xp = backends.of(some).xp
+        all_there = not any([y is None for y in ys])
+        x = (xp.empty if all_there else xp.zeros)(self.before, some.dtype)
+        front = x if self.dim == 0 else xp.moveaxis(x, self.dim, 0)
+        for part, y in zip(self.parts, ys, strict=True):
+            if y is not None:
+                front[part] = y if self.dim == 0 or type(part) is int else xp.moveaxis(y, self.dim, 0)
+        return x
+
+    def backward(self, gx: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(
+            [part if need else None for part, need in zip(Cut(self.dim, self.parts)(gx), self.needs, strict=True)]
+        )
+
+
 class ToDevice(Function):
     """The same numbers on another device;  the gradient goes back to where they came from."""
 
@@ -135,28 +197,57 @@ def _resolve(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The elements, in order, in another shape; -1 stands for what is left. Shares memory where it can."""
-    return Reshape(_resolve(input, ints(shape)))(input)
+    return Reshape(_resolve(input, ints(sizes if shape is None else (shape,))))(input)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
-    """As reshape, but never copies: raises where the memory's order does not allow it. view(dtype) reinterprets the bytes."""
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer)):
-        return Tensor._wrap(input.array.view(shape[0]))
-    op = Reshape(_resolve(input, ints(shape)))
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
+    """As reshape, but in x's own memory; raises where torch's order of memory would not allow it. view(dtype) reinterprets
+    the bytes.
+
+    Images lie channels-last here, where torch has them in the order of their indices. A result of ours that others do not
+    hold yet is laid out anew, and the view is one of that. Where a view or a detached tensor of it is held already, what is
+    returned is a copy, and from then on an in-place change of either is refused.
+    """
+    if len(sizes) == 1 and not isinstance(sizes[0], (int, tuple, list, np.integer)):
+        dtype = sizes[0]
+    if dtype is not None:
+        return Tensor._wrap(input.array.view(dtype))
+    op = Reshape(_resolve(input, ints(sizes if size is None else (size,))))
     y = op(input)
-    if not op.is_view and input.numel() > 1:
+    if op.is_view or input.numel() <= 1:
+        return y
+    if not _torch_could_view(input, op.shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces). Use .reshape(...) instead. ({describe(input)}, strides {input.stride()})"
         )
+    if input._version[HOLDERS] == 0:
+        input.array = y.array.reshape(input.array.shape)
+        op.is_view = True  # type: ignore[misc]
+        y._share(input, op)
+    else:
+        input._version[COPIED] = 1
+        y._version = input._version
     return y
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether x could be seen in that shape if what it is a view of lay in memory in the order of the indices."""
+    base, views = (x, ()) if x._base is None else (x._base, x._views)
+    if base._version[HOLDERS] >= FOREIGN or views is None:
+        return False
+    laid = backends.of(base.array).xp.empty(base.array.shape, np.bool_)
+    for op in views:
+        laid = copy.copy(op).forward(laid)
+    seen = laid.reshape(shape)
+    return seen.base is not None and (seen.base is laid or seen.base is laid.base)
+
+
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Axis i of the result is axis dims[i] of x."""
-    order = tuple([axis(d, input.ndim) for d in ints(dims)])
+    order = tuple([axis(d, input.ndim) for d in ints(order if dims is None else (dims,))])
     if len(order) != input.ndim:
         raise RuntimeError(f"permute(dims): {len(order)} dims were given for {describe(input)}")
     if len(set(order)) != len(order):
@@ -196,8 +287,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute(input, order)
 
 
-moveaxis = movedim
-swapaxes = swapdims = transpose
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two axes exchanged."""
+    return transpose(input, axis0, axis1)
+
+
+moveaxis, swapdims = movedim, transpose
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -249,9 +344,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*input.shape[:d], 1, *input.shape[d:]))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """x repeated along axes of length 1 (and new leading axes) to the given sizes, without copying; -1 keeps a length."""
-    wanted = ints(sizes)
+    wanted = ints(sizes if size is None else (size,))
     extra = len(wanted) - input.ndim
     if extra < 0:
         raise RuntimeError(
@@ -413,8 +508,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         sizes = list(size)
         if int(np.sum(sizes)) != n or any([s < 0 for s in sizes]):
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}")
-    starts = np.cumsum([0, *sizes])
-    return tuple([narrow(tensor, d, int(a), s) for a, s in zip(starts, sizes, strict=False)])
+    ends = [0, *np.cumsum(sizes).tolist()]
+    return Cut(d, [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)])(tensor) if sizes else ()
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -432,12 +527,14 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     d = axis(dim, input.ndim)
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    return tuple([input[(slice(None),) * d + (i,)] for i in range(input.shape[d])])
+    return Cut(d, range(input.shape[d]))(input) if input.shape[d] else ()
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """x, copied if its elements do not lie in memory in the order of their indices."""
-    return input if input.is_contiguous() else Contiguous()(input)
+def contiguous(input: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+    """x, copied if its elements do not lie in memory in the order of their indices (or the other one asked for)."""
+    if input.is_contiguous(memory_format=memory_format):
+        return input
+    return Contiguous()(input) if memory_format is contiguous_format else LayOut(memory_format)(input)
 
 
 class Contiguous(Function):

@@ -36,7 +36,7 @@ class Median(Extreme):
         return xp.where(xp.isnan(ordered[-1]), ordered[-1], middle) if x.dtype.kind == "f" else middle
 
 
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The indices (int64) that sort along an axis; equal elements stay in order. NaN counts as the largest."""
     array = input.array
     xp = backends.of(array).xp
@@ -55,9 +55,9 @@ def _picked(x: Tensor, dim: int, indices: Tensor) -> Tensor:
     return x.clone() if x.ndim == 0 else gather(x, axis(dim, x.ndim), indices)
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """(values, indices) sorted along an axis; equal elements stay in order. NaN counts as the largest."""
-    indices = argsort(input, dim, descending, stable)
+    indices = argsort(input, dim, descending, stable=stable)
     return _sort(_picked(input, dim, indices), indices)
 
 

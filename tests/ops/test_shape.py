@@ -333,3 +333,62 @@ def test_copies_do_not_share_memory(name: str, device: str) -> None:
     x = minigrad.zeros(2, 3, device=device)
     COPYING[name](x).add_(1)
     assert not np.any(x.numpy(force=True))
+
+
+CUTS = {
+    "iteration": lambda x: list(x),
+    "unbind": lambda x: x.unbind(1),
+    "split": lambda x: x.split(2),
+    "split by sizes": lambda x: x.split([1, 0, 3, 2], 0),
+    "chunk": lambda x: x.chunk(4, -1),
+    "tensor_split": lambda x: x.tensor_split(4),
+    "tensor_split at places": lambda x: x.tensor_split([2, 5], 1),
+    "tensor_split at places that overlap": lambda x: x.tensor_split([4, 1, 5]),
+    "hsplit": lambda x: x.hsplit(2),
+    "vsplit": lambda x: x.vsplit(3),
+    "dsplit": lambda x: x.dsplit([1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("used", ["all", "some", "one twice"])
+def test_cuts_as_torch(name: str, used: str, device: str) -> None:
+    """Values, gradients and their gradients, where all, some or one of the parts are used."""
+
+    def call(x: Any) -> Any:
+        parts = CUTS[name](x)
+        if used == "some":
+            parts = parts[::2]
+        if used == "one twice":
+            parts = [parts[-1] * parts[-1].sum()]
+        return [part * part for part in parts]
+
+    check(name, (6, 8, 4), device=device, minigrad_call=call, torch_call=call)
+
+
+@pytest.mark.parametrize("name", [name for name in CUTS if "overlap" not in name])
+def test_a_cut_is_one_node(name: str) -> None:
+    """Each part with a node of its own would cost a pass over all of x: quadratic in the number of parts."""
+    x = minigrad.rand(6, 8, 4, requires_grad=True)
+    parts = CUTS[name](x)
+    assert len({id(part.grad_fn) for part in parts}) == 1
+    assert [part._index for part in parts] == list(range(len(parts)))
+    assert all(part.data_ptr() >= x.data_ptr() and part._base is x for part in parts)  # x's own memory
+
+
+def test_a_part_changed_in_place(device: str) -> None:
+    """The change is one of the whole, and of the other views of it. (torch refuses it for parts of several.)"""
+    x = minigrad.rand(3, 4, device=device, dtype=minigrad.float64, requires_grad=True)
+    y = x * 1.0
+    first, second, third = y
+    second.mul_(3)
+    assert y[1].tolist() == second.tolist()
+    (y.sum() + second.sum() * 2 + third.sum()).backward()
+    assert x.grad.tolist() == [[1.0] * 4, [9.0] * 4, [2.0] * 4]
+    assert first.tolist() == x[0].tolist()
+
+
+def test_nothing_to_cut() -> None:
+    assert list(minigrad.zeros(0, 3)) == [] and minigrad.zeros(2, 0).unbind(1) == ()
+    with pytest.raises(TypeError, match="0-d"):
+        iter(minigrad.tensor(1.0))

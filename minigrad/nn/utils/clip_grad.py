@@ -29,8 +29,12 @@ def _norm(x: Any, p: float) -> Any:
     return xp.sum(xp.abs(x) ** x.dtype.type(p)) ** x.dtype.type(1 / p)
 
 
-def get_total_norm(tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+def get_total_norm(
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
     """The p-norm of all tensors as if they were one vector: the norm of their norms. A 0-d Tensor; 0 for no tensors.
+
+    `foreach` chooses among torch's implementations and means nothing here.
 
     Raises RuntimeError with `error_if_nonfinite` if it is NaN or infinite.
     """
