@@ -10,6 +10,7 @@
 --help lists all the options.
 """
 
+import copy
 import json
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ import numpy as np
 import minigrad
 from minigrad import nn
 from minigrad.attacks import PGD, preset
+from minigrad.errors import OptionError
 from minigrad.random import Generator
 from minigrad.training import (
     Data,
@@ -53,6 +55,10 @@ def train(options: Options) -> None:
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
     attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    if not options.evaluate:
+        rehearse(model, options, data.channels, device)
+    if options.check_files:
+        data.check_files()
     if options.evaluate:
         with convolutions:
             measure(options, data, model, device, attack)
@@ -105,6 +111,18 @@ def train(options: Options) -> None:
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+@minigrad.no_grad()
+def rehearse(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
+    """OptionError if a copy of the network cannot take a step's images: batch norm wants more than one number a channel."""
+    count, size = min(options.batch_size, 2), options.image_size
+    images = minigrad.zeros(count, channels, size, size).to(device)
+    try:
+        copy.deepcopy(model).train(not options.freeze_backbone)(images)
+    except (RuntimeError, ValueError) as error:
+        given = f"--model {options.model} --batch-size {options.batch_size} --image-size {size}"
+        raise OptionError(f"{given}: the network cannot learn from such images: {error}") from error
 
 
 @minigrad.no_grad()

@@ -10,6 +10,7 @@
 --help lists all the options.
 """
 
+import copy
 import resource
 import sys
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ except ImportError as missing:
     print(f'error: the reference track needs PyTorch ({missing}): pip install -e ".[reference]"', file=sys.stderr)
     sys.exit(2)
 
-from minigrad.errors import DeviceError
+from minigrad.errors import DeviceError, OptionError
 from minigrad.random import Generator
 from minigrad.training import (
     Data,
@@ -61,6 +62,10 @@ def train(options: Options) -> None:
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()}, strict=False)
     attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    if not options.evaluate:
+        rehearse(model, options, data.channels, device)
+    if options.check_files:
+        data.check_files()
     if options.evaluate:
         measure(options, data, model, device, attack)
         return
@@ -118,6 +123,18 @@ def train(options: Options) -> None:
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), peak_memory(device))
+
+
+@torch.no_grad()
+def rehearse(model: nn.Module, options: Options, channels: int, device: torch.device) -> None:
+    """OptionError if a copy of the network cannot take a step's images: batch norm wants more than one number a channel."""
+    count, size = min(options.batch_size, 2), options.image_size
+    images = torch.zeros(count, channels, size, size).to(device)
+    try:
+        copy.deepcopy(model).train(not options.freeze_backbone)(images)
+    except (RuntimeError, ValueError) as error:
+        given = f"--model {options.model} --batch-size {options.batch_size} --image-size {size}"
+        raise OptionError(f"{given}: the network cannot learn from such images: {error}") from error
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from minigrad.errors import MinigradError, OptionError
+from minigrad.errors import MinigradError, OptionError, one_line
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         if arguments[0] not in COMMANDS:
             raise OptionError(f"unknown command {arguments[0]!r}: there are {', '.join(COMMANDS)}")
         return import_module(f"compare.{arguments[0]}").run(arguments[1:])
-    except MinigradError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (MinigradError, OSError, MemoryError) as error:
+        print(one_line(error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

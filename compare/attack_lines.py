@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,30 +41,38 @@ TOP = {"top1": FIRST, "top5": FIRST + FIVE}
 MOST_POINTS, MOST_ERRORS = 0.3, 3.0
 
 
+def written(value: Any) -> str:
+    """A number of a row, or one for each channel: 0.1, or 0.1:0.2:0.3."""
+    return ":".join(f"{number:g}" for number in (value if isinstance(value, tuple) else (value,)))
+
+
 @dataclass(frozen=True)
 class Line:
-    """A checkpoint (PLAIN, DEFENDED) under an attack: a preset, NOISE or CLEAN, with steps, epsilon and alpha."""
+    """A checkpoint (PLAIN, DEFENDED) under an attack: a preset, NOISE or CLEAN, with steps, epsilon and alpha.
+
+    epsilon and alpha are numbers, or tuples of one for each channel.
+    """
 
     checkpoint: str
     preset: str
     steps: int = 0
-    epsilon: float = 0.0
-    alpha: float = 0.0
+    epsilon: Any = 0.0
+    alpha: Any = 0.0
 
     @property
-    def row(self) -> tuple[int, float, float]:
+    def row(self) -> tuple[int, Any, Any]:
         """(steps, epsilon, alpha), as the tables of RECIPE.md have them."""
         return self.steps, self.epsilon, self.alpha
 
     @property
-    def path(self) -> tuple[str, str, float, float]:
+    def path(self) -> tuple[str, str, Any, Any]:
         """What lines on one path share."""
         return self.checkpoint, self.preset, self.epsilon, self.alpha
 
     def __str__(self) -> str:
         if self.preset == CLEAN:
             return CLEAN
-        budget = f"{self.epsilon:g}" if self.preset == NOISE else "/".join(f"{value:g}" for value in self.row)
+        budget = f"{self.epsilon:g}" if self.preset == NOISE else "/".join(map(written, self.row))
         return f"{budget} {self.preset}"
 
     def reported(self, pair: bool) -> tuple[float, float] | None:

@@ -151,4 +151,8 @@ def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> 
 
 
 def _line(entry: dict[str, Any]) -> Line:
-    return Line(**{field.name: entry[field.name] for field in fields(Line)})
+    values: dict[str, Any] = {field.name: entry[field.name] for field in fields(Line)}
+    for name in ("epsilon", "alpha"):
+        if isinstance(values[name], list):  # a number for each channel
+            values[name] = tuple(values[name])
+    return Line(**values)

@@ -14,8 +14,7 @@ from compare.attack_lines import Line, hits
 from minigrad.data.dataset import ImageDataset
 from minigrad.device import Device
 from minigrad.errors import DeviceError, MinigradError
-from minigrad.training.checkpoints import check_weights
-from minigrad.weights import load_weights
+from minigrad.training.checkpoints import load_checked
 
 TRACKS = ("minigrad", "torch")
 
@@ -45,8 +44,7 @@ class Track:
     def load(self, job: Job, path: Path) -> Any:
         """The model with the weights of a file, in evaluation mode. CheckpointError if they are another model's."""
         model = self.create(job.model, len(job.data.classes), job.data.channels, job.image_size, **job.settings)
-        weights = load_weights(path)
-        check_weights(weights, {key: tuple(value.shape) for key, value in model.state_dict().items()}, path)
+        weights = load_checked(path, {key: tuple(value.shape) for key, value in model.state_dict().items()})
         arrays = {key: self.library.from_numpy(array) for key, array in weights.items()}
         model.load_state_dict(arrays, strict=False)
         return model.float().to(self.device).eval()

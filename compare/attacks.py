@@ -3,6 +3,7 @@
 The table: the images as they are, and the six attacks (steps, epsilon, alpha) of the original report under three presets:
 `handout` goes down the loss of the least likely class, `report` up that loss (what the original did; its figures stand
 beside), `untargeted` up the label's loss. All in normalised units, in the max norm, from the image, without clipping.
+--rows may give epsilon and alpha for each channel: 10/0.1:0.2:0.3/0.01.
 
 --defended FILE holds a second checkpoint, one that was trained on attacked images, against the first.
 
@@ -46,6 +47,7 @@ from compare.attack_lines import (
     ROWS,
     sweep_lines,
     table_lines,
+    written,
 )
 from compare.attack_results import FORMAT, Results
 from compare.attack_tracks import TRACKS, Job, Track, attacked, noisy, open_track
@@ -162,14 +164,21 @@ def some_of(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
     return convert
 
 
-def row_list(text: str) -> list[tuple[int, float, float]]:
-    """An argparse type: attacks such as 10/.1/.01,20/1/.01."""
+def row_list(text: str) -> list[tuple[int, Any, Any]]:
+    """An argparse type: attacks such as 10/.1/.01,20/1/.01, or with a number for each channel 10/.1:.2:.3/.01."""
+
+    def amount(text: str) -> float | tuple[float, ...]:
+        numbers = tuple(float(number) for number in text.split(":"))
+        if not all(0 <= number < math.inf for number in numbers):
+            raise ValueError
+        return numbers if len(numbers) > 1 else numbers[0]
+
     try:
         parts = [part.split("/") for part in text.split(",")]
-        rows = [(int(steps), float(epsilon), float(alpha)) for steps, epsilon, alpha in parts]
+        rows = [(int(steps), amount(epsilon), amount(alpha)) for steps, epsilon, alpha in parts]
     except ValueError:
         rows = []
-    sound = all(1 <= row[0] <= MOST_STEPS and all(0 <= value < math.inf for value in row[1:]) for row in rows)
+    sound = all(1 <= row[0] <= MOST_STEPS for row in rows)
     if not rows or not sound or len(set(rows)) < len(rows):
         raise argparse.ArgumentTypeError(
             f"rows are steps/epsilon/alpha such as 10/.1/.01,20/1/.01, each once, 1 to {MOST_STEPS} steps, not {text!r}"
@@ -201,6 +210,10 @@ def make_job(options: argparse.Namespace) -> Job:
     else:  # torch has its own road to the GPU
         device = str(Device(options.device))
     data = open_dataset(plain.source, "val", plain.image_size, options.limit)
+    for row in options.rows:
+        if any(isinstance(value, tuple) and len(value) != data.channels for value in row):
+            told = "/".join(map(written, row))
+            raise OptionError(f"--rows {told}: a number for each channel, but the images have {data.channels} channels")
     settings = model_settings(plain.model, plain.image_size, plain.settings)
     return Job(plain.model, settings, plain.image_size, checkpoints, data, device, options.seed)
 

@@ -111,7 +111,7 @@ def make_job(options: argparse.Namespace) -> tuple[Result, dict[str, np.ndarray]
         options.data = None
         trained = read_trained(options)
         given, size, name = trained.settings, trained.image_size, trained.checkpoint.name
-        weights = load_weights(trained.checkpoint)
+        weights = load_weights(trained.checkpoint, models.create(options.model, CLASSES).state_dict())
         classes, channels = shape_of(options.model, weights, trained.checkpoint)
     settings = model_settings(options.model, size, given)
     job = {

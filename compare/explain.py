@@ -31,9 +31,9 @@ from compare.results import check_writable
 from minigrad.data import normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError, OptionError
-from minigrad.training.checkpoints import check_weights
+from minigrad.training.checkpoints import load_checked
 from minigrad.training.recipes import model_settings
-from minigrad.weights import Arrays, load_weights, write_atomically
+from minigrad.weights import write_atomically
 
 MOST_ROWS = 32
 TOLERANCE = 1e-6  # of the largest number; some 1e-13 are seen
@@ -69,7 +69,6 @@ def run(arguments: Sequence[str]) -> int:
     """Compute the maps, print what the network says, draw. Returns 0, or 1 if the two tracks differ."""
     options = parse(arguments)
     job = make_job(options)
-    weights = load_weights(job.weights)
     pixels = np.stack([job.data.load(row, None) for row in job.rows])
     labels = job.data.labels[job.rows]
     if options.mosaic:
@@ -78,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     found: dict[str, Explanation] = {}
     classes = labels if options.of == "label" or options.mosaic else None
     for track in ["minigrad", "torch"] if options.track == "both" else [options.track]:
-        found[track] = explain(track, job, weights, pixels, classes)
+        found[track] = explain(track, job, pixels, classes)
         classes = found[track].classes  # the second track explains what the first one does
     shown = next(iter(found.values()))
 
@@ -134,11 +133,11 @@ def make_job(options: argparse.Namespace) -> Job:
     return Job(model, model_settings(model, image_size, settings), image_size, weights, data, options.rows, layer)
 
 
-def explain(track: str, job: Job, weights: Arrays, pixels: np.ndarray, classes: np.ndarray | None) -> Explanation:
+def explain(track: str, job: Job, pixels: np.ndarray, classes: np.ndarray | None) -> Explanation:
     """The maps of one track, of `classes` (None: of those that it predicts). pixels: uint8 (R, H, W, C)."""
     library, attribution, create = open_track(track)
     model = create(job.model, len(job.data.classes), job.data.channels, job.image_size, **job.settings)
-    check_weights(weights, {key: tuple(value.shape) for key, value in model.state_dict().items()}, job.weights)
+    weights = load_checked(job.weights, {key: tuple(value.shape) for key, value in model.state_dict().items()})
     model.load_state_dict({key: library.from_numpy(array) for key, array in weights.items()}, strict=False)
     model.double().eval()
     names = [name for name, _ in model.named_modules() if name]

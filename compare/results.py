@@ -67,8 +67,8 @@ def check_target(path: Path | None, format: str, option: str = "--json") -> None
 
 
 def check_writable(path: Path, option: str) -> None:
-    """OptionError if no file can be written there: a folder, or in a folder that is not there or not ours to write in."""
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+    """OptionError if no file can be written there: a folder or device, or in a folder that is not there or not ours."""
+    if (path.exists() and not path.is_file()) or not os.access(path.absolute().parent, os.W_OK):
         raise OptionError(f"{option} {path}: no file can be written there")
 
 

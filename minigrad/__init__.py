@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import autograd, backends, dtypes, methods
+from minigrad import aliases, autograd, backends, dtypes, methods
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
@@ -30,7 +30,7 @@ from minigrad.dtypes import (
     short,
     uint8,
 )  # fmt: skip
-from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError
+from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
 from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
@@ -69,6 +69,15 @@ from minigrad.ops.comparison import (
 )
 from minigrad.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.ops.creation import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
     arange,
     as_tensor,
     bernoulli,
@@ -263,11 +272,19 @@ from minigrad.ops.shape import (
     unsqueeze,
 )  # fmt: skip
 from minigrad.ops.sorting import argsort, bincount, bucketize, kthvalue, median, msort, searchsorted, sort, topk, unique
+from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
+from minigrad.size import Size
 from minigrad.tensor import Tensor
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"
+
+device = Device  # torch's name; the module of that name is found by `from minigrad.device import ...` all the same
+
+for _name, _function in [*globals().items()]:
+    if getattr(_function, "__module__", "").startswith("minigrad.ops."):
+        globals()[_name] = aliases.numpys_names(_function, "minigrad")
 
 bool = dtypes.bool_  # noqa: A001 - torch's names for types
 float = dtypes.float32  # noqa: A001
@@ -319,11 +336,19 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "attribution", "linalg", "nn", "optim", "data", "special", "training", "utils"):
+    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
+    if name in ("save", "load"):
+        from minigrad.utils import serialization
+
+        return getattr(serialization, name)
+    if name in dtypes.NOT_BUILT:
+        raise AttributeError(f"minigrad has no {name}: tensors of float16, float32 and float64 are built")
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "methods")]
+__all__ = [
+    name for name in globals() if not name.startswith("_") and name not in ("annotations", "aliases", "Any", "methods")
+]

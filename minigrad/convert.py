@@ -3,8 +3,9 @@
     python -m minigrad.convert resnet18.pth resnet18.safetensors
     python -m minigrad.convert runs/resnet18-.../best.safetensors resnet18.pth      the model's weights alone
 
-The suffixes say what is read and written: .safetensors, .pth, .pth.tar or .pt. Keys, shapes and dtypes stay. The keys of
-a safetensors file are in the file's order, which is not always the model's; loading does not care.
+The suffix of OUT says what is written: .safetensors, .pth, .pth.tar or .pt; IN is looked at, whatever its name. Keys, shapes
+and dtypes stay, but for what torch.compile and DataParallel put before the keys: that is dropped, and said. The keys of a
+safetensors file are in the file's order, which is not always the model's; loading does not care.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from minigrad.errors import CheckpointError, MinigradError, OptionError
+from minigrad.errors import CheckpointError, MinigradError, OptionError, one_line
 from minigrad.weights import check_suffix, read_tensors, save_weights
 
 
@@ -28,7 +29,9 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
     CheckpointError if `source` is missing, damaged, without a state_dict, or would execute code, or if `target` cannot
     hold one of the dtypes.
     """
-    source, target = check_suffix(source), check_suffix(target)
+    source, target = Path(source), check_suffix(target)
+    if not source.exists():
+        check_suffix(source)  # a slip of the pen, likely
     if target.exists() and not force:
         raise OptionError(f"{target} is there already: --force overwrites it")
     tensors = read_tensors(source)
@@ -58,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = parser.parse_args(arguments)
         count = convert(given.source, given.target, given.force)
-    except MinigradError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (MinigradError, OSError, MemoryError) as error:
+        print(one_line(error), file=sys.stderr)
         return 2
     print(f"{given.target}: {count} tensors")
     return 0

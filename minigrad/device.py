@@ -10,18 +10,23 @@ from minigrad.errors import DeviceError
 
 
 class Device:
-    """A device's type ("cpu" or "gpu") and number. Compares equal to its name."""
+    """A device's type ("cpu" or "gpu") and number. Compares equal to its name.
+
+    Device("cpu"), Device("gpu:1"), Device("cuda", 1), Device(1): the last three are one GPU.
+    """
 
     __slots__ = ("index", "type")
 
-    def __init__(self, name: str | Device, index: int | None = None) -> None:
-        if isinstance(name, Device):
-            self.type: str = name.type
-            self.index: int | None = name.index if index is None else index
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:  # noqa: A002 - torch's name
+        if isinstance(type, Device):
+            self.type: str = type.type
+            self.index: int | None = type.index if index is None else index
             return
-        match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(name))
+        if isinstance(type, int) and not isinstance(type, bool):
+            type = f"gpu:{type}"  # noqa: A001
+        match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(type))
         if not match:
-            raise DeviceError(f"unknown device {name!r}: use 'cpu', 'gpu' or 'gpu:N'")
+            raise DeviceError(f"unknown device {type!r}: use 'cpu', 'gpu' or 'gpu:N'")
         self.type = "cpu" if match[1] == "cpu" else "gpu"
         number = int(match[2]) if match[2] else index
         self.index = None if self.type == "cpu" else (number or 0)
@@ -47,7 +52,7 @@ class Device:
 CPU = Device("cpu")
 
 
-def get_device(name: str | Device | None = None) -> Device:
+def get_device(name: str | int | Device | None = None) -> Device:
     """The device of that name, made sure to be there; "auto" is a GPU if there is one, else the CPU.
 
     Raises DeviceError, in one line, for an unknown name or a GPU that this machine does not have.

@@ -21,6 +21,18 @@ int32 = np.dtype(np.int32)
 int64 = long = np.dtype(np.int64)
 bool_ = np.dtype(np.bool_)
 
+NOT_BUILT = ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
+"""Types of torch's that no tensor here has: NumPy has no bfloat16, and complex numbers are not built."""
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """The type that a dtype, a Python or NumPy class, or a name means. NotImplementedError for torch's that are not built."""
+    name = str(getattr(dtype, "__name__", dtype)).removeprefix("torch.")
+    if name in NOT_BUILT:
+        raise NotImplementedError(f"tensors of {name} are not built: float16, float32 and float64 are")
+    return np.dtype(dtype)
+
+
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 _NUMBER = {bool: bool_, int: int64, float: float32}
 

@@ -299,7 +299,7 @@ def _pairs(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> lis
             gradient = output.ones_like()
         elif not isinstance(gradient, Tensor):
             raise TypeError(f"gradients must be Tensors or None, not {type(gradient).__name__}")
-        elif gradient.shape != output.shape:
+        elif gradient.array.shape != output.array.shape:
             raise RuntimeError(
                 f"Mismatch in shape: the output is {describe(output)}, its gradient {describe(gradient)}"
             )

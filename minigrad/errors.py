@@ -21,5 +21,22 @@ class CheckpointError(MinigradError, ValueError):
     """A checkpoint is truncated, of another model, or not a checkpoint at all."""
 
 
+class WriteError(MinigradError, OSError):
+    """A file cannot be written: the disk is full, say, or the folder is not ours to write in. What was there is as it was."""
+
+    def __str__(self) -> str:
+        return f"{self.filename} cannot be written ({self.strerror}): what was there is as it was"
+
+
 class DeviceError(MinigradError, RuntimeError):
     """A device was asked for that this machine does not have."""
+
+
+def one_line(error: BaseException) -> str:
+    """What a script says of an error before it ends with exit code 2. An OSError says which file it is about."""
+    text = str(error)
+    if isinstance(error, OSError) and not isinstance(error, MinigradError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        text = f"the memory does not suffice ({text})"
+    return f"error: {' '.join(text.split())}"

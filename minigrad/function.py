@@ -129,7 +129,7 @@ class Function:
             output = outputs[i]
             output._requires_grad, output._node, output._index = True, self, i
         if self.outputs > 1:
-            self._output_forms = [(x.shape, x.dtype, x.device) for x in outputs]
+            self._output_forms = [(x.array.shape, x.dtype, x.device) for x in outputs]
         if self.saves_output:
             output = outputs[0]
             self._output = (output.array, output._version, output._version[0])
@@ -279,7 +279,7 @@ class FusedFunction(Function):
 
     def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         super()._record(inputs, outputs)
-        self._forms = [(x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in inputs]
+        self._forms = [(x.array.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in inputs]
 
     @property
     def arrays(self) -> list[Any]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad import dtypes
+from minigrad.aliases import numpys_names
 from minigrad.device import Device, get_device
+from minigrad.errors import DeviceError
 from minigrad.grad_mode import state
-from minigrad.memory_format import preserve_format
+from minigrad.memory_format import MemoryFormat, preserve_format
 from minigrad.ops import (
     activation,
     comparison,
@@ -22,6 +25,7 @@ from minigrad.ops import (
     diagonals,
     einsum,
     elementwise,
+    filling,
     indexing,
     joining,
     matmul,
@@ -64,6 +68,9 @@ METHODS: dict[Any, str] = {
 }
 """The methods, by the module that holds them."""
 
+NAMED = {"dim", "keepdim", "other"}
+"""Arguments of methods that NumPy calls otherwise."""
+
 IN_PLACE = (
     "abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan "
     "arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp "
@@ -99,10 +106,24 @@ def _operator(op: Callable[[Any, Any], Tensor], swapped: bool = False) -> Callab
     return method
 
 
+def _matmul(self: Tensor, other: Any) -> Any:
+    """self @ other. NotImplemented for what is no Tensor or array."""
+    if isinstance(other, Tensor):
+        return matmul.matmul(self, other)
+    return matmul.matmul(self, Tensor(other)) if isinstance(other, np.ndarray) else NotImplemented
+
+
+def _rmatmul(self: Tensor, other: Any) -> Any:
+    """other @ self. NotImplemented for what is no array."""
+    return matmul.matmul(Tensor(other), self) if isinstance(other, np.ndarray) else NotImplemented
+
+
 def _install() -> None:
     for module, names in METHODS.items():
         for name in names.split():
-            setattr(Tensor, name, getattr(module, name))
+            op = getattr(module, name)
+            # The methods of the input alone have no argument that could go by another name.
+            setattr(Tensor, name, numpys_names(op) if NAMED & {*op.__code__.co_varnames} else op)
     for name in IN_PLACE.split():
         setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
     operators = {
@@ -116,62 +137,94 @@ def _install() -> None:
         setattr(Tensor, f"__i{name}__", _in_place(op))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(Tensor, f"__{name}__", _operator(getattr(comparison, name)))
-    Tensor.__matmul__ = matmul.matmul  # type: ignore[method-assign]
-    Tensor.__rmatmul__ = lambda self, other: matmul.matmul(Tensor(other), self)  # type: ignore[attr-defined]
+    Tensor.__matmul__ = _matmul  # type: ignore[method-assign]
+    Tensor.__rmatmul__ = _rmatmul  # type: ignore[attr-defined]
     Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
     Tensor.__pos__ = lambda self: self  # type: ignore[method-assign]
     Tensor.__abs__ = elementwise.abs  # type: ignore[method-assign]
     Tensor.__invert__ = comparison.bitwise_not  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
-    for function in (to, cpu, cuda, gpu, type_as, fill_, zero_, copy_, where, split):
+    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where, split):
         setattr(Tensor, function.__name__, function)
+    for name in filling.__all__:
+        setattr(Tensor, name, getattr(filling, name))
+    setattr(Tensor, "cuda", gpu)  # noqa: B010 - torch's name for gpu
+    setattr(Tensor, "type", type_)  # noqa: B010 - a name of Python's
     for name, dtype in (
-        ("float", np.float32), ("double", np.float64), ("int", np.int32), ("long", np.int64), ("bool", np.bool_),
+        ("float", np.float32), ("double", np.float64), ("half", np.float16), ("int", np.int32), ("long", np.int64),
+        ("short", np.int16), ("char", np.int8), ("byte", np.uint8), ("bool", np.bool_),
     ):  # fmt: skip
-        setattr(Tensor, name, _to_dtype(np.dtype(dtype)))
+        setattr(Tensor, name, _to_dtype(name, np.dtype(dtype)))
+    for name in ("bfloat16", "chalf", "cfloat", "cdouble"):
+        setattr(Tensor, name, _to_dtype(name, name))
     for name in ("zeros", "ones", "full", "empty", "tensor"):
         setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
 
 
-def to(
-    self: Tensor, *args: Any, device: Any = None, dtype: Any = None, tensor: Any = None, non_blocking: bool = False,
-    copy: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
+class Target(NamedTuple):
+    """What a call of `to` asks for; None where it does not say."""
+
+    device: Device | None
+    dtype: np.dtype | None
+    copy: bool
+    memory_format: MemoryFormat | None
+
+
+def target(
+    *args: Any, device: Any = None, dtype: Any = None, tensor: Any = None, non_blocking: bool = False, copy: bool = False,
+    memory_format: MemoryFormat | None = None,
+) -> Target:  # fmt: skip
+    """The arguments of `to`: a device and a dtype in any order, or a Tensor that is as the result shall be; then two flags."""
+    flags = []
+    for arg in args if tensor is None else (tensor, *args):
+        if isinstance(arg, Tensor):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, bool):
+            flags.append(arg)
+        elif isinstance(arg, (str, int, Device)) and not _is_dtype_name(arg):
+            device = arg
+        elif arg is not None and dtype is None:
+            dtype = arg
+        elif arg is not None:
+            raise TypeError(f"to() takes one dtype, not {dtype} and {arg}")
+    if len(flags) > 2:
+        raise TypeError(f"to() takes two flags, non_blocking and copy, not {len(flags)}")
+    return Target(
+        None if device is None else get_device(device), None if dtype is None else dtypes.as_dtype(dtype),
+        copy or flags[1:] == [True], memory_format,
+    )  # fmt: skip
+
+
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """This tensor in another type, on another device, or as another tensor is; itself if nothing changes.
 
-    Without names: a device, a dtype, or both, or a tensor, then non_blocking (which means nothing here) and copy.
-    memory_format: the order of the elements in memory, where it is another.
+    to(device), to(dtype), to(device, dtype), to(tensor), each followed by the flags non_blocking, which changes nothing, and
+    copy, which makes it another tensor in any case; or all of them, and memory_format, by name.
     """
-    flags = 0
-    for arg in args if tensor is None else (tensor, *args):
-        if isinstance(arg, bool):
-            copy, flags = arg if flags else copy, flags + 1
-        elif isinstance(arg, Tensor):
-            dtype, device = arg.dtype, arg.device
-        elif isinstance(arg, (str, Device)) and not _is_dtype_name(arg):
-            device = arg
-        elif arg is not None:
-            dtype = arg
+    if not kwargs and len(args) == 1 and isinstance(args[0], np.dtype):  # by far the most frequent
+        return self if args[0] == self.array.dtype else elementwise.Cast(dtypes.as_dtype(args[0]))(self)
+    device, dtype, copy, memory_format = target(*args, **kwargs)
     result = self
-    if dtype is not None and (wanted := np.dtype(dtype)) != self.array.dtype:
-        result = elementwise.Cast(wanted)(result)
-    if device is not None and get_device(device) != result.device:
-        result = shape.ToDevice(get_device(device))(result)
+    if dtype is not None and dtype != self.array.dtype:
+        result = elementwise.Cast(dtype)(result)
+    if device is not None and device != result.device:
+        result = shape.ToDevice(device)(result)
     if memory_format is not None and memory_format is not preserve_format:
         result = shape.contiguous(result, memory_format=memory_format)
     return result.clone() if copy and result is self else result
 
 
 def _is_dtype_name(name: Any) -> bool:
-    return isinstance(name, str) and name.startswith(("float", "int", "uint", "bool"))
+    return isinstance(name, str) and (name.startswith(("float", "int", "uint", "bool")) or name in dtypes.NOT_BUILT)
 
 
-def _to_dtype(dtype: np.dtype) -> Callable[[Tensor], Tensor]:
-    def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
-        return to(self, dtype, memory_format=memory_format)
+def _to_dtype(name: str, dtype: Any) -> Callable[..., Tensor]:
+    def method(self: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
+        return to(self, dtype=dtype, memory_format=memory_format)
 
-    method.__doc__ = f"This tensor as {dtype}."
+    method.__name__ = name
+    method.__doc__ = f"This tensor as {dtype}." if dtype not in dtypes.NOT_BUILT else "Not built: NotImplementedError."
     return method
 
 
@@ -184,20 +237,39 @@ def _new(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return method
 
 
-def cpu(self: Tensor, *, memory_format: Any = None) -> Tensor:
+def cpu(self: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
     """This tensor on the CPU."""
     return to(self, "cpu", memory_format=memory_format)
 
 
-def gpu(self: Tensor, index: int = 0) -> Tensor:
-    """This tensor on a GPU."""
-    return to(self, f"gpu:{index}")
+def gpu(
+    self: Tensor, device: Any = None, non_blocking: bool = False, *, memory_format: MemoryFormat | None = None
+) -> Tensor:
+    """This tensor on a GPU: the first, or that of a number, a name or a Device."""
+    return to(self, gpu_device(device), memory_format=memory_format)
 
 
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, *, memory_format: Any = None) -> Tensor:
-    """This tensor on a GPU: the first, or the one of that number or name."""
-    name = f"gpu:{device}" if isinstance(device, int) else "gpu" if device is None else device
-    return to(self, name, memory_format=memory_format)
+def gpu_device(device: Any) -> Device:
+    """The GPU that `cuda(device)` means; DeviceError for another device."""
+    found = Device("gpu" if device is None else device)
+    if found.type != "gpu":
+        raise DeviceError(f"cuda() takes a GPU, not {found}: use .to({str(found)!r})")
+    return found
+
+
+TYPE_NAMES = {
+    "float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor", "int32": "IntTensor",
+    "int16": "ShortTensor", "int8": "CharTensor", "uint8": "ByteTensor", "bool": "BoolTensor",
+}  # fmt: skip
+"""torch's old names of types."""
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """This tensor in another type: a dtype, or one of torch's old names as LongTensor; without one, that name of its own."""
+    if dtype is None:
+        return f"minigrad.{'cuda.' if self.is_cuda else ''}{TYPE_NAMES[str(self.dtype)]}"
+    name = str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]
+    return to(self, dtype=next((known for known, old in TYPE_NAMES.items() if old == name), dtype))
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ The mathematics lives in `minigrad.ops`; `minigrad.methods` hangs it onto the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -16,6 +16,8 @@ from minigrad.dtypes import category
 from minigrad.grad_mode import state
 from minigrad.hooks import checked
 from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
+from minigrad.printing import text
+from minigrad.size import Size, _size
 
 if TYPE_CHECKING:
     from minigrad.function import Function
@@ -30,8 +32,9 @@ FOREIGN = 1 << 30
 class Tensor:
     """An n-dimensional array that can be differentiated.
 
-    Tensor(data): from an array, without copying (its dtype kept); from nested lists and numbers, as float32 as in torch
-    (`minigrad.tensor(data)` infers the type and always copies).
+    Tensor(2, 3): of that size, filled with zeros. Tensor(data): from an array or a Tensor, without copying (its dtype kept);
+    from a sequence of numbers, as float32 as in torch (`minigrad.tensor(data)` infers the type and always copies, and takes
+    a number). TypeError for anything else, a number as data among it.
 
     t.array is the NumPy or CuPy array itself. Writing into it from outside goes unseen: call `t._bump_version()` then.
     """
@@ -67,16 +70,11 @@ class Tensor:
     _viewed_at: int
     _views: tuple[Function, ...] | None
 
-    def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
-        if isinstance(data, Tensor):
-            data = data.array
-        if isinstance(data, (list, tuple, int, float)):
-            data = np.array(data, np.float32)
-        elif isinstance(data, np.generic):
-            data = np.asarray(data)
-        if data.dtype.kind not in "biuf":
-            raise TypeError(f"can't convert an array of type {data.dtype}: supported are bool, integers and floats")
-        self._reset(data)
+    def __init__(
+        self, *given: Any, data: Any = None, size: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> None:
+        array = _built(given, data, size, np.dtype(np.float32))
+        self._reset(array if device is None else to_device(array, Device(device)))
         if requires_grad:
             self.requires_grad = True
 
@@ -380,13 +378,17 @@ class Tensor:
     # -- what it is ---------------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The lengths of the axes."""
-        return self.array.shape
+        return _size(Size, self.array.shape)
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis."""
-        return self.array.shape if dim is None else self.array.shape[dim]
+        if dim is None:
+            return self.shape
+        from minigrad.ops.common import axis
+
+        return self.array.shape[axis(dim, self.array.ndim)] if self.array.ndim else self.array.shape[dim]
 
     @property
     def ndim(self) -> int:
@@ -412,6 +414,26 @@ class Tensor:
         """Whether the array lives on a GPU."""
         return self.device.type == "gpu"
 
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the array lives on the CPU."""
+        return self.device.type == "cpu"
+
+    def get_device(self) -> int:
+        """The number of the GPU that holds the array; -1 for the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.array.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self.array.nbytes)
+
     def numel(self) -> int:
         """The number of elements."""
         return int(self.array.size)
@@ -430,9 +452,10 @@ class Tensor:
 
     def is_contiguous(self, *, memory_format: MemoryFormat = contiguous_format) -> bool:
         """Whether the elements lie in memory in the order of their indices, or in the other one asked for."""
+        array = self.array
         if memory_format is channels_last:
-            return self.ndim == 4 and bool(self.array.transpose(0, 2, 3, 1).flags.c_contiguous)
-        return bool(self.array.flags.c_contiguous)
+            return array.ndim == 4 and bool(array.transpose(0, 2, 3, 1).flags.c_contiguous)
+        return bool(array.flags.c_contiguous)
 
     def is_floating_point(self) -> bool:
         """Whether the numbers are floats."""
@@ -550,17 +573,13 @@ class Tensor:
         return other
 
     def __repr__(self) -> str:
-        text = np.array2string(self.numpy(force=True), precision=4, separator=", ", prefix="tensor(", threshold=1000)
-        notes = []
-        if self.dtype not in (np.float32, np.int64, np.bool_):
-            notes.append(f"dtype={self.dtype}")
-        if self.is_cuda:
-            notes.append(f"device='{self.device}'")
-        if self._node is not None:
-            notes.append(f"grad_fn={self._node!r}")
-        elif self._requires_grad:
-            notes.append("requires_grad=True")
-        return "tensor(" + ", ".join([text, *notes]) + ")"
+        return text(self)
+
+    def __format__(self, spec: str) -> str:
+        """A tensor without axes is formatted as its number: f"{loss:.4f}"."""
+        if self.array.ndim == 0 and type(self) is Tensor:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     if TYPE_CHECKING:  # the methods that minigrad.methods adds
 
@@ -592,6 +611,37 @@ class Tensor:
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
+
+
+def _built(given: tuple[Any, ...], data: Any, size: Any, dtype: np.dtype) -> Any:
+    """What Tensor(*given, data=, size=) holds: zeros of sizes that are given one by one or as a Size, or one sequence's numbers.
+
+    An array, or a Tensor's array, is taken as it is.
+    """
+    from minigrad.ops.creation import _sizes, tensor
+
+    if len(given) == 1 and (isinstance(given[0], bool) or not isinstance(given[0], (int, np.integer))):
+        (data,), given = given, ()
+        if isinstance(data, Size):
+            data, size = None, data
+        elif data is None:
+            raise TypeError("Tensor(): data must be a sequence, an array or a Tensor, not None")
+    if (data is not None) + (size is not None) + bool(given) > 1:
+        raise TypeError("Tensor() takes sizes, or one sequence, array or Tensor as its data")
+    if data is None:
+        return np.zeros(_sizes(*given, size=size) if given or size is not None else 0, dtype)
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return tensor(list(data), dtype=dtype).array
+    if isinstance(data, np.generic) or not isinstance(getattr(data, "dtype", None), np.dtype):
+        raise TypeError(
+            f"Tensor(): data must be a sequence, an array or a Tensor, not {data!r} ({type(data).__name__}). "
+            "minigrad.tensor makes a tensor of a number, minigrad.empty(2, 3) one of a size."
+        )
+    if data.dtype.kind not in "biuf":
+        raise TypeError(f"can't convert an array of type {data.dtype}: supported are bool, integers and floats")
+    return data
 
 
 def _made_since(number: int, node: Function | None) -> list[Function]:

@@ -3,11 +3,13 @@
     .pth, .pth.tar, .pt     torch's own files: read by torch.load(weights_only=True), which executes nothing
     .safetensors            a list of names, types and shapes, then the numbers; neither reading nor writing takes torch
 
+The suffix decides what is written. What is read is looked at: its first bytes say which kind it is, whatever its name.
 State_dict keys are torch's on both sides, so nothing is renamed. `python -m minigrad.convert` turns one kind into the other.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
@@ -16,15 +18,15 @@ import warnings
 import zipfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.errors import CheckpointError, OptionError
+from minigrad.errors import CheckpointError, OptionError, WriteError
 from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -33,8 +35,12 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 
 TORCH_SUFFIXES = (".pth", ".pth.tar", ".pt")
-# Where a file of torch's keeps its state_dict, if it holds more than that.
+# Where a file of torch's keeps its state_dict, if it holds more than one; and what stands beside it with tensors of its own.
 STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model")
+NO_MODELS = ("optim", "lr_", "sched", "scaler")
+# What wraps a module, and shows in its keys: torch.compile, FSDP and checkpoints within; DataParallel in front.
+WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+IN_FRONT = "module"
 # The types that a safetensors file can hold, under torch's names.
 SAFETENSORS_TYPES = set(
     "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float8_e4m3fn float8_e5m2 float16 bfloat16 float32 float64 "
@@ -45,6 +51,51 @@ SAFETENSORS_TYPES = set(
 def is_torch_file(path: str | Path) -> bool:
     """Whether the name of a file says that it is one of torch's."""
     return Path(path).name.endswith(TORCH_SUFFIXES)
+
+
+def holds_torch(path: str | Path) -> bool:
+    """Whether a file is one of torch's by what is in it: a zip archive, or before torch 1.6 a pickle. Else it may be
+    safetensors. CheckpointError if it cannot be read, or is neither: the message says what it is."""
+    path = Path(path)
+    if path.is_dir() or not path.exists():
+        raise CheckpointError(f"there is no checkpoint file {path}")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
+    if head.startswith((b"PK\3\4", b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")):
+        return True
+    if head[8:9] != b"{":  # after the length of a safetensors file's list
+        raise _no_checkpoint(path, _in_words(head))
+    return False
+
+
+def _in_words(head: bytes) -> str:
+    """What a file is that begins with those bytes."""
+    known = {
+        b"version https://git-lfs": "it is a pointer of Git LFS: git lfs pull brings the file itself",
+        b"\x89HDF": "it is an HDF5 file",
+        b"\x93NUMPY": "it is an array of NumPy",
+        b"GGUF": "it is a GGUF file",
+        b"\x1f\x8b": "it is compressed by gzip: unpack it",
+        b"\x89PNG": "it is an image",
+        b"\xff\xd8": "it is an image",
+        b"<": "it is a page of the web, or XML",
+    }
+    if head[257:262] == b"ustar":
+        return "it is a tar archive: unpack it"
+    if not head:
+        return "it is empty"
+    found = next((words for start, words in known.items() if head.lstrip().startswith(start)), None)
+    return found or f"it begins with {head[:12]!r}"
+
+
+def _no_checkpoint(path: Path, reason: str) -> CheckpointError:
+    """The error of a file that is of neither kind; the kind that its name promised stands first."""
+    kinds = ["safetensors", "torch"]
+    promised, other = reversed(kinds) if is_torch_file(path) else kinds
+    return CheckpointError(f"{path} is not a {promised} checkpoint, nor a {other} one, or is not whole ({reason})")
 
 
 def check_suffix(path: str | Path) -> Path:
@@ -77,7 +128,7 @@ def load_torch_state_dict(
         CheckpointError: the file is missing or damaged, or would execute code.
     """
     if isinstance(state_dict_or_path, (str, os.PathLike)):
-        return model.load_state_dict(load_weights(state_dict_or_path), strict)
+        return model.load_state_dict(load_weights(state_dict_or_path, model.state_dict()), strict)
     if not isinstance(state_dict_or_path, Mapping):
         raise TypeError(f"a state_dict or the path of a file is wanted, not a {type(state_dict_or_path).__name__}")
     state: Any = OrderedDict(to_arrays(state_dict_or_path))
@@ -139,25 +190,50 @@ def _check_plain(key: str, tensor: torch.Tensor) -> None:
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def load_weights(path: str | Path) -> Arrays:
+def load_weights(path: str | Path, expected: Container[str] | None = None) -> Arrays:
     """A model's weights {key: array} from a torch file, a plain safetensors state_dict or a checkpoint of a run.
 
     Of {"state_dict": ...}, {"model_state_dict": ...} or {"model": ...} the inner part is taken, of a checkpoint the
-    model's. A leading "module.", which DataParallel adds, is dropped. bfloat16 becomes float32.
+    model's. bfloat16 becomes float32. What wrappers add to keys is dropped, and said: "_orig_mod." (torch.compile), a
+    leading "module." (DataParallel); and, where the keys of the model are `expected`, any prefix without which the file's
+    are among them: "model.", "net.".
 
     CheckpointError if the file is missing, damaged, no such file, or would have to execute code.
     """
     path = Path(path)
-    if is_torch_file(path):
-        arrays = to_arrays(read_torch(path))
-    else:
-        arrays, metadata = read_safetensors(path)
-        if "minigrad" in metadata:
-            return part(arrays, "model.")
-    if arrays and all(key.startswith("module.") for key in arrays):
-        print(f"{path}: dropped the leading 'module.' of its keys")
-        arrays = part(arrays, "module.")
-    return arrays
+    if holds_torch(path):
+        return _unwrapped(to_arrays(read_torch(path)), expected, path)
+    arrays, metadata = read_safetensors(path)
+    return part(arrays, "model.") if "minigrad" in metadata else _unwrapped(arrays, expected, path)
+
+
+def _unwrapped(values: Mapping[str, Any], expected: Container[str] | None, path: Path) -> dict[str, Any]:
+    """The values under the model's own keys; prints what was dropped from the file's."""
+    keys = list(values)
+    names = _own_keys(keys, expected)
+    if names != keys:
+        prefix = keys[0].removesuffix(names[0])
+        leading = all(key == prefix + name for key, name in zip(keys, names, strict=True))
+        what = f"the leading {prefix!r}" if leading else f"what wraps its modules ({keys[0]!r} is {names[0]!r})"
+        print(f"{path}: dropped {what} of its keys")
+    return dict(zip(names, values.values(), strict=True))
+
+
+def _own_keys(keys: list[str], expected: Container[str] | None) -> list[str]:
+    """A file's keys as the module has them that was wrapped."""
+    plain = [".".join(word for word in key.split(".") if word not in WRAPPERS) for key in keys]
+    if "" in plain or len(set(plain)) < len(plain):
+        plain = keys
+    if expected is not None:
+        choices = [keys, plain]
+        while len({name.partition(".")[0] for name in choices[-1]}) == 1 and all("." in name for name in choices[-1]):
+            choices.append([name.partition(".")[2] for name in choices[-1]])
+        best = max(choices, key=lambda names: sum(name in expected for name in names))
+        if any(name in expected for name in best):
+            return best
+    while plain and all(name.startswith(f"{IN_FRONT}.") for name in plain):
+        plain = [name.removeprefix(f"{IN_FRONT}.") for name in plain]
+    return plain
 
 
 def save_weights(path: str | Path, state_dict: Mapping[str, Any]) -> None:
@@ -199,15 +275,15 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:
     """A safetensors file, opened. CheckpointError if it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
-    if path.is_dir() or not path.exists():
-        raise CheckpointError(f"there is no checkpoint file {path}")
+    if holds_torch(path):
+        raise _no_checkpoint(path, "it is a file of torch's, or a pickle")
     try:
         with safe_open(path, framework=framework) as file:
             yield file
     except CheckpointError:
         raise
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise CheckpointError(f"{path} is not a safetensors checkpoint, or is not whole ({error})") from error
+        raise _no_checkpoint(path, str(error)) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error})") from error
 
@@ -239,46 +315,91 @@ def read_safetensors(path: str | Path) -> tuple[Arrays, dict[str, str]]:
 def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """A model's weights {key: torch tensor} from any of the files that `load_weights` reads, each with its own dtype."""
     path = Path(path)
-    if is_torch_file(path):
-        return read_torch(path)
+    if holds_torch(path):
+        return _unwrapped(read_torch(path), None, path)
     _import_torch(path)
     with _opened(path, "pt") as file:
         if "minigrad" not in (file.metadata() or {}):
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return _unwrapped(tensors, None, path)
     return to_tensors(load_weights(path))
 
 
 def read_torch(path: str | Path) -> dict[str, torch.Tensor]:
-    """The state_dict {key: tensor} in a torch file, on the CPU. Nothing in it is executed.
+    """The state_dict {key: tensor} in a torch file, on the CPU. Nothing in it is executed. Where it is a part of what the
+    file holds, under a name that is not one of STATE_DICT_NAMES, that name is printed.
 
     CheckpointError if torch is not installed; if the file is missing or damaged; if it holds anything but plain data, so
     that reading it could execute code; or if there is no state_dict in it.
     """
     path = Path(path)
     torch = _import_torch(path)
-    if path.is_dir() or not path.exists():
-        raise CheckpointError(f"there is no checkpoint file {path}")
+    if not holds_torch(path):
+        raise _no_checkpoint(path, "it is a safetensors file")
     try:
         _check_zip(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open(path, "rb") as file:  # without its name, by which torch would judge it
             warnings.simplefilter("ignore")  # of the pickle's age and the like: errors say what matters
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\w[\w.]*)", str(error))
         asks = f"it asks for {wanted[1]}" if wanted else "it has instructions that torch does not know as safe"
+        renamed = "" if is_torch_file(path) else "is not a safetensors checkpoint but a pickle, as torch's are, and "
         raise CheckpointError(
-            f"{path} is refused: it is not plain weights, and loading it could execute code ({asks})"
+            f"{path} {renamed}is refused: it is not plain weights, and loading it could execute code ({asks})"
         ) from error
     except CheckpointError:
         raise
     except Exception as error:  # a broken file shows in many ways
         reason = " ".join(f"{type(error).__name__} {error}".split())
-        raise CheckpointError(f"{path} is not a torch checkpoint, or is not whole ({reason})") from error
-    if isinstance(content, dict):
-        content = next((content[name] for name in STATE_DICT_NAMES if isinstance(content.get(name), dict)), content)
-    if not content or not _is_state_dict(content):
-        raise CheckpointError(f"{path} holds no state_dict: {{key: tensor}}, or {{'state_dict': ...}}, is wanted")
-    return {key: value.detach() for key, value in content.items()}
+        raise _no_checkpoint(path, reason) from error
+    return {key: value.detach() for key, value in _state_dict(content, path).items()}
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
+    """The one state_dict in what a torch file holds. CheckpointError, which says what that is, if there is none or several."""
+    if _is_state_dict(content) and content:
+        return content
+    found = _state_dicts(content)
+    known = [name for wanted in STATE_DICT_NAMES for name in found if name.rpartition(".")[2] == wanted]
+    if not found:
+        wanted = "{key: tensor}, or {'state_dict': ...}, is wanted"
+        raise CheckpointError(f"{path} holds no state_dict, but {_described(content)}: {wanted}")
+    if len(found) > 1 and not known:
+        raise CheckpointError(f"{path} holds several state_dicts: {', '.join(found)}; save the one that is meant alone")
+    name = (known or list(found))[0]
+    if not known:
+        print(f"{path}: the state_dict is its part {name!r}")
+    return found[name]
+
+
+def _state_dicts(content: Any, depth: int = 3) -> dict[str, dict[str, torch.Tensor]]:
+    """All the state_dicts within a dictionary, by the names that lead there; what belongs to an optimizer is passed by."""
+    found = {}
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(name, str) and isinstance(value, dict) and not name.startswith(NO_MODELS):
+            if value and _is_state_dict(value):
+                found[name] = value
+            elif depth:
+                found |= {f"{name}.{inner}": state for inner, state in _state_dicts(value, depth - 1).items()}
+    return found
+
+
+def _described(content: Any) -> str:
+    """What a file holds, in words."""
+    import torch
+
+    if isinstance(content, torch.Tensor):
+        return f"a tensor alone, {str(content.dtype).removeprefix('torch.')} {tuple(content.shape)}"
+    kind = type(content).__name__
+    if not isinstance(content, (dict, list, tuple)):
+        return f"a {kind}"
+    if not content:
+        return f"an empty {kind}"
+    if not isinstance(content, dict):
+        return f"a {kind} of {len(content)}, the first of them {_described(content[0])}"
+    some = ", ".join(f"{key} ({type(value).__name__})" for key, value in list(content.items())[:4])
+    return f"a {kind} of {some}{', ...' if len(content) > 4 else ''}"
 
 
 def _import_torch(path: Path) -> ModuleType:
@@ -311,22 +432,32 @@ def _is_state_dict(content: Any) -> bool:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    """Put `data` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between.
+
+    WriteError, and the old file is as it was, where that cannot be done.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # the rename itself has to reach the disk too
-        directory = os.open(path.parent, os.O_RDONLY)
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is a folder, or a device")
         try:
-            os.fsync(directory)
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
         finally:
-            os.close(directory)
+            with suppress(OSError):
+                temporary.unlink()
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
+    if os.name == "posix":  # the rename itself has to reach the disk too, where the file system can promise that
+        with suppress(OSError):
+            directory = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
 
 def checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:

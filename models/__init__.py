@@ -50,7 +50,8 @@ def build(
 ) -> Any:
     """A model of `package`: given what every model is given, as far as its class takes it, and its own `settings`.
 
-    OptionError for a setting that the model does not have, or a value that it refuses with ValueError.
+    OptionError for a setting that the model does not have, a value that it refuses with ValueError, or a size for which the
+    memory does not suffice.
     """
     cls = find(name, package)
     takes = signature(cls).parameters
@@ -59,7 +60,7 @@ def build(
     common = {"num_classes": num_classes, "channels": channels, "image_size": image_size, "generator": generator}
     try:
         return cls(**{key: value for key, value in common.items() if key in takes}, **settings)
-    except ValueError as error:
+    except (ValueError, MemoryError, RuntimeError) as error:  # RuntimeError: how torch says that memory is short
         raise OptionError(f"{name}: {error}") from error
 
 

@@ -40,6 +40,12 @@ ASIDE = {
 """Arguments that are not taken, or not looked at here, and why."""
 
 EXCEPTIONS = {
+    "device": "written in C, without a schema of its own; see tests/engine/test_moving.py",
+    "Size": "a tuple, and torch's docstring is that of tuple",
+    **{
+        f"{kind}Tensor": "torch's old constructors, written in C; see tests/engine/test_constructors.py"
+        for kind in ("Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
+    },
     "get_device": "torch's is a tensor's number; minigrad's makes a Device of a name",
     "einsum": "torch's C function of that name is another; see LINES",
     "result_type": "each kind of call has names of its own; see LINES",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections import OrderedDict
@@ -20,8 +21,9 @@ import models
 import models.reference
 from minigrad import nn
 from minigrad.convert import convert, main
-from minigrad.errors import CheckpointError, OptionError
-from minigrad.training import save_checkpoint
+from minigrad.errors import CheckpointError, OptionError, WriteError
+from minigrad.training import initial_weights, save_checkpoint
+from minigrad.training.checkpoints import read_state
 from minigrad.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -378,3 +380,175 @@ def test_the_command(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert load_weights(tmp_path / "w.safetensors")["w"].tolist() == [1, 1]
+
+
+# ---- looked at by content, and what wraps a model -------------------------------------------------------------------
+
+STATE = {"0.weight": torch.arange(6.0).reshape(3, 2), "0.bias": torch.ones(3)}
+NAMES = ["w.ckpt", "w.bin", "w.th", "w.tar", "w.pth.tar", "w.pt", "w.pth", "w.safetensors", "w"]
+
+
+def holds_state(arrays: Any) -> bool:
+    return arrays.keys() == STATE.keys() and all((np.asarray(arrays[key]) == STATE[key].numpy()).all() for key in STATE)
+
+
+def write(path: Path, kind: str, state: dict[str, torch.Tensor] = STATE) -> Path:
+    if kind == "safetensors":
+        save_file(state, path)
+    elif kind == "run":
+        save_checkpoint(path, {f"model.{key}": value.numpy() for key, value in state.items()}, {"epoch": 1})
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors", "run"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_what_is_in_it_whatever_its_name(name: str, kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, kind)
+    assert holds_state(load_weights(path))
+    assert read_state(path) == ({"epoch": 1} if kind == "run" else None)
+    assert minigrad.load_torch_state_dict(nn.Sequential(nn.Linear(2, 3)), path) == ([], [])
+    assert main([str(path), str(tmp_path / "out.safetensors")]) == 0
+    assert holds_state(load_file(tmp_path / "out.safetensors"))
+
+
+PREFIXES = ["module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "_orig_mod.module.", "model._orig_mod.net."]
+
+
+@pytest.mark.parametrize("kind", ["zip", "safetensors"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_that_all_keys_share_is_taken_off_and_said(
+    prefix: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "w.ckpt", kind, {prefix + key: value for key, value in STATE.items()})
+    said = f"{path}: dropped the leading '{prefix}' of its keys\n"
+    assert holds_state(load_weights(path, STATE))
+    assert capsys.readouterr().out == said
+    assert minigrad.load_torch_state_dict(nn.Sequential(nn.Linear(2, 3)), path) == ([], [])
+    assert capsys.readouterr().out == said
+    shapes = {key: tuple(value.shape) for key, value in STATE.items()}
+    assert holds_state(initial_weights(path, "simplenet", shapes, "0"))
+    assert capsys.readouterr().out == f"{said}weights: {path}: 2 of 2 keys loaded\n"
+
+
+def test_what_only_wrappers_write_is_taken_off_without_a_model_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "w.pth", "zip", {f"module._orig_mod.{key}": value for key, value in STATE.items()})
+    assert holds_state(load_weights(path))
+    assert main([str(path), str(tmp_path / "w.safetensors")]) == 0
+    assert capsys.readouterr().out.count("dropped the leading 'module._orig_mod.' of its keys") == 2
+    assert holds_state(load_file(tmp_path / "w.safetensors"))
+
+
+def test_compiled_parts_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """torch.compile of a layer writes its word within the keys."""
+    path = write(tmp_path / "w.pth", "zip", {"0._orig_mod.weight": STATE["0.weight"], "0.bias": STATE["0.bias"]})
+    assert holds_state(load_weights(path))
+    assert "'0._orig_mod.weight' is '0.weight'" in capsys.readouterr().out
+
+
+def test_a_prefix_of_the_models_own_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = nn.Sequential(nn.Linear(2, 3))
+
+        def forward(self, x: Any) -> Any:
+            return self.model(x)
+
+    net = Net()
+    save_weights(tmp_path / "w.pth", net.state_dict())
+    assert list(load_weights(tmp_path / "w.pth")) == list(net.state_dict())
+    assert minigrad.load_torch_state_dict(net, tmp_path / "w.pth") == ([], [])
+    wrapped = {f"_orig_mod.{key}": torch.from_numpy(v.numpy()) for key, v in net.state_dict().items()}
+    assert minigrad.load_torch_state_dict(net, write(tmp_path / "x.pth", "zip", wrapped)) == ([], [])
+    assert capsys.readouterr().out.count("dropped") == 1
+    one = write(tmp_path / "one.safetensors", "safetensors", {"fc.weight": torch.ones(1), "fc.bias": torch.ones(1)})
+    assert load_weights(one).keys() == {"fc.weight", "fc.bias"}  # one layer is no wrapper
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "state_dict": STATE,
+            "hyper_parameters": {"lr": 0.1},
+            "optimizer_states": [{"state": {0: {"m": torch.ones(1)}}}],
+        },
+        {"model": STATE, "ema": {"0.weight": torch.zeros(3, 2), "0.bias": torch.zeros(3)}},
+        {"checkpoint": {"model_state_dict": STATE, "epoch": 3}},
+        {"network": STATE, "optimizer": {"state": {"a": torch.ones(1)}}, "scheduler": {"last": torch.ones(1)}},
+    ],
+)
+def test_the_state_dict_is_found_within(content: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(content, tmp_path / "w.ckpt")
+    assert holds_state(load_weights(tmp_path / "w.ckpt"))
+    assert ("its part 'network'" in capsys.readouterr().out) == ("network" in content)
+
+
+FOUND = {
+    "a tensor alone": (torch.ones(2, 3), r"holds no state_dict, but a tensor alone, float32 \(2, 3\)"),
+    "a number": (3, "holds no state_dict, but a int"),
+    "nothing": (None, "holds no state_dict, but a NoneType"),
+    "a list": ([torch.ones(2)], r"but a list of 1, the first of them a tensor alone"),
+    "an empty dict": ({}, "but an empty dict"),
+    "no tensors": ({"epoch": 3, "best": 0.5}, r"but a dict of epoch \(int\), best \(float\): "),
+    "two networks": ({"generator": STATE, "critic": STATE}, "several state_dicts: generator, critic"),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+@pytest.mark.parametrize("name", ["w.pth", "w.bin"])
+def test_what_is_no_state_dict_is_said_in_one_line(
+    case: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, message = FOUND[case]
+    path = tmp_path / name
+    torch.save(content, path)
+    for read in (load_weights, lambda p: minigrad.load_torch_state_dict(nn.Linear(1, 1), p)):
+        with pytest.raises(CheckpointError, match=message):
+            read(path)
+    assert re.search(message, refused(capsys, path, tmp_path / "x.safetensors"))
+
+
+KINDS = {
+    b"": "it is empty",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:1": "a pointer of Git LFS",
+    b"<!DOCTYPE html><html>": "a page of the web",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"\x1f\x8b\x08\0\0": "compressed by gzip",
+    b"\0" * 257 + b"ustar\0" + b"\0" * 300: "a tar archive",
+    b"hello world": "it begins with b'hello world'",
+}
+
+
+@pytest.mark.parametrize("content", KINDS)
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.ckpt"])
+def test_what_else_a_file_may_be_is_said(
+    content: bytes, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    line = refused(capsys, path, tmp_path / "x.safetensors")
+    promised = "torch" if name == "w.pth" else "safetensors"
+    assert f"{name} is not a {promised} checkpoint" in line and KINDS[content] in line
+
+
+def test_a_renamed_file_that_would_execute_code_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"w": Bomb()}, "w.bin")
+    line = refused(capsys, "w.bin", "x.pth")
+    assert "w.bin is not a safetensors checkpoint but a pickle" in line and "asks for posix.system" in line
+    assert os.listdir(tmp_path) == ["w.bin"]
+
+
+def test_a_device_is_not_written_over(tmp_path: Path) -> None:
+    pipe = tmp_path / "w.pth"
+    os.mkfifo(pipe)
+    with pytest.raises(WriteError, match="w.pth cannot be written .it is a folder, or a device"):
+        save_weights(pipe, {"w": torch.ones(2)})
+    assert pipe.is_fifo() and os.listdir(tmp_path) == ["w.pth"]

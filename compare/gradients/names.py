@@ -28,15 +28,17 @@ _WITHOUT: dict[str, str] = {
         all allclose any argmax argmin argsort argwhere bincount bitwise_and bitwise_not bitwise_or bitwise_xor bucketize
         count_nonzero eq equal ge greater greater_equal gt isclose isfinite isinf isnan isneginf isposinf isreal le less
         less_equal logical_and logical_not logical_or logical_xor lt ne nonzero not_equal searchsorted nn.functional.one_hot
-        Tensor.bool Tensor.int Tensor.long
+        Tensor.bool Tensor.byte Tensor.char Tensor.int Tensor.long Tensor.short
         Tensor.__and__ Tensor.__or__ Tensor.__xor__ Tensor.__rand__ Tensor.__ror__ Tensor.__rxor__ Tensor.__iand__
         Tensor.__ior__ Tensor.__ixor__ Tensor.__invert__ Tensor.__eq__ Tensor.__ne__ Tensor.__lt__ Tensor.__le__
         Tensor.__gt__ Tensor.__ge__""",
     "makes a new tensor out of no other's numbers": """
+        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor
         arange empty empty_like eye from_dlpack from_numpy full full_like linspace logspace ones ones_like tensor tril_indices
         triu_indices zeros zeros_like Tensor.new_empty Tensor.new_full Tensor.new_ones Tensor.new_tensor Tensor.new_zeros
         Tensor.ones_like Tensor.zeros_like""",
     "draws random numbers": """
+        Tensor.cauchy_ Tensor.exponential_ Tensor.geometric_ Tensor.log_normal_ Tensor.random_ Tensor.uniform_
         bernoulli multinomial normal rand rand_like randint randint_like randn randn_like randperm""",
     "torch has no gradient of it, nor has minigrad": """
         heaviside unique""",
@@ -46,13 +48,16 @@ _WITHOUT: dict[str, str] = {
     "no tensor comes out": """
         broadcast_shapes get_device get_num_threads get_rng_state is_gpu_available is_grad_enabled
         load_torch_state_dict manual_seed max_memory_allocated memory_allocated promote_types
-        reset_peak_memory_stats result_type set_num_threads set_rng_state synchronize to_torch_state_dict
+        reset_peak_memory_stats result_type set_num_threads set_printoptions set_rng_state synchronize to_torch_state_dict
+        Tensor.is_cpu Tensor.get_device Tensor.itemsize Tensor.nbytes Tensor.__format__
         Tensor.data_ptr Tensor.dim Tensor.element_size Tensor.is_contiguous Tensor.is_floating_point
         Tensor.shape Tensor.ndim Tensor.dtype Tensor.device Tensor.is_cuda Tensor.is_leaf Tensor.requires_grad
         Tensor.grad_fn Tensor.version Tensor.item Tensor.nelement Tensor.numel Tensor.numpy Tensor.size
         Tensor.stride Tensor.tolist Tensor.__array__ Tensor.__bool__ Tensor.__contains__ Tensor.__dlpack__
         Tensor.__dlpack_device__ Tensor.__float__ Tensor.__hash__ Tensor.__index__ Tensor.__int__
         Tensor.__len__ Tensor.__repr__ Tensor.__reduce__ Tensor.__init__""",
+    "Tensor.to in other words": "Tensor.half Tensor.type",
+    "types that are not built: refused by name": "Tensor.bfloat16 Tensor.chalf Tensor.cfloat Tensor.cdouble",
     "a copy for Python's own use, a leaf": "Tensor.__deepcopy__",
     "wants a GPU; the tests run it through the stand-in for CuPy": "Tensor.cuda Tensor.gpu",
 }  # fmt: skip
@@ -75,14 +80,14 @@ def functions() -> dict[str, Any]:
         for name in room.__all__
         if not name.startswith("__") and _is_function(getattr(room, name))
     }
-    known = {id(function) for function in found.values()}
+    known = {id(inspect.unwrap(function)) for function in found.values()}
     for name, method in vars(Tensor).items():
         operator = name.startswith("__")
         if (
             operator
             and callable(method)
             or not name.startswith("_")
-            and (isinstance(method, property) or _is_function(method) and id(method) not in known)
+            and (isinstance(method, property) or _is_function(method) and id(inspect.unwrap(method)) not in known)
         ):
             found[f"Tensor.{name}"] = method
     return found
@@ -107,7 +112,7 @@ def op_cases(name: str) -> list[Case]:
     table, known = ops.T.by_name, functions()
     if name in table:
         return table[name]
-    same = [other for other in table if name in known and _found(other) is known[name]]
+    same = [other for other in table if name in known and _found(other) is inspect.unwrap(known[name])]
     if same:
         return [renamed(case, name) for case in table[same[0]]]
     if name != (plain := _plain(name)):
@@ -117,7 +122,7 @@ def op_cases(name: str) -> list[Case]:
 
 def _found(name: str) -> Any:
     try:
-        return resolve(minigrad, name)
+        return inspect.unwrap(resolve(minigrad, name))
     except AttributeError:
         return None
 

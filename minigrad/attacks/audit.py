@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 import minigrad as mg
+from minigrad.attacks.amounts import amount, scaled, written
 from minigrad.attacks.gradient import Model, cross_entropy, untouched
-from minigrad.attacks.pgd import PGD, AttackWarning, Step, check_classes
+from minigrad.attacks.pgd import PGD, AttackWarning, Step, batch_axis, check_classes, check_logits
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
 
@@ -148,7 +149,7 @@ class _Trial:
         attack = self.attack
         low, high = _interval(float(self.clean.right.mean()), self.count)
         return (
-            f"{type(attack).__name__}: {attack.direction} on {attack.target}, {attack.norm}, epsilon {attack.epsilon:g} "
+            f"{type(attack).__name__}: {attack.direction} on {attack.target}, {attack.norm}, epsilon {written(attack.epsilon)} "
             f"({attack.units}), {attack.steps} steps\n"
             f"{self.count} images, {self.clean} of them right before the attack; of others like them {low:.1%} to {high:.1%}"
         )
@@ -156,7 +157,8 @@ class _Trial:
     def answer(self, images: Tensor) -> Tensor:
         """The logits, in evaluation mode."""
         with untouched(self.model), mg.no_grad():
-            return self.model(images)
+            with batch_axis(images):
+                return check_logits(self.model(images))
 
     def perturbed(self, attack: PGD) -> list[Tensor]:
         return [attack(self.model, *batch) for batch in self.batches]
@@ -217,18 +219,21 @@ def _nothing_touched(before: dict[str, Any], after: dict[str, Any]) -> Check:
 def _allowed(trial: _Trial, attacked: list[Tensor]) -> Iterator[Check]:
     """Ball and box, measured in float64 and without Space."""
     attack = trial.attack
+    epsilon = np.asarray(attack.epsilon)
     sizes, beyond, misses, outside = [], False, [0.0], False
     for (images, _, _), perturbed in zip(trial.batches, attacked, strict=True):
         (x0, mean), (x, _) = _in_units(attack, images), _in_units(attack, perturbed)
         rounding = ROUNDING * np.finfo(images.dtype).eps
         size = _norm(attack, x - x0)
-        sizes.append(size.max())
-        beyond |= bool((size > attack.epsilon + rounding * (attack.epsilon + _norm(attack, x))).any())
+        sizes.append(size.max(0))
+        beyond |= bool((size > epsilon + rounding * (epsilon + _norm(attack, x))).any())
         if attack.clip is not None:
             low, high = (bound - mean for bound in attack.clip)
             misses.append(np.maximum(low - x, x - high).max())
             outside |= bool(misses[-1] > rounding * np.abs(x).max())
-    yield Check("in the ball", not beyond, f"largest {attack.norm} {max(sizes):.6g}, epsilon {attack.epsilon:g}")
+    largest = amount("largest", np.max(sizes, 0))
+    figures = f"largest {attack.norm} {written(largest, '.6g')}, epsilon {written(attack.epsilon)}"
+    yield Check("in the ball", not beyond, figures)
     if attack.clip is not None:
         yield Check("in the box", not outside, f"at most {max(misses):.2g} outside of {attack.clip}")
 
@@ -244,9 +249,9 @@ def _in_units(attack: PGD, x: Tensor) -> tuple[npt.NDArray[np.float64], Any]:
 
 
 def _norm(attack: PGD, d: Floats) -> Floats:
-    """Of each image, (N,)."""
-    rows = d.reshape(len(d), -1)
-    return np.abs(rows).max(1) if attack.norm == "linf" else np.sqrt((rows**2).sum(1))
+    """Of each image, (N,); of each of its channels, (N, C), where epsilon is a number for each."""
+    rows = d.reshape(*d.shape[: 2 if isinstance(attack.epsilon, tuple) else 1], -1)
+    return np.abs(rows).max(-1) if attack.norm == "linf" else np.sqrt((rows**2).sum(-1))
 
 
 def _repeats(trial: _Trial) -> Check:
@@ -307,8 +312,8 @@ def _strength(trial: _Trial, attacked: _Outcome) -> Iterator[Check]:
     yield _as_far("beats one step", "after {} steps", [(1, one), (steps, attacked)])
     twice = trial.under(steps=2 * steps)
     yield _as_far("more steps", "after {} steps", [(steps, attacked), (2 * steps, twice)])
-    half, double = (trial.under(epsilon=f * epsilon, alpha=f * attack.alpha) for f in (0.5, 2))
-    series = [(epsilon / 2, half), (epsilon, attacked), (2 * epsilon, double)]
+    half, double = (trial.under(epsilon=scaled(epsilon, f), alpha=scaled(attack.alpha, f)) for f in (0.5, 2))
+    series = [(scaled(epsilon, 0.5), half), (epsilon, attacked), (scaled(epsilon, 2), double)]
     yield _as_far("larger epsilon", "at epsilon {}", series)
 
     images = [_in_units(attack, images)[0] for images, _, _ in trial.batches]
@@ -327,11 +332,11 @@ def _compare(a: Floats, b: Floats) -> tuple[int, int, float]:
     return more, less, 2 * (more + less) ** 0.5
 
 
-def _as_far(name: str, where: str, series: list[tuple[float, _Outcome]]) -> Check:
+def _as_far(name: str, where: str, series: list[tuple[Any, _Outcome]]) -> Check:
     """Does each get as far as the one before?"""
     pairs = [_compare(after.reach, before.reach) for (_, before), (_, after) in zip(series, series[1:], strict=False)]
     passed = all(behind - ahead <= chance for ahead, behind, chance in pairs)
-    places = where.format(", ".join(f"{value:.3g}" for value, _ in series))
+    places = where.format(", ".join(written(value, ".3g") for value, _ in series))
     right = ", ".join(str(outcome) for _, outcome in series)
     further = ", ".join(f"{ahead} : {behind}" for ahead, behind, _ in pairs)
     return Check(name, passed, f"right: {right} {places}; further on {further} images")

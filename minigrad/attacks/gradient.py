@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from minigrad.autograd import enable_grad, grad
+from minigrad.grad_mode import Switch
 from minigrad.nn import Module
 from minigrad.nn import functional as F
 from minigrad.ops.creation import zeros_like
@@ -16,29 +17,60 @@ Model = Callable[[Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-@contextmanager
-def untouched(model: Model) -> Iterator[None]:
+class untouched(Switch):
     """Evaluation mode, and no parameter asks for a gradient; afterwards everything is as before, errors or not.
 
     In evaluation mode batch norm's running statistics do not move and dropout draws nothing; parameters that ask for no
     gradient get none, and nothing is kept for them. A model that is no Module but some other function of images is called
-    as it is: put the modules that it is made of into evaluation mode yourself.
+    as it is: put the modules that it is made of into evaluation mode yourself. Several threads may be within it with one
+    model: what was before the first of them comes back with the last.
     """
-    if not isinstance(model, Module):
-        yield
-        return
-    modes = [(module, module.training) for module in model.modules()]
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        model.eval()
-        for parameter in asking:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter in asking:
-            parameter.requires_grad_(True)
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def _on(self) -> list[_Change]:
+        changes: list[_Change] = []
+        if isinstance(self.model, Module):
+            try:
+                changes += [_Change(module, "training") for module in self.model.modules()]
+                self.model.eval()
+                changes += [_Change(parameter, "requires_grad") for parameter in self.model.parameters()]
+            except BaseException:
+                self._off(changes)
+                raise
+        return changes
+
+    def _off(self, before: list[_Change]) -> None:
+        for change in before:
+            change.undo()
+
+
+class _Change:
+    """x.name is False from now on. Undone, it is what it was, unless others made it False meanwhile: then they put that back."""
+
+    lock = threading.RLock()
+    made: ClassVar[dict[tuple[int, str], list[_Change]]] = {}
+
+    def __init__(self, x: Any, name: str) -> None:
+        self.x, self.name = x, name
+        with self.lock:
+            self.before = getattr(x, name)
+            setattr(x, name, False)
+            self.made.setdefault((id(x), name), []).append(self)
+
+    def undo(self) -> None:
+        """Puts back what was before, or leaves that to the next who changed it."""
+        with self.lock:
+            changes = self.made[id(self.x), self.name]
+            i = next(i for i, change in enumerate(changes) if change is self)
+            del changes[i]
+            if i < len(changes):
+                changes[i].before = self.before
+            else:
+                setattr(self.x, self.name, self.before)
+            if not changes:
+                del self.made[id(self.x), self.name]
 
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:

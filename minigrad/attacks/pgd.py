@@ -5,13 +5,14 @@ N images of shape (C, H, W); x0 the images as they are, x the perturbed ones, y 
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import minigrad as mg
+from minigrad.attacks.amounts import Amount, amount, each, integer, size
 from minigrad.attacks.gradient import Loss, Model, cross_entropy, loss_and_gradient, untouched
 from minigrad.attacks.space import Space
 from minigrad.random import Generator
@@ -62,7 +63,8 @@ class PGD:
 
     Args:
         steps: at least 1; each costs one forward and one backward pass.
-        alpha, epsilon: size of a step and of the ball, in `units`; finite, at least 0.
+        alpha, epsilon: size of a step and of the ball, in `units`; finite, at least 0. In the max norm either may be a number
+            for each channel: a sequence, array or Tensor (C,), (C, 1, 1) or (1, C, 1, 1).
         norm: "linf" or "l2", of one image's perturbation.
         target, direction, retarget: see above.
         random_start: begin at a random point of the ball instead of at the image.
@@ -70,7 +72,7 @@ class PGD:
             (target "given": that went furthest in the attack's direction); one more forward pass for each.
         clip: (low, high), the values that stay valid; None: any.
         units: "normalised", those of the network's input; or "pixel", those of the image before (v - mean) / std: epsilon
-            8/255 and clip (0, 1), say. Pixel units need mean and std, a number a channel.
+            8/255 and clip (0, 1), say. Pixel units need mean and std, a number for each channel.
         loss: loss(logits, classes), for each image (N,), or summed, or averaged: it makes no difference, for only the
             gradient's direction within an image counts.
         generator: where random starts come from; successive calls go on in its stream.
@@ -86,8 +88,8 @@ class PGD:
     """
 
     steps: int = 10
-    alpha: float = 0.01
-    epsilon: float = 0.1
+    alpha: Amount = 0.01
+    epsilon: Amount = 0.1
     norm: Literal["linf", "l2"] = "linf"
     target: Literal["least-likely", "label", "most-likely", "given"] = "least-likely"
     direction: Literal["descend", "ascend"] = "descend"
@@ -96,31 +98,41 @@ class PGD:
     restarts: int = 1
     clip: tuple[float, float] | None = None
     units: Literal["normalised", "pixel"] = "normalised"
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
+    mean: Amount | None = None
+    std: Amount | None = None
     loss: Loss = cross_entropy
     generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "restarts"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer and at least 1, got {value}")
+            self._set(name, integer(name, getattr(self, name)))
         for name in ("alpha", "epsilon"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be finite and at least 0, got {value}")
+            self._set(name, size(name, getattr(self, name)))
+        for name in ("mean", "std"):
+            if getattr(self, name) is not None:
+                self._set(name, each(amount(name, getattr(self, name))))
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without random_start would all end at the same place")
-        if self.clip is not None and not self.clip[0] < self.clip[1]:
-            raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
+        if self.norm == "l2" and (isinstance(self.epsilon, tuple) or isinstance(self.alpha, tuple)):
+            raise ValueError(
+                'a number for each channel belongs to the norm "linf": a ball of the norm "l2" has one radius '
+                '(in units="pixel" it is one of pixels)'
+            )
+        if self.clip is not None:
+            low, high = (bound if type(bound) in (int, float) else float(bound) for bound in self.clip)
+            if not low < high:
+                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
+            self._set("clip", (low, high))
         if self.units == "pixel" and (self.mean is None or self.std is None):
             raise ValueError("pixel units need the mean and std that the images were normalised with")
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"std must be above 0 in each channel, got {self.std}")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
         """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
@@ -154,21 +166,22 @@ class PGD:
         if classes is None:
             raise ValueError(f"restarts need {name}, to tell which end is the worst")
         with untouched(model), mg.no_grad():
-            logits = model(x)
+            logits = check_logits(model(x))
             return sign * cross_entropy(logits, check_classes(classes, logits, name))
 
     def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
         """The steps of one start, each computed when it is asked for."""
         space, x, choose = self._start(images, labels, targets)
+        alpha = space.amount("alpha", self.alpha)
         velocity = None
         for index in range(self.steps):
-            logits, classes, loss, gradient = loss_and_gradient(model, x, choose, self.loss)
+            logits, classes, loss, gradient = self._look(model, x, choose)
             with mg.no_grad():
                 check_step(index, loss, gradient)
                 if not self.retarget:
                     choose = always(classes)
                 velocity = self._velocity(space.slope(gradient), velocity)
-                moved = space.move(x, velocity, self._sign * self.alpha)
+                moved = space.move(x, velocity, self._sign * alpha)
             yield Step(index, x, logits, classes, loss, gradient, moved)
             x = moved
 
@@ -185,6 +198,11 @@ class PGD:
             space = Space(self, images)
             x = space.random(self.generator) if self.random_start else images
         return space, x, self._choice(labels, targets)
+
+    def _look(self, model: Model, x: Tensor, choose: Choice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(logits, classes, losses, gradient) at x."""
+        with batch_axis(x):
+            return loss_and_gradient(model, x, choose, self.loss)
 
     @property
     def _sign(self) -> float:
@@ -203,12 +221,34 @@ class PGD:
             raise ValueError(f"target {self.target!r} needs {name}")
 
         def choose(logits: Tensor) -> Tensor:
+            check_logits(logits)
             classes = {key: check_classes(value, logits, key) for key, value in given.items()}
             if name is not None:
                 return classes[name]
             return logits.argmin(1) if self.target == "least-likely" else logits.argmax(1)
 
         return choose
+
+
+NO_BATCH = "is the batch axis missing? images[None] is a batch of one image"
+
+
+@contextmanager
+def batch_axis(images: Tensor) -> Iterator[None]:
+    """A ValueError that asks for the batch axis, where a model refuses images of three axes: they may be one (C, H, W)."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        if images.ndim != 3 or NO_BATCH in str(error):
+            raise
+        raise ValueError(f"the model refuses images that are {describe(images)}: {NO_BATCH} ({error})") from error
+
+
+def check_logits(logits: Tensor) -> Tensor:
+    """The logits (N, M) of a model. ValueError for another number of axes."""
+    if logits.ndim != 2:
+        raise ValueError(f"the model gives {describe(logits)}, not logits (N, classes): {NO_BATCH}")
+    return logits
 
 
 def always(classes: Tensor) -> Choice:
@@ -223,6 +263,7 @@ def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
 
 def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
     """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
+    check_logits(logits)
     classes = mg.as_tensor(given).to(logits.device)
     count, most = logits.shape[0], logits.shape[1]
     if classes.shape != (count,) or classes.dtype.kind not in "iu":

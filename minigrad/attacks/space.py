@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import minigrad as mg
+from minigrad.attacks.amounts import per_channel
 from minigrad.linalg import vector_norm
 from minigrad.random import Generator
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from minigrad.attacks.pgd import PGD
@@ -23,16 +23,18 @@ class Space:
 
         linf:  max |d| <= epsilon        l2:  |d|_2 <= epsilon, the norm over an image's C H W numbers,
 
-    and low <= x <= high (in pixel units low <= x std + mean <= high) where there is a box `clip` = (low, high).
+    and low <= x <= high (in pixel units low <= x std + mean <= high) where there is a box `clip` = (low, high). In the max
+    norm epsilon may be a number for each channel: |d_c| <= epsilon_c.
     """
 
     def __init__(self, attack: PGD, x0: Tensor) -> None:
-        self.x0, self.epsilon, self.norm = x0, attack.epsilon, attack.norm
+        self.x0, self.norm = x0, attack.norm
+        self.epsilon = self.amount("epsilon", attack.epsilon)
         self.axes = tuple(range(1, x0.ndim))
         self.unit: Tensor | float = 1.0
         mean: Tensor | float = 0.0
         if attack.units == "pixel":
-            mean, std = _per_channel(attack.mean, x0), _per_channel(attack.std, x0)
+            mean, std = (per_channel("mean and std have", values, x0) for values in (attack.mean, attack.std))
             self.unit = 1 / std
         self.low: Tensor | None = None
         self.high: Tensor | None = None
@@ -54,6 +56,10 @@ class Space:
                 f"{clip}: are they in other units, or normalised?"
             )
 
+    def amount(self, name: str, value: float | tuple[float, ...]) -> Any:
+        """A number as it is; one for each channel as a Tensor (1, C, 1, 1)."""
+        return per_channel(f"{name} has", value, self.x0) if isinstance(value, tuple) else value
+
     def slope(self, gradient: Tensor) -> Tensor:
         """d loss / d (images in the attack's units), from the gradient d loss / d x."""
         return gradient * self.unit
@@ -62,7 +68,7 @@ class Space:
         """The point at `size` from x along the steepest direction, brought back into ball and box.
 
         The steepest step of size 1 is sign(slope) in the max norm, slope / |slope|_2 in the 2-norm, in units; nothing moves
-        where the slope is zero. Where x0 is zero makes no difference. `size` is a number, or one for each image (N, 1, 1, 1).
+        where the slope is zero. Where x0 is zero makes no difference. `size` is a number, or a Tensor that broadcasts over x.
         """
         if self.norm == "linf":
             step = slope.sign()
@@ -101,10 +107,3 @@ class Space:
     def _length(self, d: Tensor) -> Tensor:
         """|d|_2 of each image, (N, 1, 1, 1): torch's norm of tiny numbers would be 0, ours adds their squares in float64."""
         return vector_norm(d, dim=self.axes, keepdim=True)
-
-
-def _per_channel(values: Sequence[float] | None, images: Tensor) -> Tensor:
-    assert values is not None
-    if images.ndim < 2 or images.shape[1] != len(values):
-        raise ValueError(f"mean and std have {len(values)} channels, the images are {describe(images)}")
-    return images.new_tensor(list(values)).reshape(1, -1, *(1 for _ in images.shape[2:]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import minigrad as mg
-from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
+from minigrad.attacks.amounts import Amount, amount, size
+from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.pgd import PGD, Step, always, check_step, pick
 from minigrad.tensor import Tensor
 
@@ -30,7 +30,7 @@ def preset(name: str, **options: Any) -> PGD:
     return PGD(**(PRESETS[name] | options))
 
 
-def FGSM(epsilon: float = 0.1, **options: Any) -> PGD:
+def FGSM(epsilon: Amount = 0.1, **options: Any) -> PGD:
     """The fast gradient sign method: one step of size epsilon up the loss of the label, x + epsilon sign(g).
 
     `options` are PGD's other ones. Source: I. Goodfellow et al., Explaining and Harnessing Adversarial Examples (2015), 3.
@@ -51,8 +51,10 @@ class MIFGSM(PGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.decay < math.inf:
-            raise ValueError(f"decay must be finite and at least 0, got {self.decay}")
+        decay = size("decay", self.decay)
+        if isinstance(decay, tuple):
+            raise ValueError(f"decay must be one number, got {decay}")
+        self._set("decay", decay)
 
     def _velocity(self, slope: Tensor, before: Tensor | None) -> Tensor:
         size = slope.abs().mean(tuple(range(1, slope.ndim)), keepdim=True)
@@ -84,16 +86,18 @@ class APGD(PGD):
         if self.retarget:
             raise ValueError("APGD compares losses from step to step: it chooses its classes once (retarget=False)")
         for name in ("rho", "momentum"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+            value = amount(name, getattr(self, name))
+            if isinstance(value, tuple) or not 0 <= value <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {value}")
+            self._set(name, value)
 
     def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
         """The steps of one start, each computed when it is asked for. The last one moves to the best point of all."""
         (space, x, choose), sign = self._start(images, labels, targets), self._sign
-        size = 2 * self.epsilon * x.new_ones((len(x), *(1 for _ in x.shape[1:])))
+        size = 2 * space.epsilon * x.new_ones((len(x), *(1 for _ in x.shape[1:])))
         checkpoints = self.checkpoints()
         for index in range(self.steps):
-            logits, classes, loss, gradient = loss_and_gradient(model, x, choose, self.loss)
+            logits, classes, loss, gradient = self._look(model, x, choose)
             with mg.no_grad():
                 check_step(index, loss, gradient)
                 value, slope = sign * loss, space.slope(gradient)

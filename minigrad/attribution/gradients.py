@@ -6,10 +6,10 @@ evaluation mode and left as it was found (`minigrad.attacks.untouched`).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import minigrad as mg
+from minigrad.attacks.amounts import integer, size
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.pgd import check_classes
 from minigrad.random import Generator
@@ -74,15 +74,14 @@ def smooth_grad(
     Source: D. Smilkov et al., SmoothGrad: removing noise by adding noise (2017), 3.
     """
     check_images(images)
-    if not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"samples must be an integer and at least 1, got {samples}")
-    if not 0 <= noise < math.inf:
-        raise ValueError(f"noise must be finite and at least 0, got {noise}")
+    samples, deviations = integer("samples", samples), size("noise", noise)
+    if isinstance(deviations, tuple):
+        raise ValueError(f"noise must be one number, got {deviations}")
     generator = generator or Generator(0)
     with mg.no_grad():
         with untouched(model):
             classes = chosen(classes, model(images.detach()))
-        deviation = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+        deviation = deviations * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
         total = mg.zeros_like(images)
         for _ in range(samples):
             drawn = mg.from_numpy(generator.normal(0, 1, images.shape, images.dtype)).to(images.device)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from minigrad import backends
-from minigrad.autograd.observer import Observer, recorded, user_line
+from minigrad.autograd.observer import OneOfAKind, recorded, user_line
 from minigrad.function import Function, called_at
-from minigrad.grad_mode import state
+from minigrad.grad_mode import AtOnce, Bare, state
 from minigrad.tensor import Tensor, describe
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-class detect_anomaly(Observer):
+class detect_anomaly(Bare, OneOfAKind):
     """Within it the first op that makes NaN or Inf out of finite numbers raises a RuntimeError that names it and its line.
 
     Looks at every op's result and, in the backward pass, at every gradient; torch's mode of this name looks for NaN among
@@ -65,29 +61,13 @@ class detect_anomaly(Observer):
         found = _worst(x)
         return found if found == "NaN" or self.check_inf else ""
 
-    def __call__(self, function: F) -> F:
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
 
-        return wrapped  # type: ignore[return-value]
-
-
-class set_detect_anomaly(detect_anomaly):
+class set_detect_anomaly(AtOnce, detect_anomaly):
     """detect_anomaly switched on or off for this thread by a flag; as a context manager it puts back what was before."""
 
     def __init__(self, mode: bool, check_nan: bool = True, check_inf: bool = True) -> None:
-        super().__init__(check_nan, check_inf)
-        self._before = state.observers
-        others = tuple([observer for observer in state.observers if not isinstance(observer, detect_anomaly)])
-        state.observers = (*others, self) if mode else others
-
-    def __enter__(self) -> set_detect_anomaly:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        state.observers = self._before
+        detect_anomaly.__init__(self, check_nan, check_inf)
+        AtOnce.__init__(self, mode)
 
 
 def is_anomaly_enabled() -> bool:

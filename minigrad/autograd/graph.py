@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd.observer import Observer, recorded
+from minigrad.autograd.observer import OneOfAKind, recorded
 from minigrad.function import Alias, Function, _changed
 from minigrad.grad_mode import no_grad, state
 from minigrad.tensor import Tensor, describe
@@ -90,7 +90,7 @@ def print_graph(tensor: Tensor, depth: int | None = None) -> None:
             stack.extend((edge, level + 1) for edge in reversed(node.edges) if edge is not None)
 
 
-class saved_tensors_hooks(Observer):
+class saved_tensors_hooks(OneOfAKind):
     """Within it, what a node saves for its gradient is put through pack(tensor), and what that returned through unpack.
 
     pack is given each tensor outside the graph, when the op has run, and may return anything (a file's name, a copy on the
@@ -106,8 +106,7 @@ class saved_tensors_hooks(Observer):
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
     def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
-        innermost = [observer for observer in state.observers if isinstance(observer, saved_tensors_hooks)][-1]
-        if innermost is self and recorded(node, outputs):
+        if recorded(node, outputs):
             node.packed = Packed(node, self)
 
 

@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd.graph import is_array
-from minigrad.autograd.observer import Observer, recorded, user_line
+from minigrad.autograd.observer import OneOfAKind, recorded, user_line
 from minigrad.function import Function, called_at
-from minigrad.grad_mode import state
+from minigrad.grad_mode import AtOnce, Bare, state
 from minigrad.tensor import HOLDERS, Tensor
 
 Fingerprint = tuple[Any, ...]
 
 
-class guard(Observer):
+class guard(Bare, OneOfAKind):
     """Within it, arrays that are saved for a gradient are fingerprinted; mode=False: they are not.
 
     The check is made by the backward pass, wherever that runs. It costs one pass over each saved array when it is saved and
@@ -39,35 +39,20 @@ class guard(Observer):
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = bool(mode)
-        self._before: list[tuple[Any, ...]] = []
 
     def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         if recorded(node, outputs):
             node.made_at = user_line()
             node.seals = Seals(node)
 
-    def __enter__(self) -> guard:
-        self._before.append(state.observers)
-        _switch(self if self.mode else None)
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        state.observers = self._before.pop()
-
-
-def set_guard(mode: bool) -> None:
-    """Switches the guard on or off for this thread, until it is switched again."""
-    _switch(guard() if mode else None)
+class set_guard(AtOnce, guard):
+    """The guard switched on or off for this thread, until it is switched again; as a context, until that ends."""
 
 
 def is_guard_enabled() -> bool:
     """Whether this thread's ops are guarded."""
     return any(isinstance(observer, guard) for observer in state.observers)
-
-
-def _switch(to: guard | None) -> None:
-    others = tuple([observer for observer in state.observers if not isinstance(observer, guard)])
-    state.observers = others if to is None else (*others, to)
 
 
 class Seals:

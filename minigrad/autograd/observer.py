@@ -18,16 +18,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from minigrad.function import Function
-from minigrad.grad_mode import state
+from minigrad.grad_mode import Switch, state
 from minigrad.tensor import Tensor
 
 Self = TypeVar("Self", bound="Observer")
 
 
-class Observer:
+class Observer(Switch):
     """Is told of every op, forward and backward, that the thread runs within `with observer:`. Does nothing by itself."""
 
     looks_inside = False
@@ -49,13 +49,47 @@ class Observer:
         """Its backward raised `error`."""
 
     def __enter__(self: Self) -> Self:
-        state.observers = (*state.observers, self)
+        super().__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        remaining = list(state.observers)
-        del remaining[len(remaining) - 1 - remaining[::-1].index(self)]
-        state.observers = tuple(remaining)
+    def _on(self) -> bool:
+        """Whether it was there already: then it goes on being told once."""
+        there = any([observer is self for observer in state.observers])
+        if not there:
+            state.observers = (*state.observers, self)
+        return there
+
+    def _off(self, before: bool) -> None:
+        if not before:
+            state.observers = tuple([observer for observer in state.observers if observer is not self])
+
+
+class OneOfAKind(Observer):
+    """An observer that takes the place of those of its kind as long as it is entered: the innermost counts."""
+
+    kind: ClassVar[type[Observer]]
+    mode = True
+    """False: it takes their place, and does nothing there."""
+
+    def __init_subclass__(cls) -> None:
+        if OneOfAKind in cls.__bases__:
+            cls.kind = cls
+
+    def _on(self) -> Any:
+        before = state.observers
+        others = [observer for observer in before if not isinstance(observer, self.kind)]
+        state.observers = (*others, self) if self.mode else tuple(others)
+        return before, state.observers
+
+    def _what(self) -> type[Observer]:
+        return self.kind
+
+    def _off(self, before: Any) -> None:
+        before, after = before
+        if state.observers != after:  # others have come or gone meanwhile, and stay so
+            theirs = [observer for observer in state.observers if not isinstance(observer, self.kind)]
+            before = (*theirs, *[observer for observer in before if isinstance(observer, self.kind)])
+        state.observers = before
 
 
 def recorded(node: Function, outputs: list[Tensor]) -> bool:

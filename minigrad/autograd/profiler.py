@@ -27,6 +27,7 @@ from minigrad import backends
 from minigrad.autograd.graph import held, is_array, memory_of
 from minigrad.autograd.observer import Observer, recorded
 from minigrad.function import Function
+from minigrad.grad_mode import Bare
 from minigrad.tensor import Tensor
 
 
@@ -49,10 +50,17 @@ class Row:
     """The largest norm of a gradient that came in: sqrt(sum g^2) over an op's outputs. NaN if one was."""
 
 
+class _Running(threading.local):
+    """The ops that a thread has begun: [node, start, seconds in the ops inside]."""
+
+    def __init__(self) -> None:
+        self.stack: list[list[Any]] = []
+
+
 SORTS = tuple(field.name for field in fields(Row)) + ("total",)
 
 
-class profile(Observer):
+class profile(Bare, Observer):
     """Notes, for every op within it, time, bytes and gradient norms. `print(p)`, `p.table()`, `p.rows`, `p.total()`.
 
     On a GPU every op is waited for, so that its time is its own: the sum is more than an unwatched run takes. norms=False
@@ -67,38 +75,44 @@ class profile(Observer):
         """Seconds spent in each `with p.phase(name):`."""
         self.events: list[tuple[str, str, float, float]] = []
         """(op, "forward" or "backward", start and end in seconds); of a phase, (name, "phase", start, end)."""
-        self._running: list[list[Any]] = []  # [node, start, seconds in the ops inside]
+        self._running = _Running()
+        self._lock = threading.Lock()  # of the rows: several threads may be within one profile
         self._kept: dict[int, Any] = {}  # arrays already counted, held on to so that their ids stay theirs
 
     def before_forward(self, node: Function, inputs: tuple[Any, ...]) -> None:
-        self._running.append([node, perf_counter(), 0.0])
+        self._running.stack.append([node, perf_counter(), 0.0])
 
     def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         _wait(outputs)
-        row, own = self._row(node), self._finish(node, "forward")
-        row.calls += 1
-        row.forward += own
-        row.made += sum(int(y.array.nbytes) for y in outputs if y._base is None)
-        if recorded(node, outputs):
-            for _, array in held(node):
-                owner = memory_of(array)
-                if id(owner) not in self._kept:
-                    self._kept[id(owner)] = owner
-                    row.saved += int(owner.nbytes)
+        own = self._finish(node, "forward")
+        with self._lock:
+            row = self._row(node)
+            row.calls += 1
+            row.forward += own
+            row.made += sum(int(y.array.nbytes) for y in outputs if y._base is None)
+            if recorded(node, outputs):
+                for _, array in held(node):
+                    owner = memory_of(array)
+                    if id(owner) not in self._kept:
+                        self._kept[id(owner)] = owner
+                        row.saved += int(owner.nbytes)
 
     def before_backward(self, node: Function, gradients: list[Tensor | None]) -> None:
         self._kept.clear()
         if self.norms:
             norm = float(np.sqrt(sum(_square_sum(g) for g in gradients if g is not None)))
-            row = self._row(node)
-            row.norm = norm if np.isnan(norm) else max(row.norm, norm)
-        self._running.append([node, perf_counter(), 0.0])
+            with self._lock:
+                row = self._row(node)
+                row.norm = norm if np.isnan(norm) else max(row.norm, norm)
+        self._running.stack.append([node, perf_counter(), 0.0])
 
     def after_backward(self, node: Function, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
         _wait(results)
-        row, own = self._row(node), self._finish(node, "backward")
-        row.backward_calls += 1
-        row.backward += own
+        own = self._finish(node, "backward")
+        with self._lock:
+            row = self._row(node)
+            row.backward_calls += 1
+            row.backward += own
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -115,10 +129,11 @@ class profile(Observer):
             self.phases[name] = self.phases.get(name, 0.0) + end - start
             self.events.append((name, "phase", start, end))
 
-    def __exit__(self, *exception: object) -> None:
-        super().__exit__(*exception)
-        self._running.clear()
-        self._kept.clear()
+    def _off(self, before: bool) -> None:
+        super()._off(before)
+        if not before:
+            self._running.stack.clear()
+            self._kept.clear()
 
     def _row(self, node: Function) -> Row:
         return self.rows.setdefault(node.name(), Row(node.name()))
@@ -126,12 +141,13 @@ class profile(Observer):
     def _finish(self, node: Function, phase: str) -> float:
         """Seconds since the node was started, without the ops inside it."""
         end = perf_counter()
-        while self._running:
-            started, start, inside = self._running.pop()
+        running = self._running.stack
+        while running:
+            started, start, inside = running.pop()
             if started is node:  # those above it raised an error
                 self.events.append((node.name(), phase, start, end))
-                if self._running:
-                    self._running[-1][2] += end - start
+                if running:
+                    running[-1][2] += end - start
                 return end - start - inside
         return 0.0
 

@@ -1,12 +1,17 @@
 """Image files in a folder: MiniPlaces' layout (lists), or one folder for each class."""
 
+import codecs
+import io
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.data.dataset import ImageDataset, balanced_selection
+from minigrad.data.decode import check_image, read_rgb
 from minigrad.errors import DataError
 
 # The mean and the standard deviation of ImageNet, the usual ones for photographs; RECIPE: MiniPlaces too.
@@ -14,10 +19,16 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 IMAGE_SIZE = 128
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # those of torchvision
+# What systems and programs leave in folders of their own accord, beside what begins with a dot; in lower case.
+OF_SYSTEMS = {
+    "__macosx", "__pycache__", "lost+found", "system volume information", "$recycle.bin", "recycler", "thumbs.db", "desktop.ini",
+    "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
+}  # fmt: skip
+MOST_NAMES = 8  # of what was left out, in a line
 
 
 class FolderDataset(ImageDataset):
-    """Image files, decoded when they are asked for; grey ones become RGB.
+    """Image files, decoded when they are asked for; grey ones become RGB: `minigrad.data.decode` says how, and what not.
 
     Augmentation and evaluation transform are MiniPlaces': see `minigrad.data.transforms`.
 
@@ -40,23 +51,25 @@ class FolderDataset(ImageDataset):
         self._origins = origins
 
     def load(self, index: int, rng: np.random.Generator | None) -> npt.NDArray[np.uint8]:
-        from PIL import Image
-
         from minigrad.data import transforms
 
         try:
-            with Image.open(self.files[index]) as file:
-                image = file.convert("RGB")
-        except FileNotFoundError:
-            raise DataError(f"{self._origin(index)}{self.files[index]} does not exist") from None
-        except Image.UnidentifiedImageError:
-            raise DataError(f"{self._origin(index)}{self.files[index]} is not an image") from None
-        except Exception as error:  # Pillow's decoders raise many kinds on broken files
-            message = f"{self._origin(index)}{self.files[index]} is truncated or broken ({error})"
-            raise DataError(message) from error
+            image = read_rgb(self.files[index])
+        except DataError as error:
+            raise DataError(f"{self._origin(index)}{error}") from error
         if rng is None:
             return np.asarray(transforms.eval_transform(image, self.image_size))
         return np.asarray(transforms.train_transform(image, self.image_size, rng))
+
+    def faults(self, indices: Iterable[int]) -> list[str]:
+        """A line for each of those images that `load` would refuse, as far as `decode.check_image` sees; safe in threads."""
+        found = []
+        for index in indices:
+            try:
+                check_image(self.files[index])
+            except DataError as error:
+                found.append(f"{self._origin(index)}{error}")
+        return found
 
     def _origin(self, index: int) -> str:
         return self._origins[index] if self._origins is not None else ""
@@ -67,7 +80,10 @@ def open_folder(root: Path, split: str, image_size: int | None, limit: int | Non
 
     With lists: `train.txt` and `val.txt`, in the folder or in its `data` folder, lines "path label", paths relative to
     the `images` folder beside the lists (or in the folder itself); `categories.txt`, if there, has lines "name label".
-    Without: `train/<class>/...` and `val/<class>/...`, classes in alphabetical order.
+    Without: `train/<class>/...` and `val/<class>/...`, classes in alphabetical order. What is hidden (`.ipynb_checkpoints`,
+    `._1.jpg`), a system's own (`@eaDir`, `__MACOSX`, `lost+found`), or no image by its ending is left out: a line says so.
+
+    Lists are UTF-8, with or without a byte-order mark, or UTF-16 with one; a name may stand in double quotes.
 
     Raises:
         DataError: the folder does not exist or has neither layout; a list is empty, or a line of it has no label, one
@@ -133,20 +149,27 @@ def _bad_label(listing: Path, line: int, label: int, known: str) -> DataError:
 def _read_list(listing: Path) -> list[tuple[int, str, int]]:
     """(line number, name, label) for each line "name label" that is not blank."""
     try:
-        text = listing.read_text(encoding="utf-8")
+        content = listing.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if wide else "utf-8")
     except FileNotFoundError:
         raise DataError(f"{listing} does not exist: it should have a line 'path label' for each image") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{listing} cannot be read: {error}") from None
+        raise DataError(f"{listing} cannot be read: {error}; lists are UTF-8") from None
+    if "\0" in text:
+        raise DataError(f"{listing} cannot be read: it is no text in UTF-8")
     entries = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Marks stand where lists were put together, too, not only at the beginning.
+    for number, line in enumerate(io.StringIO(text.replace("\ufeff", ""), newline=None), start=1):
         if not line.strip():
             continue
         words = line.rsplit(maxsplit=1)
         if len(words) < 2:
             raise DataError(f"{listing}, line {number}: no label after {line.strip()!r}: a line should be 'name label'")
         try:
-            entries.append((number, words[0].strip(), int(words[1])))
+            name = words[0].strip()
+            quoted = len(name) > 2 and name[0] == name[-1] == '"'
+            entries.append((number, name[1:-1] if quoted else name, int(words[1])))
         except ValueError:
             raise DataError(f"{listing}, line {number}: label {words[1]!r} is no integer") from None
     if not entries:
@@ -181,22 +204,28 @@ def _read_class_folders(root: Path, split: str) -> tuple[list[str], list[str], n
     for folder in (root / "train", root / split):
         if not folder.is_dir():
             raise DataError(f"{folder} does not exist: it should hold a folder of images for each class")
-    classes = _subfolders(root / "train")
+    classes = _kept(_subfolders(root / "train"))
     if not classes:
         raise DataError(f"{root / 'train'} has no class folders: it should hold a folder of images for each class")
-    for name in _subfolders(root / split):
+    for name in _kept(_subfolders(root / split)):
         if name not in classes:
             raise DataError(f"{root / split / name} is of no known class: there is no {root / 'train' / name}")
     files: list[str] = []
     labels: list[int] = []
+    left_out = [name for name in _subfolders(root / split) if _is_junk(name)]
+    left_out += [entry.name for entry in os.scandir(root / split) if not entry.is_dir()]
     for label, name in enumerate(classes):
-        images = _image_files(root / split / name)
+        images = _image_files(root / split / name, left_out)
         if split == "train" and not images:
             raise DataError(f"{root / split / name} holds no images ({', '.join(EXTENSIONS)})")
         files += images
         labels += [label] * len(images)
     if not files:
         raise DataError(f"{root / split} holds no images ({', '.join(EXTENSIONS)})")
+    if left_out:
+        counts = Counter(left_out).most_common()
+        some = [f"{name} ({count} times)" if count > 1 else name for name, count in counts[:MOST_NAMES]]
+        print(f"left out of {root / split}: {', '.join(some)}{', ...' if len(counts) > MOST_NAMES else ''}")
     return classes, files, np.array(labels, np.int64)
 
 
@@ -204,11 +233,22 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
 
 
-def _image_files(folder: Path) -> list[str]:
-    """All image files below the folder, sorted."""
-    return sorted(
-        os.path.join(directory, name)
-        for directory, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.lower().endswith(EXTENSIONS)
-    )
+def _is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden, or a system's own."""
+    return name.startswith(".") or name.lower() in OF_SYSTEMS
+
+
+def _kept(names: Sequence[str]) -> list[str]:
+    return [name for name in names if not _is_junk(name)]
+
+
+def _image_files(folder: Path, left_out: list[str]) -> list[str]:
+    """All image files below the folder, sorted. The names of what is no such file, or not the user's, go to `left_out`."""
+    found = []
+    for directory, folders, names in os.walk(folder, followlinks=True):
+        left_out += [name for name in (*folders, *names) if _is_junk(name)]
+        folders[:] = _kept(folders)
+        names = _kept(names)
+        left_out += [f"*{os.path.splitext(name)[1]}" for name in names if not name.lower().endswith(EXTENSIONS)]
+        found += [os.path.join(directory, name) for name in names if name.lower().endswith(EXTENSIONS)]
+    return sorted(found)

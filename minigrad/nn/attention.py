@@ -10,6 +10,7 @@ from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.ops.creation import empty
+from minigrad.ops.late import given
 from minigrad.ops.multihead import once_each
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -133,6 +134,6 @@ class MultiheadAttention(Module):
             v_proj_weight=self.v_proj_weight,
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
-            generator=self.generator,
+            **given(generator=self.generator),
         )
         return y.transpose(0, 1) if turn else y, weights

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad.grad_mode import is_definitions
 from minigrad.nn import functional as F
 from minigrad.nn.activation import ReLU
-from minigrad.nn.conv import Conv2d, pair
+from minigrad.nn.conv import Conv2d
 from minigrad.nn.module import Module, indent
 from minigrad.nn.pooling import MaxPool2d
 from minigrad.tensor import Tensor
@@ -90,8 +90,9 @@ class Sequential(_Numbered):
 
     One trick. A Conv2d followed by a ReLU, or by a ReLU and a MaxPool2d, runs as one fused op: the same values and
     gradients, but the maps between them are never stored. It is left out wherever somebody could see those maps or
-    replace them: where one of the modules has hooks, is of a subclass or has its own `forward`, where the pool returns
-    indices, where the convolution does not pad by plain zeros, and where `minigrad.definitions` wants the op in its parts.
+    replace them: where one of the modules has hooks or is of a subclass, where its `forward` or what that calls is not
+    minigrad's own (in the module, in its class, in nn.functional), where the pool returns indices, where the convolution
+    does not pad by plain zeros, and where `minigrad.definitions` wants the op in its parts.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -142,9 +143,24 @@ def _fusable(modules: list[Module], i: int, input: Any) -> int:
     return 3
 
 
+# What a call of a module goes through, and the function that it ends in, as they are in minigrad.
+_STEPS = ("__call__", "forward", "_conv_forward")
+_OWN: dict[type[Module], tuple[str, Any, tuple[Any, ...]]] = {
+    kind: (name, getattr(F, name), tuple(getattr(kind, step, None) for step in _STEPS))
+    for kind, name in ((Conv2d, "conv2d"), (ReLU, "relu"), (MaxPool2d, "max_pool2d"))
+}
+
+
 def _is_plain(module: Module, kind: type[Module]) -> bool:
-    """Whether the module is of exactly that class, and nobody watches it or has replaced its forward."""
-    return type(module) is kind and not module._has_hooks() and "forward" not in module.__dict__
+    """Whether the module is of exactly that class, nobody watches it, and nothing on the way of a call was replaced."""
+    name, function, steps = _OWN[kind]
+    return (
+        type(module) is kind
+        and not module._has_hooks()
+        and module.__dict__.keys().isdisjoint(_STEPS)
+        and getattr(F, name) is function
+        and tuple([getattr(kind, step, None) for step in _STEPS]) == steps
+    )
 
 
 def _run_fused(chain: list[Module], input: Tensor) -> Tensor:
@@ -153,7 +169,7 @@ def _run_fused(chain: list[Module], input: Tensor) -> Tensor:
     if len(chain) == 2:
         return F._conv2d_relu(*arguments)
     pool = chain[2]
-    window = (pair(pool.kernel_size), pair(pool.stride), pair(pool.padding), pair(pool.dilation), pool.ceil_mode)
+    window = (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
     return F._conv2d_relu_max_pool2d(*arguments, window)
 
 

@@ -107,13 +107,16 @@ class _Conv(Module):
 class _Forward(_Conv):
     """What Conv1d and Conv2d share: padding by other things than zeros is a step of its own."""
 
-    def _convolve(self, input: Tensor, padding: Any) -> Tensor:
-        raise NotImplementedError
-
     def forward(self, input: Tensor) -> Tensor:
-        if self.padding_mode == "zeros":
-            return self._convolve(input, self.padding)
-        return self._convolve(F.pad(input, self._padding_of_input(), self.padding_mode), 0)
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with another weight and bias: torch's name, for the subclasses that make their own."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._padding_of_input(), self.padding_mode), 0
+        convolve = F.conv1d if self.axes == 1 else F.conv2d
+        return convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def _padding_of_input(self) -> tuple[int, ...]:
         """(left, right, top, bottom) as F.pad wants it: the last axis first."""
@@ -154,9 +157,6 @@ class Conv1d(_Forward):
             in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype
         )  # fmt: skip
 
-    def _convolve(self, input: Tensor, padding: Any) -> Tensor:
-        return F.conv1d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-
 
 class Conv2d(_Forward):
     """y[n,o,i,j] = b[o] + sum over c,k,l of w[o,c,k,l] x[n, c, i stride_h + k dilation_h - pad_h, j stride_w + ...].
@@ -191,9 +191,6 @@ class Conv2d(_Forward):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype
         )  # fmt: skip
-
-    def _convolve(self, input: Tensor, padding: Any) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class _Transposed(_Conv):

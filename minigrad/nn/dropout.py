@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.late import given
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
@@ -28,28 +29,28 @@ class Dropout(_Dropout):
     """In training, each number becomes 0 with probability p and is divided by 1 - p otherwise; in evaluation y = x."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, self.inplace, generator=self.generator)
+        return F.dropout(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
 class Dropout1d(_Dropout):
     """Dropout of whole channels of (N, C, L) or (C, L) (Tompson et al. 2015, arXiv:1411.4280)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout1d(input, self.p, self.training, self.inplace, generator=self.generator)
+        return F.dropout1d(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
 class Dropout2d(_Dropout):
     """Dropout of whole channels of (N, C, H, W) or (C, H, W) (Tompson et al. 2015, arXiv:1411.4280)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout2d(input, self.p, self.training, self.inplace, generator=self.generator)
+        return F.dropout2d(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
 class AlphaDropout(_Dropout):
     """Dropout to SELU's negative limit that keeps mean and variance (Klambauer et al. 2017, arXiv:1706.02515)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.alpha_dropout(input, self.p, self.training, generator=self.generator)
+        return F.alpha_dropout(input, self.p, self.training, **given(generator=self.generator))
 
 
 class StochasticDepth(Module):
@@ -66,7 +67,7 @@ class StochasticDepth(Module):
         self.generator = generator
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.stochastic_depth(input, self.p, self.mode, self.training, self.generator)
+        return F.stochastic_depth(input, self.p, self.mode, self.training, **given(generator=self.generator))
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}"

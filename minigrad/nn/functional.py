@@ -1,9 +1,12 @@
 """The functions of neural networks, under torch.nn.functional's names."""
 
+import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
+from minigrad.aliases import numpys_names as _numpys_names
+from minigrad.ops import late
 from minigrad.ops.activation import (
     celu,
     elu,
@@ -89,6 +92,8 @@ from minigrad.ops.pooling import (
 from minigrad.ops.windows import shifted_window_attention, window_partition, window_reverse
 from minigrad.tensor import Tensor
 
+late.functional.room = sys.modules[__name__]
+
 
 def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -99,6 +104,9 @@ def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
+cosine_similarity = _numpys_names(
+    cosine_similarity, __name__
+)  # alone with a `dim` among those that torch builds in C++
 celu_, elu_, hardtanh_, leaky_relu_ = _in_place(celu), _in_place(elu), _in_place(hardtanh), _in_place(leaky_relu)
 relu_, selu_, threshold_ = _in_place(relu), _in_place(selu), _in_place(threshold)
 

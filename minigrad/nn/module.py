@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from minigrad.grad_mode import no_grad
+from minigrad.methods import gpu_device, target
 from minigrad.nn.hooks import HOOKS, Hooked
 from minigrad.nn.parameter import Parameter
 from minigrad.tensor import Tensor
@@ -430,9 +431,9 @@ class Module(Hooked):
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move to a device and/or turn floating-point parameters and buffers into a dtype, in place; returns itself.
 
-        `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, or by keyword. memory_format lays out what has four axes.
+        `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`, or by keyword; memory_format: of those with 4 axes.
         """
-        device, dtype, memory_format = _parse_to(*args, **kwargs)
+        device, dtype, _, memory_format = target(*args, **kwargs)
         if dtype is not None and dtype.kind != "f":
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 
@@ -443,6 +444,18 @@ class Module(Hooked):
             return t if memory_format is None or t.ndim != 4 else t.to(memory_format=memory_format)
 
         return self._apply(convert)
+
+    def type(self: Self, dst_type: Any) -> Self:
+        """All parameters and buffers in a type, in place; returns itself."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def half(self: Self) -> Self:
+        """float16 for the floating-point parameters and buffers."""
+        return self.to(np.dtype(np.float16))
+
+    def bfloat16(self: Self) -> Self:
+        """Not built: NotImplementedError."""
+        return self.to(dtype="bfloat16")
 
     def float(self: Self) -> Self:
         """float32 for the floating-point parameters and buffers."""
@@ -456,9 +469,9 @@ class Module(Hooked):
         """Move to the CPU."""
         return self.to("cpu")
 
-    def cuda(self: Self, device: int | None = None) -> Self:
-        """Move to a GPU: the first, or the one of that number."""
-        return self.to("gpu" if device is None else f"gpu:{device}")
+    def cuda(self: Self, device: Any = None) -> Self:
+        """Move to a GPU: the first, or that of a number, a name or a Device."""
+        return self.to(gpu_device(device))
 
     gpu = cuda
 
@@ -516,18 +529,3 @@ def _as_tensor(value: Any) -> Tensor:
     if not hasattr(value, "__array__"):
         raise TypeError("it is not an array")
     return Tensor(np.asarray(value))
-
-
-def _parse_to(
-    *args: Any, device: Any = None, dtype: Any = None, tensor: Tensor | None = None, non_blocking: bool = False,
-    memory_format: Any = None,
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    """(device, dtype, memory_format) of a call of Module.to."""
-    for arg in args if tensor is None else (tensor, *args):
-        if isinstance(arg, Tensor):
-            device, dtype = arg.device, arg.dtype
-        elif isinstance(arg, np.dtype) or (isinstance(arg, type) and issubclass(arg, np.generic)):
-            dtype = arg
-        elif arg is not None and not isinstance(arg, bool):
-            device = arg
-    return device, None if dtype is None else np.dtype(dtype), memory_format

@@ -16,7 +16,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        super().__init__(data, requires_grad)
+        super().__init__(data=data, requires_grad=requires_grad)
         if isinstance(data, Tensor):
             self._version = data._version  # one memory, one count of its changes
             self._version[HOLDERS] += 1

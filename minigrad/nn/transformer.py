@@ -16,7 +16,7 @@ from minigrad.nn.normalization import LayerNorm
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+ACTIVATIONS = ("relu", "gelu")
 
 
 class TransformerEncoderLayer(Module):
@@ -60,7 +60,7 @@ class TransformerEncoderLayer(Module):
         self.dropout2 = Dropout(dropout, generator=generator)
         if isinstance(activation, str) and activation not in ACTIVATIONS:
             raise RuntimeError(f"activation should be relu/gelu, not {activation}")
-        self.activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+        self.activation = getattr(F, activation) if isinstance(activation, str) else activation
 
     def forward(
         self,

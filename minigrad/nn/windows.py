@@ -13,6 +13,7 @@ from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
 from minigrad.ops.creation import empty, from_numpy
+from minigrad.ops.late import given
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
@@ -93,7 +94,7 @@ class WindowAttention(Module):
             self.qkv.bias,
             self.proj.bias,
             training=self.training,
-            generator=self.generator,
+            **given(generator=self.generator),
         )
 
     def extra_repr(self) -> str:

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends.taps import cut_bit
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import IntOrPair, Pair, pair
-from minigrad.ops.elementwise import ReluGradient
-from minigrad.ops.pooling import Pool, PoolScatter, check_pool, max_pool2d, output_size
+from minigrad.ops.elementwise import ReluGradient, where
+from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -165,10 +166,9 @@ class Conv2dReluMaxPool2d(Conv2d):
     """P = max_pool2d(max(W U + b, 0)): the full-size map is never stored.
 
     The gradient of P goes to each window's winner, if it was above zero: a map of the convolution's size, made a chunk at a
-    time, from which the convolution's gradients follow.
+    time, from which the convolution's gradients follow. The taps tell which were: P itself is not kept.
     """
 
-    saves_output = True
     keeps = ("tap",)
 
     def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: Pool) -> None:
@@ -189,16 +189,17 @@ class Conv2dReluMaxPool2d(Conv2d):
         x, w, _ = self.arrays
         needs = (*self.needs, False)[:3]
         return backends.of(gp).conv2d_relu_max_pool2d_backward(
-            gp, x, w, self.output_array, self.tap, *self.shapes, self.stride, self.padding, self.dilation, self.groups,
-            self.pool, needs,
-        )  # fmt: skip
+            gp, x, w, self.tap, *self.shapes, self.stride, self.padding, self.dilation, self.groups, self.pool, needs
+        )
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """The ReLU's and the pool's part from what is saved, the rest through the definition of the convolution."""
+        """The ReLU's and the pool's part from the taps, the rest through the definition of the convolution."""
+        self._kept()
         x, w = self.shapes
         size = _places(x, w[2:], self.stride, self.padding, self.dilation)
-        gp = ReluGradient()(gradients[0], self.output.detach())
-        gy = PoolScatter(self.tap, (x[0], w[0], *size), self.pool)(gp)
+        bit = cut_bit(self.tap.dtype)
+        gp = where(Tensor._wrap(self.tap >= bit), 0.0, gradients[0])
+        gy = PoolScatter(self.tap & (bit - 1), (x[0], w[0], *size), self.pool)(gp)
         return super().differentiate(super().definition, gy)
 
 
@@ -420,13 +421,13 @@ def conv2d_relu_max_pool2d(
     padding: IntOrPair | str,
     dilation: IntOrPair,
     groups: int,
-    pool: Pool,
+    pool: tuple[IntOrPair, IntOrPair | None, IntOrPair, IntOrPair, bool],
 ) -> Tensor:
     """max_pool2d(relu(conv2d(...)), *pool) as one op: the map before the pool is never stored.
 
-    pool = (kernel, stride, padding, dilation, ceil_mode), pairs of ints and a bool.
+    pool = (kernel, stride, padding, dilation, ceil_mode), as max_pool2d takes them.
     """
-    return _convolve(Conv2dReluMaxPool2d, input, weight, bias, stride, padding, dilation, groups, pool)
+    return _convolve(Conv2dReluMaxPool2d, input, weight, bias, stride, padding, dilation, groups, as_pool(*pool))
 
 
 def _convolve(

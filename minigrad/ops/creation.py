@@ -12,7 +12,7 @@ from minigrad import backends, dtypes
 from minigrad.device import Device, get_device, to_device
 from minigrad.memory_format import laid_out, strided
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import Tensor, _built, describe
 
 
 def _xp(device: Device) -> Any:
@@ -106,6 +106,22 @@ def _holds_float64(data: Any) -> bool:
     if isinstance(data, (list, tuple)):
         return len(data) > 0 and _holds_float64(data[0])
     return getattr(data, "dtype", None) == np.float64
+
+
+def _typed(name: str, dtype: np.dtype) -> Callable[..., Tensor]:
+    def make(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
+        return _made(_built(given, data, size, dtype).astype(dtype, copy=False), device, False)
+
+    make.__name__ = name
+    make.__doc__ = f"As Tensor(2, 3) or Tensor([2, 3]), of {dtype}: torch's old constructor of that type."
+    return make
+
+
+FloatTensor, DoubleTensor = _typed("FloatTensor", dtypes.float32), _typed("DoubleTensor", dtypes.float64)
+HalfTensor, BoolTensor = _typed("HalfTensor", dtypes.float16), _typed("BoolTensor", dtypes.bool_)
+LongTensor, IntTensor = _typed("LongTensor", dtypes.int64), _typed("IntTensor", dtypes.int32)
+ShortTensor, CharTensor = _typed("ShortTensor", dtypes.int16), _typed("CharTensor", dtypes.int8)
+ByteTensor = _typed("ByteTensor", dtypes.uint8)
 
 
 def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:

@@ -23,7 +23,7 @@ ALPHA = 1.7580993408473766
 def _kept(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
     """Which elements stay: True with probability 1 - p."""
     drawn = (generator or default_generator).uniform(0, 1, shape, np.float32)
-    return Tensor(drawn >= p).to(like.device)
+    return Tensor._wrap(drawn >= p).to(like.device)
 
 
 def _check(p: float) -> None:

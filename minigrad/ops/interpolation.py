@@ -19,7 +19,7 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.function import FusedFunction
-from minigrad.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
 
 Neighbours = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -151,7 +151,9 @@ def interpolate(
         )
     sizes, scales = _sizes(input, axes, size, scale_factor, recompute_scale_factor)
     if mode == "area":
-        return adaptive_avg_pool1d(input, sizes) if axes == 1 else adaptive_avg_pool2d(input, sizes)
+        return (
+            functional.adaptive_avg_pool1d(input, sizes) if axes == 1 else functional.adaptive_avg_pool2d(input, sizes)
+        )
     if 0 in sizes or 0 in input.shape[1:]:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {describe(input)} and output size {sizes}"
@@ -193,7 +195,7 @@ def upsample(
 ) -> Tensor:
     """The older name of interpolate."""
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
-    return interpolate(input, size, scale_factor, mode, align_corners)
+    return functional.interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
@@ -212,7 +214,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     n = len(batch)
     x = input.reshape(*batch, channels // (r * r), r, r, height, width)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return x.reshape(*batch, channels // (r * r), height * r, width * r)
+    return _own(x.reshape(*batch, channels // (r * r), height * r, width * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
@@ -231,7 +233,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     n = len(batch)
     x = input.reshape(*batch, channels, height // r, r, width // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return x.reshape(*batch, channels * r * r, height // r, width // r)
+    return _own(x.reshape(*batch, channels * r * r, height // r, width // r))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
@@ -244,4 +246,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
     x = input.reshape(input.shape[0], groups, channels // groups, *input.shape[2:])
-    return x.transpose(1, 2).reshape(input.shape)
+    return _own(x.transpose(1, 2).reshape(input.shape))
+
+
+def _own(y: Tensor) -> Tensor:
+    """y in memory of its own, where nothing was moved and it would be a view of the input."""
+    return y if y._base is None else y.clone()

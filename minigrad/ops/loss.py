@@ -32,11 +32,11 @@ class CrossEntropy(FusedFunction):
     """l_m = (1 - s) w_t (-log p_t) + s/C sum_c w_c (-log p_c) for row m of class t;  p = softmax of the row.
 
     Logits (M, C), target (M) integers, w (C) class weights or None, s label smoothing; rows of `ignore_index` give 0.
-    g_logits = g (a p - b) with b the weights of the -log p_c and a their sum.
+    g_logits = g (a p - b) with b the weights of the -log p_c and a their sum. log p is kept, the logits are not.
     """
 
     fresh = True
-    saves = {0: None, 1: 0}
+    saves = {1: 0}
     keeps = ("logp",)
 
     def __init__(self, weight: Tensor | None, ignore_index: int, smoothing: float) -> None:
@@ -64,6 +64,37 @@ class CrossEntropy(FusedFunction):
     def backward_arrays(self, g: Any) -> Any:
         target = self.arrays[1]
         return backends.of(g).cross_entropy_backward(g, self.logp, target, *self._options()), None
+
+    def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """At log p in the logits' place: they are log p and a number a row, which changes neither losses nor derivatives."""
+        _, target = self._kept()
+        logits = StandIn(self.logp).at(self.edges[0])
+        self._saved = [(logits, logits._version[0]), target]
+        try:
+            return super().differentiate(definition, *gradients)
+        finally:
+            self._saved = [None, target]
+
+
+class StandIn(Function):
+    """y = another array in x's place;  gx = gy."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def at(self, edge: Any) -> Tensor:
+        """The array as a Tensor whose gradient goes where `edge` of a node leads: to a leaf, or to an output of a node."""
+        if isinstance(edge, Tensor):
+            return self(edge)
+        tensor = Tensor._wrap(self.array)
+        tensor._requires_grad, (tensor._node, tensor._index) = True, edge
+        return tensor
+
+    def forward(self, x: Any) -> Any:
+        return self.array
+
+    def backward(self, gy: Tensor) -> Tensor:
+        return gy
 
 
 class BinaryCrossEntropy(Function):

@@ -60,8 +60,9 @@ class Linear(FusedFunction):
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product. Vectors count as a row on the left and a column on the right; leading axes broadcast."""
-    if not isinstance(other, Tensor):
-        raise TypeError(f"matmul(): argument 'other' must be Tensor, not {type(other).__name__}")
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        name, x = ("other", other) if isinstance(input, Tensor) else ("input", input)
+        raise TypeError(f"matmul(): argument {name!r} must be Tensor, not {type(x).__name__}")
     if input.ndim == 0 or other.ndim == 0:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
@@ -72,7 +73,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         raise NotImplementedError("matmul is not implemented for bool, as in torch: convert with .to(minigrad.int64)")
     a = input.unsqueeze(0) if input.ndim == 1 else input
     b = other.unsqueeze(1) if other.ndim == 1 else other
-    if a.shape[-1] != b.shape[-2]:
+    if a.array.shape[-1] != b.array.shape[-2]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({describe(input)} and {describe(other)})")
     z = Matmul()(a, b)
     if other.ndim == 1:
@@ -168,7 +169,7 @@ def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002 - torch's name
     """input (..., in) times weight (out, in) transposed, plus bias (out)."""
-    if input.ndim == 0 or weight.ndim not in (1, 2) or input.shape[-1] != weight.shape[-1]:
+    if input.ndim == 0 or weight.ndim not in (1, 2) or input.array.shape[-1] != weight.array.shape[-1]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied: linear was given {describe(input)} and weight {describe(weight)}"
         )

@@ -13,11 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigrad.ops.activation import softmax
-from minigrad.ops.attention import merge_heads, scaled_dot_product_attention, split_heads
-from minigrad.ops.creation import dropout, zeros
-from minigrad.ops.matmul import linear
-from minigrad.ops.padding import pad
+from minigrad.ops.attention import merge_heads, split_heads
+from minigrad.ops.creation import zeros
+from minigrad.ops.late import functional as F
+from minigrad.ops.late import given
 from minigrad.ops.shape import cat
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
@@ -95,7 +94,7 @@ def multi_head_attention_forward(
     q, k, v = [
         part
         for x, weight, bias, count in zip((query, key, value), weights, biases, counts, strict=False)
-        for part in split_heads(linear(x, weight, bias), count, num_heads)  # type: ignore[arg-type]
+        for part in split_heads(F.linear(x, weight, bias), count, num_heads)
     ]
     k = k if static_k is None else _static(static_k, "static_k", k)
     v = v if static_v is None else _static(static_v, "static_v", v)
@@ -113,7 +112,7 @@ def multi_head_attention_forward(
         nothing = zeros(embed_dim, dtype=k.dtype, device=k.device)
         k, v = _one_more(k, nothing), _one_more(v, nothing)
     if mask is not None and k.shape[2] > key.shape[1]:
-        mask = pad(mask, (0, k.shape[2] - key.shape[1]), value=mask.dtype == np.bool_)
+        mask = F.pad(mask, (0, k.shape[2] - key.shape[1]), value=mask.dtype == np.bool_)
 
     p = None
     chance = dropout_p if training else 0.0
@@ -123,12 +122,12 @@ def multi_head_attention_forward(
             if mask.dtype != q.dtype:
                 raise RuntimeError(f"expected masks to be bool or of query's type {q.dtype}, but got {mask.dtype}")
             scores = scores + mask
-        p = dropout(softmax(scores, -1), chance, generator=generator)
+        p = F.dropout(F.softmax(scores, -1), chance, **given(generator=generator))
         y = p @ v
         p = p.mean(1) if average_attn_weights else p
     else:
-        y = scaled_dot_product_attention(q, k, v, mask, chance, causal, generator=generator)
-    y = linear(merge_heads(y), out_proj_weight, out_proj_bias)
+        y = F.scaled_dot_product_attention(q, k, v, mask, chance, causal, **given(generator=generator))
+    y = F.linear(merge_heads(y), out_proj_weight, out_proj_bias)
     if not batched:
         return y.squeeze(0), None if p is None else p.squeeze(0)
     return y.transpose(0, 1), p

@@ -20,6 +20,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.function import FusedFunction
 from minigrad.ops.common import quiet
+from minigrad.ops.late import functional
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -414,7 +415,7 @@ def local_response_norm(
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     channels = input.shape[1]
-    squares = (input * input).pad([0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2])
+    squares = functional.pad(input * input, [0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2])
     total = squares.narrow(1, 0, channels)
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)

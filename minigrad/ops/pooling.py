@@ -15,6 +15,7 @@ from minigrad import backends
 from minigrad.function import Function, FusedFunction
 from minigrad.ops.common import IntOrPair, Pair, pair
 from minigrad.ops.indexing import gather
+from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
 
 Pool = tuple[Pair, Pair, Pair, Pair, bool]
@@ -240,18 +241,20 @@ def max_pool2d(
         return tuple([r.squeeze(0) for r in result]) if return_indices else result.squeeze(0)
     if input.ndim != 4:
         raise RuntimeError(f"non-empty 3D or 4D (batch mode) tensor expected for input, but got {describe(input)}")
-    kernel = pair(kernel_size)
-    pool: Pool = (
-        kernel,
-        kernel if stride is None or stride == [] else pair(stride),
-        pair(padding),
-        pair(dilation),
-        ceil_mode,
-    )
+    pool = as_pool(kernel_size, stride, padding, dilation, ceil_mode)
     check_pool(pool, input.shape)
     op = MaxPool2d(pool)
     y = op(input)
     return (y, _flat_indices(input, pool)) if return_indices else y
+
+
+def as_pool(
+    kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair, dilation: IntOrPair, ceil_mode: bool
+) -> Pool:
+    """max_pool2d's arguments as pairs."""
+    kernel = pair(kernel_size)
+    step = kernel if stride is None or stride == [] else pair(stride)
+    return kernel, step, pair(padding), pair(dilation), ceil_mode
 
 
 def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
@@ -401,8 +404,8 @@ def lp_pool2d(
 ) -> Tensor:
     """(sum of x^p over each window)^(1/p), p = norm_type, of input (N, C, H, W) or (C, H, W); 0 where the sum is not positive."""
     kernel = pair(kernel_size)
-    mean = avg_pool2d(input**norm_type, kernel, stride, 0, ceil_mode)
-    return (mean.sign() * mean.abs().relu() * (kernel[0] * kernel[1])) ** (1.0 / norm_type)
+    mean = functional.avg_pool2d(input**norm_type, kernel, stride, 0, ceil_mode)
+    return (mean.sign() * functional.relu(mean.abs()) * (kernel[0] * kernel[1])) ** (1.0 / norm_type)
 
 
 def max_unpool2d(

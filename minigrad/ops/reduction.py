@@ -279,7 +279,7 @@ def _nonempty(x: Tensor, dim: Dim, name: str) -> tuple[int, ...]:
             f"'dim' argument. The input is {describe(x)}"
         )
     for i in over:
-        if x.shape[i] == 0:
+        if x.array.shape[i] == 0:
             raise IndexError(
                 f"{name}(): Expected reduction dim {i} to have non-zero size, but the input is {describe(x)}"
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.function import Function
-from minigrad.memory_format import MemoryFormat, contiguous_format
+from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_format
 from minigrad.ops.common import axis, sum_to
 from minigrad.ops.pointwise import LayOut
 from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
@@ -70,7 +70,10 @@ class Expand(Function):
 
     def forward(self, x: Any) -> Any:
         self.before = x.shape
-        return backends.of(x).xp.broadcast_to(x, self.shape)
+        y = backends.of(x).xp.broadcast_to(x, self.shape)
+        if isinstance(x, np.ndarray):  # NumPy hands it out for reading only; what repeats, Tensor refuses to write into
+            y.flags.writeable = x.flags.writeable
+        return y
 
     def backward(self, gy: Tensor) -> Tensor:
         return sum_to(gy, self.before)
@@ -355,7 +358,7 @@ def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         )
     shape = []
     for i, n in enumerate(wanted):
-        have = input.shape[i - extra] if i >= extra else None
+        have = input.array.shape[i - extra] if i >= extra else None
         if n == -1 and have is None:
             raise RuntimeError(
                 "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension"
@@ -439,14 +442,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     dtype = dtypes.result_type(*tensors)
-    kept = [x for x in tensors if x.shape != (0,)] or tensors[:1]  # torch skips empty 1-D tensors
+    kept = [x for x in tensors if x.array.shape != (0,)] or tensors[:1]  # torch skips empty 1-D tensors
     tensors = [x.to(dtype) for x in kept]
     if any(x.ndim == 0 for x in tensors):
         raise RuntimeError("zero-dimensional tensor cannot be concatenated")
     d = axis(dim, tensors[0].ndim)
     for x in tensors[1:]:
         if x.ndim != tensors[0].ndim or any(
-            a != b for i, (a, b) in enumerate(zip(x.shape, tensors[0].shape, strict=True)) if i != d
+            a != b for i, (a, b) in enumerate(zip(x.array.shape, tensors[0].array.shape, strict=True)) if i != d
         ):
             raise RuntimeError(
                 "Sizes of tensors must match except in dimension "
@@ -475,7 +478,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     d, start = axis(dim, input.ndim), int(start)
-    n = input.shape[d]
+    n = input.array.shape[d]
     if not -n <= start <= n:
         raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     start = start + n if start < 0 else start
@@ -532,6 +535,10 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def contiguous(input: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
     """x, copied if its elements do not lie in memory in the order of their indices (or the other one asked for)."""
+    if memory_format is preserve_format:
+        if not input.is_contiguous():
+            raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+        return input
     if input.is_contiguous(memory_format=memory_format):
         return input
     return Contiguous()(input) if memory_format is contiguous_format else LayOut(memory_format)(input)

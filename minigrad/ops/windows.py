@@ -12,12 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from minigrad.ops.attention import merge_heads, scaled_dot_product_attention, split_heads
-from minigrad.ops.creation import dropout as drop
+from minigrad.ops.attention import merge_heads, split_heads
 from minigrad.ops.creation import zeros_like
-from minigrad.ops.matmul import linear
-from minigrad.ops.padding import pad
-from minigrad.ops.pairs import normalize
+from minigrad.ops.late import functional as F
+from minigrad.ops.late import given
 from minigrad.ops.repeating import roll
 from minigrad.ops.shape import cat
 from minigrad.random import Generator
@@ -39,7 +37,7 @@ def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size
     (h, w), shift = _window(window_size), _pair(shift_size)
     batch, height, width, channels = input.shape
     below, right = -height % h, -width % w
-    x = pad(input, (0, 0, 0, right, 0, below)) if below or right else input
+    x = F.pad(input, (0, 0, 0, right, 0, below)) if below or right else input
     x = roll(x, (-shift[0], -shift[1]), (1, 2)) if any(shift) else x
     x = x.reshape(batch, (height + below) // h, h, (width + right) // w, w, channels)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, h, w, channels)
@@ -120,14 +118,15 @@ def shifted_window_attention(
     if logit_scale is not None and qkv_bias is not None:
         of_q, of_k, of_v = qkv_bias.chunk(3)
         qkv_bias = cat([of_q, zeros_like(of_k), of_v])
-    q, k, v = split_heads(linear(x, qkv_weight, qkv_bias), 3, num_heads)
+    q, k, v = split_heads(F.linear(x, qkv_weight, qkv_bias), 3, num_heads)
     scale = None
     if logit_scale is not None:
-        q = normalize(q, dim=-1) * logit_scale.clamp(max=math.log(100.0)).exp()
-        k, scale = normalize(k, dim=-1), 1.0
+        q = F.normalize(q, dim=-1) * logit_scale.clamp(max=math.log(100.0)).exp()
+        k, scale = F.normalize(k, dim=-1), 1.0
     probability = attention_dropout if training else 0.0
-    y = scaled_dot_product_attention(q, k, v, mask, probability, scale=scale, generator=generator)
-    y = drop(linear(merge_heads(y), proj_weight, proj_bias), dropout, training, generator=generator)
+    drawn = given(generator=generator)
+    y = F.scaled_dot_product_attention(q, k, v, mask, probability, scale=scale, **drawn)
+    y = F.dropout(F.linear(merge_heads(y), proj_weight, proj_bias), dropout, training, **drawn)
     return window_reverse(y.unflatten(1, window), window, height, width, shift)
 
 

@@ -42,13 +42,24 @@ def attack_options(values: dict[str, Any], given: dict[str, Any]) -> dict[str, A
     if steps is None:
         steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
     if alpha is None:
-        alpha = values["epsilon"] / steps if adversarial else ALPHA
+        epsilon = values["epsilon"]
+        whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
+        alpha = whole if adversarial else ALPHA
+    for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
+        if isinstance(value, list) and values["norm"] != "linf":
+            raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
     return {"attack": preset, "attack_steps": steps, "alpha": alpha}
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
     """What preset(options.attack, ...) of either track takes, for images that were normalised by mean and std."""
     pixel = options.attack_units == "pixel"
+    for name in ("epsilon", "alpha"):
+        value = getattr(options, name)
+        if isinstance(value, list) and len(mean) not in (0, len(value)):
+            raise OptionError(
+                f"{as_written(name, value)}: {len(value)} numbers, but the images have {len(mean)} channels"
+            )
     return {
         "steps": options.attack_steps,
         "alpha": options.alpha,
@@ -69,9 +80,14 @@ def described(options: Options) -> str:
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
     return (
-        f"{options.attack}, {steps} of {options.alpha:g} within {options.epsilon:g} ({options.norm}, "
+        f"{options.attack}, {steps} of {_written(options.alpha)} within {_written(options.epsilon)} ({options.norm}, "
         f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
     )
+
+
+def _written(value: float | list[float]) -> str:
+    """0.1, or 0.1,0.2,0.3."""
+    return ",".join(f"{number:g}" for number in (value if isinstance(value, list) else [value]))
 
 
 def entry(options: Options) -> dict[str, Any]:

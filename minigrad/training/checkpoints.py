@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import CheckpointError
-from minigrad.weights import Arrays, checksum, is_torch_file, part, read_safetensors, write_atomically
+from minigrad.weights import Arrays, checksum, holds_torch, part, read_safetensors, read_torch, write_atomically
 from minigrad.weights import load_weights as load_weights  # of any file, this module's among them
 
 
@@ -45,9 +45,10 @@ def load_checkpoint(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def read_state(path: str | Path) -> dict[str, Any] | None:
-    """The state of a checkpoint; None for a file that holds weights alone."""
+    """The state of a checkpoint; None for a file that holds weights alone. CheckpointError for one that holds neither."""
     path = Path(path)
-    if is_torch_file(path):
+    if holds_torch(path):
+        read_torch(path)
         return None
     _, metadata = read_safetensors(path)
     return json.loads(metadata["minigrad"]) if "minigrad" in metadata else None
@@ -63,6 +64,13 @@ def find_checkpoint(path: str | Path, default: str = "last.safetensors") -> Path
     if not path.exists():
         raise CheckpointError(f"there is no checkpoint {path}")
     return path
+
+
+def load_checked(path: str | Path, expected: Mapping[str, tuple[int, ...]]) -> Arrays:
+    """The weights in a file for the model whose keys and shapes are `expected`. CheckpointError: see check_weights."""
+    weights = load_weights(path, expected)
+    check_weights(weights, expected, path)
+    return weights
 
 
 def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], path: str | Path) -> None:
@@ -84,6 +92,16 @@ def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[
         complaints.append(_some(shapes))
     if complaints:
         raise CheckpointError(f"{path} is of another model: {'; '.join(complaints)}")
+    if strange := [key for key in found if found[key].dtype.kind not in "fiub"]:
+        raise CheckpointError(f"{path} holds no real numbers in {_some(strange)}")
+
+
+def check_finite(weights: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """CheckpointError, with the keys, if numbers are NaN or infinite, or would be in float32: nothing can be learnt from them."""
+    with np.errstate(over="ignore"):
+        broken = [key for key in weights if not np.isfinite(weights[key].astype(np.float32, copy=False)).all()]
+    if broken:
+        raise CheckpointError(f"{path} is of no use: NaN or infinite numbers are in {_some(broken)}")
 
 
 def pack(

@@ -12,15 +12,20 @@ attack.png        what --visualise drew
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import OptionError
-from minigrad.training.checkpoints import write_atomically
+from minigrad.errors import OptionError, WriteError
+from minigrad.training.checkpoints import find_checkpoint, write_atomically
 from minigrad.training.curves import draw_curves
+
+if TYPE_CHECKING:
+    from minigrad.training.options import Options
 
 METRICS = (
     "epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
@@ -45,13 +50,54 @@ def new_folder(out: str | None, model: str, dataset: str) -> Path:
             except OSError as error:
                 raise OptionError(f"cannot make the run folder {folder}: {error.strerror}") from error
     folder = Path(out)
-    if found := [name for name in RUN_FILES if (folder / name).exists()]:
-        raise OptionError(f"--out {folder} already holds a run ({found[0]}): name another, or --resume {folder}")
+    _check_no_run(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"cannot make the run folder {folder}: {error.strerror}") from error
     return folder
+
+
+def _check_no_run(folder: Path) -> None:
+    if found := [name for name in RUN_FILES if os.path.exists(folder / name)]:
+        raise OptionError(f"--out {folder} already holds a run ({found[0]}): name another, or --resume {folder}")
+
+
+def remove_run(folder: Path) -> None:
+    """Take back a run folder whose run could not begin, so that its name can be used again; other files in it stay."""
+    for name in (*RUN_FILES, "last.json"):
+        with suppress(OSError):
+            (folder / name).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def evaluation_folder(options: Options) -> Path | None:
+    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
+    if options.out is not None:
+        return Path(options.out)
+    if options.weights == "imagenet":
+        return None
+    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+
+
+def check_folder(options: Options) -> None:
+    """OptionError, before anything is opened, if what these options ask for could not be written where it belongs."""
+    if options.evaluate:
+        folder = evaluation_folder(options)
+    elif options.resume is not None and options.out is None:
+        folder = find_checkpoint(options.resume).parent
+    else:
+        folder = Path(options.out or "runs")
+        if options.resume is None and options.out is not None:
+            _check_no_run(folder)
+    there = (folder or Path()).absolute()
+    while not os.path.exists(there):
+        there = there.parent
+    if not os.path.isdir(there):
+        raise OptionError(f"nothing can be written in {folder}: {there} is not a folder; name another with --out")
+    if folder is not None and not os.access(there, os.W_OK | os.X_OK):
+        raise OptionError(f"nothing can be written in {folder}, only read: name a folder with --out")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -89,15 +135,43 @@ class RunFolder:
         if self.events is None:
             if find_spec("tensorboardX") is None:
                 return
-            from tensorboardX import SummaryWriter
-
-            # purge_step hides what a killed run wrote of epochs that are now run again
-            self.events = SummaryWriter(str(self.path), purge_step=row["epoch"])
-        for key in [key for key in METRICS[1:] + ADVERSARIAL if key in row]:
-            self.events.add_scalar(key.replace("train_", "train/").replace("val_", "val/"), row[key], row["epoch"])
-        self.events.flush()
+            self.events = _Events(self.path, row["epoch"])
+        names = [key for key in METRICS[1:] + ADVERSARIAL if key in row]
+        values = {key.replace("train_", "train/").replace("val_", "val/"): row[key] for key in names}
+        try:
+            self.events.write(values, row["epoch"])
+        except OSError as error:
+            raise WriteError(error.errno, error.strerror, str(self.path / "events.out.tfevents...")) from error
 
     def close(self) -> None:
         """Finish the event file."""
         if self.events is not None:
             self.events.close()
+
+
+class _Events:
+    """A file of TensorBoard events. Not tensorboardX's SummaryWriter: that writes in a thread, where an error is lost."""
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        self.folder, self.epoch = folder, epoch
+        self.file: Any = None
+
+    def write(self, values: dict[str, float], epoch: int) -> None:
+        """Add scalars. OSError where they cannot be written."""
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
+
+        if self.file is None:
+            self.file = EventsWriter(str(self.folder / "events"))
+            # What a killed run wrote of epochs that are now run again is hidden from here on.
+            start = SessionLog(status=SessionLog.START)
+            self.file.write_event(Event(wall_time=time.time(), step=self.epoch, session_log=start))
+        for name, value in values.items():
+            self.file.write_event(Event(wall_time=time.time(), step=epoch, summary=scalar(name, value)))
+        self.file.flush()
+
+    def close(self) -> None:
+        if self.file is not None:
+            with suppress(OSError):  # `write` has said so
+                self.file.close()

@@ -46,11 +46,12 @@ class Options:
     evaluate: bool
     tta: bool
     detect_anomaly: bool
+    check_files: bool
     adversarial: float
     attack: str | None
     attack_steps: int
-    alpha: float
-    epsilon: float
+    alpha: float | list[float]  # one number, or one for each channel
+    epsilon: float | list[float]
     norm: str
     attack_units: str
     random_start: bool
@@ -64,10 +65,10 @@ FIXED: dict[str, Any] = {
     "model": "simplenet", "settings": {}, "device": "auto", "data": None, "momentum": 0.9, "seed": 2024,
     "print_freq": 50, "limit_train": None, "limit_val": None, "weights": None, "freeze_backbone": False,
     "conv": "fast", "custom_conv": False, "out": None, "resume": None, "evaluate": False, "tta": False,
-    "detect_anomaly": False, "adversarial": 0.0, **ATTACK, "visualise": 0, "rows": None,
+    "detect_anomaly": False, "check_files": True, "adversarial": 0.0, **ATTACK, "visualise": 0, "rows": None,
 }  # fmt: skip
 # On --resume these are not taken from the checkpoint ...
-OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "device", "visualise", "rows"}
+OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "check_files", "device", "visualise", "rows"}
 # ... and these may differ from it: they do not change what is learnt. Every other option must agree.
 FREE_ON_RESUME = OF_THIS_CALL | {"data", "workers", "print_freq", "conv", "custom_conv"}
 # The options of one script alone, and what is there in its place in the other.
@@ -158,6 +159,7 @@ def as_dict(options: Options) -> dict[str, Any]:
 
 
 MOST_ROWS = 32  # of one picture
+LARGEST = 1e38  # that is finite in float32, too
 _SETTINGS = {name for settings in SETTINGS.values() for name in settings}
 
 
@@ -206,10 +208,19 @@ def _rows(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
+def _amount(text: str) -> float | list[float]:
+    """An argparse type: a size of --alpha or --epsilon, or one for each channel."""
+    found = [_SIZE(part) for part in text.split(",")]
+    return found if len(found) > 1 else found[0]
+
+
 def _fraction(text: str) -> float:
     """0.1, or 8/255."""
     number, slash, divisor = text.partition("/")
     return float(number) / float(divisor) if slash and float(divisor) else float(text)
+
+
+_SIZE = _number(_fraction, 0, LARGEST)
 
 
 def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
@@ -226,21 +237,29 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--model", choices=models, help="the network (simplenet)")
     add(
         "--weights",
-        help="what to start from: imagenet (torchvision's), a .pth or .safetensors file, or a run folder (its best); the "
+        help="what to start from: imagenet (torchvision's), a file of weights, or a run folder (its best); the "
         "last layer starts anew if the classes differ. With --evaluate: what to measure",
     )
     add("--freeze-backbone", action="store_true", help="train the last layer alone; the others stay as they are")
     add("--device", help="auto, cpu, gpu or gpu:1 (auto: a GPU if there is one, else the CPU)")
     add("--data", help="a MiniPlaces or ImageFolder folder, or FashionMNIST, CIFAR10, CIFAR100 (the embedded images)")
     add("--image-size", type=_number(int, 8, 4096), help="pixels a side")
+    add(
+        "--no-check-files",
+        dest="check_files",
+        action="store_false",
+        help="do not look into every image file before the first step (a folder of 100,000 takes some 10 s)",
+    )
     add("--epochs", type=count, help="passes over the training images")
     add("--batch-size", type=count, help="images a step")
     add("--optimizer", choices=["sgd", "adamw"], help="what makes a step of a gradient")
-    add("--lr", type=_number(float, 0, above=True), help="the highest learning rate, reached after the warm-up")
+    add(
+        "--lr", type=_number(float, 0, LARGEST, above=True), help="the highest learning rate, reached after the warm-up"
+    )
     add("--momentum", type=_number(float, 0, 1, below=True), help="of SGD (0.9)")
-    add("--weight-decay", type=_number(float, 0), help="pulls all weights towards 0")
+    add("--weight-decay", type=_number(float, 0, LARGEST), help="pulls all weights towards 0")
     add("--warmup", type=_number(float, 0), help="epochs in which the learning rate rises from 0")
-    add("--clip-grad", type=_number(float, 0), help="the longest gradient allowed, as a 2-norm; 0: any")
+    add("--clip-grad", type=_number(float, 0, LARGEST), help="the longest gradient allowed, as a 2-norm; 0: any")
     add(
         "--workers",
         type=_number(int, 0, 256),
@@ -286,7 +305,6 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--no-absolute-positions", dest="absolute_positions", action="store_false", help="no learned positions")
 
     add = parser.add_argument_group("attacks").add_argument
-    size = _number(_fraction, 0)
     add(
         "--adversarial",
         nargs="?",
@@ -305,10 +323,16 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     add("--attack-steps", type=count, help=f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})")
     add(
         "--alpha",
-        type=size,
+        type=_amount,
+        metavar="SIZE",
         help=f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
     )
-    add("--epsilon", type=size, help="the largest change of an image, by --norm (0.1)")
+    add(
+        "--epsilon",
+        type=_amount,
+        metavar="SIZE",
+        help="the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha",
+    )
     add("--norm", choices=["linf", "l2"], help="linf: of its largest number; l2: the length of all its numbers (linf)")
     add(
         "--attack-units",

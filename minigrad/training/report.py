@@ -12,8 +12,7 @@ import numpy as np
 from minigrad.data import Batch
 from minigrad.errors import OptionError
 from minigrad.training.attacks import described, entry
-from minigrad.training.checkpoints import find_checkpoint
-from minigrad.training.folder import write_json
+from minigrad.training.folder import evaluation_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
 from minigrad.training.pictures import Attacked, draw_attack
@@ -35,7 +34,7 @@ def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: 
             f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
             f"{meter.loss:8.4f}  {remark}".rstrip()
         )
-    if (folder := _evaluation_folder(options)) is not None:
+    if (folder := evaluation_folder(options)) is not None:
         with _writing(folder / "evaluation.json") as path:
             write_json(path, result)
 
@@ -53,18 +52,9 @@ def report_attack(
         after=after,
     )
     title = f"{options.model} on {data.val.name}"
-    with _writing((_evaluation_folder(options) or Path()) / "attack.png") as path:
+    with _writing((evaluation_folder(options) or Path()) / "attack.png") as path:
         draw_attack(path, images, data.val.classes, title, f"attack: {described(options)}")
         print(f"picture: {path}")
-
-
-def _evaluation_folder(options: Options) -> Path | None:
-    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
-    if options.out is not None:
-        return Path(options.out)
-    if options.weights == "imagenet":
-        return None
-    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
 
 
 @contextmanager

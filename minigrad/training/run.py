@@ -7,33 +7,35 @@ import math
 import os
 import platform
 import shlex
-import shutil
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from minigrad.data import Batch, DataLoader, normalize, open_dataset
-from minigrad.errors import CheckpointError, MinigradError, OptionError
+from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
+from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError, one_line
 from minigrad.random import Generator
 from minigrad.training.attacks import attacked
 from minigrad.training.checkpoints import (
     Arrays,
+    check_finite,
     check_weights,
     find_checkpoint,
+    load_checked,
     load_checkpoint,
-    load_weights,
     part,
     save_checkpoint,
+    write_atomically,
 )
-from minigrad.training.folder import RunFolder, new_folder
+from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.pictures import choose_rows
@@ -42,6 +44,10 @@ from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+FILES, THREADS = (
+    100,
+    8,
+)  # image files that are looked into at a time, by how many threads: a disk far away takes its time
 
 
 class NotFiniteError(MinigradError, ArithmeticError):
@@ -73,6 +79,30 @@ class Data:
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def check_files(self) -> None:
+        """DataError, with the first of them and how many there are, if image files are bad: later they would end the run.
+
+        Opened is each file, and its header read; `minigrad.data.decode.check_image` says what that cannot find.
+        """
+        opened = [self.train, self.val] if hasattr(self, "train") else [self.val]
+        sets = [images for images in opened if isinstance(images, FolderDataset)]
+        tasks = [
+            (images, range(i, min(i + FILES, len(images)))) for images in sets for i in range(0, len(images), FILES)
+        ]
+        found: list[str] = []
+        threads = ThreadPoolExecutor(THREADS, "minigrad.check")
+        try:
+            with Progress("checking files", len(tasks), FILES, self.print_freq) as progress:
+                faults = threads.map(lambda task: task[0].faults(task[1]), tasks)
+                for (_, rows), lines in zip(tasks, faults, strict=True):
+                    found += lines
+                    progress.update(len(rows))
+        finally:
+            threads.shutdown(cancel_futures=True)
+        if found:
+            more = f"; and {len(found) - 1} more, such as {found[1]}" if len(found) > 1 else ""
+            raise DataError(found[0] + more)
 
     def close(self) -> None:
         """End the loaders' processes."""
@@ -133,21 +163,26 @@ class Run:
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
         self.history: list[dict[str, Any]] = []
-        self.lr = 0.0
         self.caught: int | None = None
         self.handlers: dict[int, Any] = {}
         if options.resume is None:
-            path = new_folder(options.out, options.model, data.val.name)
+            path, new = new_folder(options.out, options.model, data.val.name), True
         else:
-            path = self._resume(find_checkpoint(options.resume), load)
+            path, new = self._resume(find_checkpoint(options.resume), load)
         title = f"{options.model} on {data.val.name} ({facts['framework'].split()[0]})"
         for leftover in path.glob(".*.tmp"):  # of a run that was killed while it wrote
-            leftover.unlink()
+            with suppress(OSError):
+                leftover.unlink()
         self.folder = RunFolder(path, title)
-        self.folder.write_config(self._config())
-        self.folder.write_metrics(self.history)
-        if options.resume is None:
-            self._save("last")  # so that there is something to resume from the first moment on
+        try:
+            if new:
+                self._save("last")  # so that there is something to resume from the first moment on
+            self.folder.write_config(self._config())
+            self.folder.write_metrics(self.history)
+        except BaseException:
+            if new:
+                remove_run(path)
+            raise
         print(f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images")
         print(f"run folder: {path}")
 
@@ -164,15 +199,16 @@ class Run:
         """The batches that are left of this epoch, each with its learning rate."""
         options = self.options
         title = f"epoch {self.epoch + 1}/{options.epochs}"
-        before, started = self.seconds, time.perf_counter()
+        first, before, started = self.step, self.seconds, time.perf_counter()
         with Progress(title, self.steps, options.batch_size, options.print_freq, self.step) as self.progress:
-            for batch in self.data.train_loader.epoch(self.epoch, start_batch=self.step):
+            for batch in self._loaded(self.data.train_loader.epoch(self.epoch, start_batch=self.step)):
                 self._stop_if_interrupted()
-                self.lr = self._rate()
-                yield batch, self.lr
+                yield batch, self._rate(self.step)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
             self._stop_if_interrupted()
+        if self.step > first:
+            self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
 
     def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
         """Count the step just done. NotFiniteError if its mean loss is NaN or infinite."""
@@ -199,7 +235,7 @@ class Run:
 
     def val_batches(self) -> Iterator[Any]:
         """The batches of the validation images."""
-        for batch in self.data.val_batches():
+        for batch in self._loaded(self.data.val_batches()):
             self._stop_if_interrupted()
             yield batch
 
@@ -210,7 +246,7 @@ class Run:
         train = self.meter
         row = {
             "epoch": self.epoch + 1,
-            "lr": self.lr,
+            "lr": self._rate(self.steps - 1),
             "train_loss": train.loss,
             "train_top1": train.top1,
             "train_top5": train.top5,
@@ -262,10 +298,11 @@ class Run:
 
     # Inside
 
-    def _rate(self) -> float:
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step of the epoch that is under way."""
         options = self.options
         return learning_rate(
-            self.epoch * self.steps + self.step,
+            self.epoch * self.steps + step,
             total=options.epochs * self.steps,
             warmup=round(options.warmup * self.steps),
             peak=options.lr,
@@ -277,8 +314,19 @@ class Run:
 
     def _where(self, what: str) -> str:
         advice = "" if self.options.detect_anomaly else " (--detect-anomaly names the operation; a lower --lr may help)"
-        where = f"epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}"
+        where = f"epoch {self.epoch + 1}, {self._next_step()}"
         return f"{where}: {what}; the run stops, its last checkpoint is as it was{advice}"
+
+    def _next_step(self) -> str:
+        return f"step {self.step + 1} of {self.steps}" if self.step < self.steps else "after its last step"
+
+    def _loaded(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches. Where an image cannot be read after all, the run is saved, so that it can go on once that is mended."""
+        try:
+            yield from batches
+        except DataError as error:
+            self._save("last")
+            raise DataError(f"{error}; saved up to here: once that is mended, --resume {self.folder.path}") from error
 
     def _catch(self, signum: int, frame: FrameType | None) -> None:
         if self.caught is not None:  # asked twice: do not wait for the step
@@ -314,11 +362,12 @@ class Run:
         }
         save_checkpoint(self.folder.path / f"{name}.safetensors", arrays, state)
 
-    def _resume(self, path: Path, load: Callable[[Arrays], None]) -> Path:
-        """Take everything from the checkpoint; returns the folder to go on in."""
+    def _resume(self, path: Path, load: Callable[[Arrays], None]) -> tuple[Path, bool]:
+        """Take everything from the checkpoint; returns the folder to go on in, and whether that is a new one."""
         arrays, state = load_checkpoint(path)
         expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
         check_weights(part(arrays, "model."), expected, path)
+        check_finite(part(arrays, "model."), path)
         if state["steps_per_epoch"] != self.steps:
             raise OptionError(
                 f"{path} was trained in {state['steps_per_epoch']} steps an epoch, these images make {self.steps}: "
@@ -330,8 +379,7 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        self.lr = self.history[-1]["lr"] if self.history else 0.0
-        print(f"resumed {path}: epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}")
+        print(f"resumed {path}: epoch {self.epoch + 1}, {self._next_step()}")
         for name in ("framework", "device", "data"):
             then = state["options"][name] if name != "framework" else state[name]
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
@@ -339,15 +387,19 @@ class Run:
                 print(f"note: the checkpoint was written with {name} {then}, this run goes on with {now}")
         return self._folder_to_go_on_in(path)
 
-    def _folder_to_go_on_in(self, path: Path) -> Path:
-        """The checkpoint's own run folder, or the new one that --out names: a branch of the run."""
+    def _folder_to_go_on_in(self, path: Path) -> tuple[Path, bool]:
+        """The checkpoint's own run folder, or the new one (True) that --out names: a branch of the run."""
         folder, out = path.parent, self.options.out
         if out is not None and Path(out).resolve() != folder.resolve():
             branch = new_folder(out, self.options.model, self.data.val.name)
             best = folder / "best.safetensors"
             if best.is_file() and load_checkpoint(best)[1]["epoch"] <= self.epoch:
-                shutil.copy(best, branch)
-            return branch
+                try:
+                    write_atomically(branch / best.name, best.read_bytes())
+                except WriteError:
+                    remove_run(branch)
+                    raise
+            return branch, True
         if not (folder / "config.json").is_file():
             raise OptionError(f"{path} is not in a run folder: name the folder to go on in with --out")
         last = folder / "last.safetensors"
@@ -357,7 +409,7 @@ class Run:
                 raise OptionError(
                     f"{path} is older than {last}, which would be lost: resume that one, or give --out for a new folder"
                 )
-        return folder
+        return folder, False
 
     def _config(self) -> dict[str, Any]:
         data = self.data
@@ -395,8 +447,8 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
         return weights
     if options.evaluate:
         path = find_checkpoint(str(options.resume), "best.safetensors")
-        weights = load_weights(path)
-        check_weights(weights, shapes, path)
+        weights = load_checked(path, shapes)
+        check_finite(weights, path)
         print(f"weights: {path}")
         return weights
     if options.freeze_backbone and options.resume is None:
@@ -410,9 +462,13 @@ def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
     try:
-        train(parse_options(sys.argv[1:], models, program))
-    except (MinigradError, FloatingPointError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        options = parse_options(sys.argv[1:], models, program)
+        check_folder(options)
+        train(options)
+        sys.stdout.flush()
+    except (MinigradError, FloatingPointError, OSError, MemoryError) as error:
+        print(one_line(error), file=sys.stderr)
+        _give_up_output()
         return 2
     except Interrupted as stop:
         print(stop)
@@ -421,3 +477,13 @@ def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
     return 0
+
+
+def _give_up_output() -> None:
+    """Print what is left to be printed; if that fails, as where the log is on a full disk, let it be, without a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

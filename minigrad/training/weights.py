@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from minigrad.errors import CheckpointError, OptionError
-from minigrad.training.checkpoints import check_weights, find_checkpoint
+from minigrad.training.checkpoints import check_finite, check_weights, find_checkpoint
 from minigrad.weights import Arrays, load_weights, to_arrays
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -20,7 +20,7 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
 
     Args:
         source: "imagenet", torchvision's weights of ResNet-18 (ResNet18_Weights.IMAGENET1K_V1); or a run folder (its
-            best checkpoint), a checkpoint, or a .safetensors, .pth, .pth.tar or .pt file of weights.
+            best checkpoint), a checkpoint, or a file of weights, safetensors or torch's, of any name.
         model: the model's name, "resnet18".
         expected: {key: shape} of the model's state_dict.
         head: the name of its last layer, "fc". Where nothing but the number of classes differs its keys are left out:
@@ -30,14 +30,14 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
 
     Raises:
         OptionError: "imagenet" for a model that torchvision has no such weights of.
-        CheckpointError: the file is missing, damaged, or of another architecture (which keys, which shapes); or the
-            ImageNet weights are neither in torchvision's cache nor to be downloaded (where to put them).
+        CheckpointError: the file is missing, damaged, of another architecture (which keys, which shapes), or has NaN in
+            it; or the ImageNet weights are neither in torchvision's cache nor to be downloaded (where to put them).
     """
     if source == "imagenet":
         name, weights = _imagenet(model)
     else:
         path = find_checkpoint(source, "best.safetensors")
-        name, weights = str(path), load_weights(path)
+        name, weights = str(path), load_weights(path, expected)
     wanted, why = expected, ""
     if classes := _other_classes(weights, expected, head):
         why = f" ({classes[0]} classes there, {classes[1]} here)"
@@ -45,6 +45,7 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
         wanted = {key: shape for key, shape in expected.items() if not key.startswith(f"{head}.")}
     _check_channels(weights, wanted, name)
     check_weights(weights, wanted, name)
+    check_finite(weights, name)
     fresh = [key for key in expected if key not in wanted]
     uncounted = {key: np.zeros(wanted[key], np.int64) for key in wanted if key not in weights}  # batch norm's counts
     print(

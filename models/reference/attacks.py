@@ -63,6 +63,11 @@ def each(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
+def of_channels(value: Any, like: Tensor) -> Tensor:
+    """A number, or one for each channel, in a shape that broadcasts over images: (1, 1, 1, 1) or (1, C, 1, 1)."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(1, -1, *[1] * (like.dim() - 2))
+
+
 def lengths(d: Tensor) -> Tensor:
     """|d|_2 of each image, (N, 1, 1, 1); squares in float64, for those of tiny gradients are 0 in float32."""
     return each(torch.linalg.vector_norm(d.flatten(1), dim=1, dtype=torch.float64), d)
@@ -79,12 +84,12 @@ class PGD:
     """Projected gradient descent; fields and defaults are those of minigrad.attacks.PGD.
 
     linf: d <- clamp(d -+ alpha sign(g), -epsilon, epsilon); l2: d <- d -+ alpha g / |g|, then d min(1, epsilon / |d|). After
-    that v + d is clamped into the clip range.
+    that v + d is clamped into the clip range. alpha and epsilon are numbers, or in linf one for each channel.
     """
 
     steps: int = 10
-    alpha: float = 0.01
-    epsilon: float = 0.1
+    alpha: Any = 0.01
+    epsilon: Any = 0.1
     norm: str = "linf"
     target: str = "least-likely"
     direction: str = "descend"
@@ -114,13 +119,13 @@ class PGD:
         """The steps of one start."""
         scale, shift = self._units(images)
         v = images * scale + shift
-        d = self._first(v)
+        d, alpha = self._first(v), of_channels(self.alpha, v)
         classes, velocity = None, None
         for index in range(self.steps):
             logits, classes, loss, g = self._look(model, images, d / scale, labels, targets, classes)
             velocity = self._velocity(g / scale, velocity)
             way = velocity.sign() if self.norm == "linf" else direction_of(velocity)
-            moved = self._project(d + self._sign * self.alpha * way, v)
+            moved = self._project(d + self._sign * alpha * way, v)
             yield Step(index, images + d / scale, logits, classes, loss, g, images + moved / scale)
             d = moved
 
@@ -150,13 +155,14 @@ class PGD:
             d = direction_of(draw(self.generator.normal, 0, 1, v.shape))
             radius = draw(self.generator.uniform, 0, 1, (len(v), *[1] * (v.dim() - 1)))
             d = d * radius ** (1 / v[0].numel())
-        return self._project(self.epsilon * d, v)
+        return self._project(of_channels(self.epsilon, v) * d, v)
 
     def _project(self, d: Tensor, v: Tensor) -> Tensor:
         if self.norm == "linf":
-            d = d.clamp(-self.epsilon, self.epsilon)
+            epsilon = of_channels(self.epsilon, v)
+            d = d.clamp(-epsilon, epsilon)
         else:
-            d = direction_of(d) * lengths(d).clamp(max=self.epsilon).to(d.dtype)
+            d = direction_of(d) * lengths(d).clamp(max=float(self.epsilon)).to(d.dtype)
         return d if self.clip is None else (v + d).clamp(*self.clip) - v
 
     def _look(
@@ -172,6 +178,10 @@ class PGD:
         with at_rest(model), torch.enable_grad():
             x = (images + moved).requires_grad_()
             logits = model(x)
+            if logits.dim() != 2:
+                raise ValueError(
+                    f"the model gives {tuple(logits.shape)}, not (N, classes): have the images a batch axis?"
+                )
             classes = before if before is not None and not self.retarget else self._aim(logits, labels, targets)
             loss = self.loss(logits, classes)
             (g,) = torch.autograd.grad(loss.sum(), x, materialize_grads=True)
@@ -240,7 +250,7 @@ class APGD(PGD):
         v = images * scale + shift
         d = self._first(v)
         n, classes = len(images), None
-        eta, previous = torch.full((n,), 2 * self.epsilon, dtype=torch.float64), d.clone()
+        eta, previous = 2 * of_channels(self.epsilon, v).double().cpu().repeat(n, *[1] * (v.dim() - 1)), d.clone()
         history: list[list[bool]] = [[] for _ in range(n)]  # of each image: did a step help, since the last checkpoint
         at_last: list[tuple[float, bool]] = []  # of each image, at the last checkpoint: best value, was eta halved
         for k in range(self.steps):
@@ -266,7 +276,7 @@ class APGD(PGD):
                         d[i], way[i], reached[i] = top_d[i], top_way[i], top[i]
                     at_last[i], history[i] = (top[i].item(), too_few or nothing), []
             way = way.sign() if self.norm == "linf" else direction_of(way)
-            z = self._project(d + self._sign * each(eta, d).to(d) * way, v)
+            z = self._project(d + self._sign * eta.to(d) * way, v)
             a = self.momentum if k > 0 else 1.0
             moved = end = self._project(d + a * (z - d) + (1 - a) * (d - previous), v)
             if k == self.steps - 1:

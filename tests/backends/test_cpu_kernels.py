@@ -295,7 +295,7 @@ def test_conv2d_relu_max_pool2d(name, pool, small_blocks, team):
         p, tap = cpu.conv2d_relu_max_pool2d(x, w, b, *geometry, pool)
         assert tap.dtype == np.uint8 and tap.shape == p.shape
         assert p.transpose(0, 2, 3, 1).flags.c_contiguous
-        grads = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, p, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
+        grads = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
         return p, *grads
 
     def reference(x, w, b, gp):
@@ -311,10 +311,10 @@ def test_fused_pool_gives_what_is_asked():
     x, w, pool = numbers(*x_shape), numbers(*w_shape, seed=1), POOLS["3/2/1"]
     p, tap = cpu.conv2d_relu_max_pool2d(x, w, None, *geometry, pool)
     gp = numbers(*p.shape, seed=2)
-    expected = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, p, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
+    expected = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
     for needs in itertools.product([False, True], repeat=3):
         xs, ws = x if needs[1] else None, w if needs[0] else None
-        got = cpu.conv2d_relu_max_pool2d_backward(gp, xs, ws, p, tap, x_shape, w_shape, *geometry, pool, needs)
+        got = cpu.conv2d_relu_max_pool2d_backward(gp, xs, ws, tap, x_shape, w_shape, *geometry, pool, needs)
         for need, ours, right in zip(needs, got, expected, strict=True):
             assert (ours is None) == (not need)
             if need:
@@ -836,7 +836,7 @@ def network_pass():
     z, mean, invstd, var = cpu.batch_norm(y, None, None, 1e-5)
     results = [y, p, tap, z, mean, invstd, var, cpu.softmax(y, 1), cpu.adaptive_avg_pool2d(y, (1, 1))]
     results += cpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, *geometry, (True,) * 3)
-    results += cpu.conv2d_relu_max_pool2d_backward(gp, x, w, p, tap, x.shape, w.shape, *geometry, pool, (True,) * 3)
+    results += cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x.shape, w.shape, *geometry, pool, (True,) * 3)
     results += cpu.batch_norm_backward(gy, y, np.ones_like(mean), mean, invstd, True, (True,) * 3)
     return [r.tobytes() for r in results]
 

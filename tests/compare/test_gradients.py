@@ -73,6 +73,7 @@ PASSES_ON = {
     "cuts the tensor off its graph, or says what the graph is to hold",
     "wants a GPU; the tests run it through the stand-in for CuPy",
     "a copy for Python's own use, a leaf",
+    "Tensor.to in other words",
 }
 
 

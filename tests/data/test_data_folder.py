@@ -1,6 +1,7 @@
 """Folders of images: the layouts, and each thing that can be wrong with them, in one line that names it."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -223,3 +224,90 @@ def test_the_miniplaces_sample(sample):
     np.testing.assert_array_equal(np.bincount(open_dataset(sample, "val", limit=200).labels), [2] * 100)
     batch = next(DataLoader(train, 16, train=True, seed=1).epoch(0))
     assert batch.images.shape == (16, 128, 128, 3)
+
+
+JUNK_FOLDERS = (".ipynb_checkpoints", "@eaDir", "__MACOSX", "lost+found", ".hidden", "$RECYCLE.BIN")
+JUNK_FILES = ("._0.PNG", ".DS_Store", "Thumbs.db", ".0.png.swp")
+
+
+def test_what_systems_leave_in_folders_is_left_out_and_said(class_folders, capsys):
+    before = [open_dataset(class_folders, split) for split in ("train", "val")]
+    capsys.readouterr()
+    for place in [class_folders / s / d for s in ("train", "val") for d in (".", "cat", "cat/deeper")]:
+        for name in JUNK_FOLDERS:
+            (place / name).mkdir()
+            shutil.copy(class_folders / "val/dog/deeper/0.PNG", place / name / "0-checkpoint.png")
+        for name in JUNK_FILES:
+            (place / name).write_bytes(b"\0\5\x16\7")
+    for split, plain in zip(("train", "val"), before, strict=True):
+        found = open_dataset(class_folders, split)
+        assert (found.classes, found.files) == (plain.classes, plain.files)
+        assert found.labels.tolist() == plain.labels.tolist()
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"left out of {class_folders / split}: ")
+        assert all(f"{name} (3 times)" in line for name in (".ipynb_checkpoints", "@eaDir", "Thumbs.db"))
+
+
+def test_files_of_other_kinds_are_said(class_folders, capsys):
+    open_dataset(class_folders, "val")
+    assert capsys.readouterr().out == f"left out of {class_folders / 'val'}: *.md (2 times)\n"
+
+
+def test_a_hidden_folder_of_the_users_own_choice_is_read(class_folders):
+    hidden = class_folders.rename(class_folders.parent / ".pets")
+    assert len(open_dataset(hidden, "val")) == 4
+
+
+def test_a_class_of_junk_alone_holds_no_images(class_folders):
+    for file in (class_folders / "train/cat/deeper").iterdir():
+        file.rename(file.with_name(f".{file.name}"))
+    with pytest.raises(DataError, match="train/cat holds no images"):
+        open_dataset(class_folders, "train")
+
+
+ENCODINGS = {
+    "a mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16, big end first": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "marks within": lambda text: "".join(f"\ufeff{line}" for line in text.splitlines(keepends=True)).encode(),
+    "a mark, Windows' ends, blanks": lambda text: b"\xef\xbb\xbf\r\n" + text.replace("\n", " \t\r\n\r\n").encode(),
+    "old Macintosh's ends": lambda text: text.replace("\n", "\r").encode(),
+    "quotes": lambda text: re.sub(r"^(.*) (\d)$", r'"\1" \2', text, flags=re.M).encode(),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_lists_as_editors_write_them(miniplaces, encoding):
+    root = miniplaces()
+    (root / "categories.txt").write_text("/c/café 0\nb 1\nc 2\n", encoding="utf-8")
+    (root / "images/val/0.jpg").rename(root / "images/val/é\u2028 0.jpg")
+    (root / "val.txt").write_text((root / "val.txt").read_text().replace("val/0.jpg", "val/é\u2028 0.jpg"), "utf-8")
+    plain = open_dataset(root, "val"), open_dataset(root, "train")
+    for name in ("train.txt", "val.txt", "categories.txt"):
+        (root / name).write_bytes(ENCODINGS[encoding]((root / name).read_text("utf-8")))
+    for expected, split in zip(plain, ("val", "train"), strict=True):
+        found = open_dataset(root, split)
+        assert (found.classes, found.files) == (expected.classes, expected.files)
+        assert found.labels.tolist() == expected.labels.tolist()
+    assert found.classes[0] == "café"
+
+
+@pytest.mark.parametrize("content", ["é 0\n".encode("latin-1"), "a 0\n".encode("utf-16-le"), "a 0\n".encode("utf-32")])
+def test_lists_in_other_encodings_are_refused_by_name(miniplaces, content):
+    root = miniplaces()
+    (root / "val.txt").write_bytes(content)
+    with pytest.raises(DataError, match=r"val\.txt cannot be read: .*UTF-8") as caught:
+        open_dataset(root, "val")
+    assert one_line(caught)
+
+
+def test_faults_names_each_bad_file_with_its_line(miniplaces):
+    root = miniplaces()
+    val = open_dataset(root, "val")
+    assert val.faults(range(len(val))) == []
+    truncate(root / "images/val/1.jpg")
+    (root / "images/val/4.jpg").unlink()
+    first, second = val.faults(range(len(val)))
+    assert re.match(r".*val\.txt, line 2: .*images/val/1\.jpg is truncated or broken", first)
+    assert re.match(r".*val\.txt, line 5: .*images/val/4\.jpg does not exist", second)
+    assert val.faults(range(2, 4)) == []

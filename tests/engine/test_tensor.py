@@ -273,14 +273,6 @@ def test_copies(device: str) -> None:
     assert x.clone().requires_grad and not x.detach().requires_grad
 
 
-def test_repr_reads_like_torchs() -> None:
-    assert repr(mg.tensor([1.0, 2.5])) == "tensor([1. , 2.5])"
-    assert repr(mg.tensor(3)) == "tensor(3)"
-    assert "requires_grad=True" in repr(mg.ones(1, requires_grad=True))
-    assert "grad_fn=<Mul>" in repr(mg.ones(1, requires_grad=True) * 2)
-    assert "dtype=float64" in repr(mg.ones(1, dtype=mg.float64))
-
-
 def test_python_protocols() -> None:
     t = mg.tensor([[1, 2], [3, 4]])
     assert len(t) == 2 and [r.tolist() for r in t] == [[1, 2], [3, 4]]

@@ -100,15 +100,15 @@ def broken(change: Callable[[Any], Any], case: Case = SHIFTED) -> list[str]:
 
 def test_a_wrong_merge_of_heads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads, tokens and numbers reshaped as they lie, heads first: the error of the original experiments."""
-    from minigrad.ops import windows
+    from minigrad.nn import functional
 
     def scrambled(*args: Any, **kwargs: Any) -> Any:
         y = attention(*args, **kwargs)
         b, heads, tokens, d = y.shape
         return y.reshape(b, tokens, heads, d).transpose(1, 2)
 
-    attention = windows.scaled_dot_product_attention
-    monkeypatch.setattr(windows, "scaled_dot_product_attention", scrambled)
+    attention = functional.scaled_dot_product_attention
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", scrambled)
     assert broken(lambda model: None)[0].startswith("output of blocks.0.attn: off by ")
 
 

@@ -62,3 +62,26 @@ def test_without_the_optional_packages_a_run_goes_on(
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_events_are_what_tensorboard_reads(tmp_path: Path) -> None:
+    """A resumed run writes a file of its own, which hides what there was of its epochs before."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    run = RunFolder(tmp_path, "title")
+    run.write_events({**ROW, "epoch": 3, "val_top1": 84.5})
+    run.write_events({**ROW, "epoch": 4, "train_loss": 0.25})
+    run.close()
+    (file,) = tmp_path.glob("events.out.tfevents.*")
+    data, events = file.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        events.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    first, start, *rows = events
+    assert first.file_version == "brain.Event:2"
+    assert start.step == 3 and start.session_log.status == 1
+    tags = [key.replace("train_", "train/").replace("val_", "val/") for key in METRICS[1:]]
+    found = {(row.step, row.summary.value[0].tag): row.summary.value[0].simple_value for row in rows}
+    assert found.keys() == {(epoch, tag) for epoch in (3, 4) for tag in tags}
+    assert (found[3, "val/top1"], found[4, "train/loss"]) == (84.5, 0.25)

@@ -16,10 +16,11 @@ import numpy as np
 
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.depthwise import Depthwise
-from minigrad.backends.cpu.pooling import Winners, images_at_once, pool_images, tap_dtype, unpool_images
+from minigrad.backends.cpu.pooling import Winners, images_at_once, mark_cut, pool_images, unpool_images, without_cut
 from minigrad.backends.cpu.threads import SHARES, parallel_for, scratch
-from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, nhwc, padded
+from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, masked, nhwc, padded
 from minigrad.backends.cpu.winograd import Winograd, suits
+from minigrad.backends.taps import tap_dtype
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_relu_max_pool2d", "conv2d_relu_max_pool2d_backward"]
 
@@ -244,12 +245,12 @@ def conv2d_relu_max_pool2d(
     that fit into a core's cache exist.
 
     pool: (kernel, stride, padding, dilation, ceil_mode). Bias and ReLU come after the pool, on fewer numbers: they keep
-    the order of any two.
+    the order of any two. `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
     conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     pooling = Windows(*pool[:4])
     shape = (x.shape[0], w.shape[0], *pooling.output_size(conv.out, pool[4]))
-    p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pooling))
+    p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pool[0]))
     pixels, matrix, step = nhwc(x), conv.matrix(w), images_at_once((1, w.shape[0], *conv.out), x.itemsize)
 
     def body(start: int, stop: int) -> None:
@@ -261,6 +262,7 @@ def conv2d_relu_max_pool2d(
             pooled = nhwc(p)[some]
             pool_images(maps, pooling, pooled, nhwc(tap)[some])
             _bias_relu(pooled.reshape(-1, w.shape[0]), b, True)
+            mark_cut(nhwc(tap)[some], pooled)
 
     parallel_for(x.shape[0], body, _grain(x.shape[0], least))
     return p, tap
@@ -270,7 +272,6 @@ def conv2d_relu_max_pool2d_backward(
     gp: np.ndarray,
     x: np.ndarray | None,
     w: np.ndarray | None,
-    p: np.ndarray,
     tap: np.ndarray,
     x_shape: Sequence[int],
     w_shape: Sequence[int],
@@ -281,7 +282,7 @@ def conv2d_relu_max_pool2d_backward(
     pool: Pool,
     needs: Sequence[bool],
 ) -> Gradients:
-    """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts where p > 0, at the winner."""
+    """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts at the winner, unless `cut_bit` is set."""
     conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
     pooling = Windows(*pool[:4])
     winners = Winners(pooling, conv.out, gp.shape[2:], w_shape[0])
@@ -297,8 +298,10 @@ def conv2d_relu_max_pool2d_backward(
             some = slice(n, min(stop, n + step))
             count = some.stop - n
             maps = scratch("map", (count, *conv.out, w_shape[0]), gp.dtype)
-            g = padded(nhwc(gp), (n, some.stop), (0, gp.shape[2]), 0, gp.shape[3], "gradient", nhwc(p))
-            unpool_images(g, nhwc(tap)[some], winners, maps)
+            taps, passes = without_cut(nhwc(tap)[some])
+            g = scratch("gradient", taps.shape, gp.dtype)
+            masked(nhwc(gp)[some], passes, g)
+            unpool_images(g, taps, winners, maps)
             here = None if pixels is None else pixels[some]
             _add_weight_gradients(conv, maps, here, None, (0, count * conv.out[0]), *sums)
             if gx is not None:

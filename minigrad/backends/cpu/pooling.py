@@ -8,26 +8,37 @@ import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
 from minigrad.backends.cpu.windows import CACHE, Pair, Windows, channels_last, copy_image, nhwc
+from minigrad.backends.taps import cut_bit, tap_dtype
 
 __all__ = [
     "Winners",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
     "images_at_once",
+    "mark_cut",
     "max_pool2d",
     "max_pool2d_backward",
     "max_pool2d_gather",
     "pool_images",
-    "tap_dtype",
     "unpool_images",
+    "without_cut",
 ]
 
 SMALL = 1 << 15  # numbers below which a second thread costs more than it brings
 
 
-def tap_dtype(windows: Windows) -> np.dtype:
-    """What a tap of these windows is stored as."""
-    return np.dtype(np.uint8 if windows.kernel[0] * windows.kernel[1] <= 256 else np.int32)
+def mark_cut(tap: np.ndarray, p: np.ndarray) -> None:
+    """Set `cut_bit` where p <= 0."""
+    cut = np.less_equal(p, 0, out=scratch("cut", p.shape, np.bool_)).view(np.uint8)
+    bits = np.multiply(cut, cut_bit(tap.dtype), out=scratch("cut bits", tap.shape, tap.dtype), dtype=tap.dtype)
+    np.bitwise_or(tap, bits, out=tap)
+
+
+def without_cut(tap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(tap without `cut_bit`, where it was not set), both in scratch memory."""
+    bit = cut_bit(tap.dtype)
+    passes = np.less(tap, bit, out=scratch("passes", tap.shape, np.bool_))
+    return np.bitwise_and(tap, bit - 1, out=scratch("winners' taps", tap.shape, tap.dtype)), passes
 
 
 def _start(
@@ -146,11 +157,11 @@ def max_pool2d(
     """(y, tap): y[n,c,oh,ow] = the largest x[n, c, oh SH + kh DH - PH, ow SW + kw DW - PW], tap = kh * KW + kw of it.
 
     x (N, C, H, W) to y and tap (N, C, OH, OW), channels-last. The first of equals wins; NaN wins over all, the last of
-    them; the padding never does. tap is uint8, int32 for windows of more than 256.
+    them; the padding never does. tap is uint8, int32 for windows of more than 128.
     """
     windows = Windows(kernel, stride, padding, dilation)
     shape = (*x.shape[:2], *windows.output_size(x.shape[2:], ceil_mode))
-    y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(windows))
+    y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(kernel))
     step = images_at_once(x.shape, x.itemsize)
 
     def body(start: int, stop: int) -> None:

@@ -228,7 +228,10 @@ def conv2d_backward(
 def conv2d_relu_max_pool2d(
     x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: tuple
 ) -> tuple[Any, Any]:
-    """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time."""
+    """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time.
+
+    `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
+    """
     g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
     window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
     x, matrix = to_rows(x, xp), _matrix(g, w)
@@ -242,16 +245,16 @@ def conv2d_relu_max_pool2d(
 
 
 def conv2d_relu_max_pool2d_backward(
-    gp: Any, x: Any, w: Any, p: Any, tap: Any, x_shape: Shape, w_shape: Shape, stride: Pair,
+    gp: Any, x: Any, w: Any, tap: Any, x_shape: Shape, w_shape: Shape, stride: Pair,
     padding: Pair, dilation: Pair, groups: int, pool: tuple, needs: Needs,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    """(gx, gw, gb), None where not needed; gp counts where p > 0."""
+    """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
     g = _geometry(x_shape, w_shape, stride, padding, dilation, groups)
     window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
-    gp, p, tap = to_rows(gp, xp), to_rows(p, xp), to_rows(tap, xp)
+    gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
     def gradient(images: slice) -> Any:
-        return pool_images_backward(window, gp[images], tap[images], p[images])
+        return pool_images_backward(window, gp[images], tap[images])
 
     return _convolve_backward(g, gradient, x, w, gp.dtype, needs)
 

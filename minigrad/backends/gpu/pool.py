@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..taps import tap_dtype
 from .device import xp
 from .launch import kernel
 from .layout import from_rows, to_rows
@@ -50,7 +51,7 @@ class Window:
 
     @property
     def tap_dtype(self) -> np.dtype:
-        return np.dtype(np.uint8 if self.kernel[0] * self.kernel[1] <= 256 else np.int32)
+        return tap_dtype(self.kernel)
 
     @property
     def arguments(self) -> tuple[int, ...]:
@@ -66,16 +67,19 @@ class Window:
 
 
 def pool_images(window: Window, z: Any, b: Any, relu: bool, y: Any, tap: Any) -> None:
-    """Fill y and tap (n, OH, OW, C) from z (n, H, W, C), to which a bias is added and ReLU applied first."""
+    """Fill y and tap (n, OH, OW, C) from z (n, H, W, C), to which a bias is added and ReLU applied first.
+
+    After a ReLU, `cut_bit` is set in tap where y <= 0: no gradient goes to the winner.
+    """
     pool = kernel("pool", "max_pool", z.dtype, window.tap_dtype)
     pool.over(y.size, z, b, relu, y, tap, np.int64(y.size), *window.arguments)
 
 
-def pool_images_backward(window: Window, gy: Any, tap: Any, y: Any) -> Any:
-    """gx (n, H, W, C) of gy, tap and, after a ReLU, y (n, OH, OW, C)."""
+def pool_images_backward(window: Window, gy: Any, tap: Any) -> Any:
+    """gx (n, H, W, C) of gy and tap (n, OH, OW, C)."""
     gx = xp.empty((len(gy), window.H, window.W, window.C), gy.dtype)
     pool = kernel("pool", "max_pool_backward", gy.dtype, window.tap_dtype)
-    pool.over(gx.size, gy, tap, y, gx, np.int64(gx.size), *window.arguments)
+    pool.over(gx.size, gy, tap, gx, np.int64(gx.size), *window.arguments)
     return gx
 
 
@@ -92,7 +96,7 @@ def max_pool2d_backward(
 ) -> Any:
     """gx: gy (N, C, OH, OW) added at each window's winner."""
     window = Window(*x_shape, gy.shape[2], gy.shape[3], kernel, stride, padding, dilation)
-    return from_rows(pool_images_backward(window, to_rows(gy, xp), to_rows(tap, xp), None), xp)
+    return from_rows(pool_images_backward(window, to_rows(gy, xp), to_rows(tap, xp)), xp)
 
 
 def max_pool2d_gather(x: Any, tap: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Any:

@@ -41,7 +41,7 @@ def get_total_norm(
     arrays = [t.array for t in ([tensors] if isinstance(tensors, Tensor) else tensors)]
     norm_type = float(norm_type)
     if not arrays:
-        return Tensor(0.0)
+        return Tensor(np.zeros((), np.float32))
     xp = backends.of(arrays[0]).xp
     total = Tensor(xp.asarray(_norm(xp.stack([xp.asarray(_norm(x, norm_type)) for x in arrays]), norm_type)))
     if error_if_nonfinite and not bool(xp.isfinite(total.array)):

@@ -2,6 +2,8 @@
 
 // y = the largest value of each window, tap = kh*KW + kw of the first such; the last NaN of a window wins over all.
 // z is what a convolution left: a bias is added, and its ReLU applied, on the way in, so that the full map is read once.
+// Where it cuts y off, no gradient goes to the winner: CUT_BIT is set in tap.
+#define CUT_BIT (sizeof(tap_t) == 1 ? 128 : 1 << 30)
 extern "C" __global__ void max_pool(const scalar_t* z, const scalar_t* bias, int relu, scalar_t* y, tap_t* tap,
                                     long long count, int H, int W, int C, int OH, int OW, int KH, int KW, int SH, int SW,
                                     int PH, int PW, int DH, int DW) {
@@ -25,15 +27,14 @@ extern "C" __global__ void max_pool(const scalar_t* z, const scalar_t* bias, int
             }
         }
         y[i] = largest;
-        tap[i] = winner < 0 ? 0 : winner;
+        tap[i] = (winner < 0 ? 0 : winner) | (relu && !passes(largest) ? CUT_BIT : 0);
     }
 }
 
-// gx: every pixel gathers gy of the windows that it won, in a fixed order. Where y is given (a pool after a ReLU), a window
-// counts only if y > 0 (or NaN).
-extern "C" __global__ void max_pool_backward(const scalar_t* gy, const tap_t* tap, const scalar_t* y, scalar_t* gx,
-                                             long long count, int H, int W, int C, int OH, int OW, int KH, int KW, int SH,
-                                             int SW, int PH, int PW, int DH, int DW) {
+// gx: every pixel gathers gy of the windows that it won, in a fixed order.
+extern "C" __global__ void max_pool_backward(const scalar_t* gy, const tap_t* tap, scalar_t* gx, long long count, int H,
+                                             int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW,
+                                             int DH, int DW) {
     FOR_EACH(i, count) {
         Place p = place_of(i, H, W, C);
         scalar_t sum = 0;
@@ -44,7 +45,7 @@ extern "C" __global__ void max_pool_backward(const scalar_t* gy, const tap_t* ta
                 int w = p.w + PW - kw * DW;
                 if (w < 0 || w % SW || w / SW >= OW) continue;
                 long long window = offset_of(p.n, h / SH, w / SW, p.c, OH, OW, C);
-                if (tap[window] == kh * KW + kw && (!y || passes(y[window]))) sum += gy[window];
+                if (tap[window] == kh * KW + kw) sum += gy[window];
             }
         }
         gx[i] = sum;

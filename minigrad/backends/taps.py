@@ -1,0 +1,15 @@
+"""How the winners of a max pool are written down: tap = kh KW + kw, the place in the window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def tap_dtype(kernel: tuple[int, int]) -> np.dtype:
+    """The type of these windows' taps: one that leaves `cut_bit` free."""
+    return np.dtype(np.uint8 if kernel[0] * kernel[1] <= 128 else np.int32)
+
+
+def cut_bit(dtype: np.dtype) -> int:
+    """The bit of a tap that says: the ReLU between convolution and pool cut this window off, no gradient goes through it."""
+    return 128 if dtype == np.uint8 else 1 << 30
