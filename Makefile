@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test test-processors lint types clean
+.PHONY: train test test-processors test-versions lint types clean
 
 train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
 	$(BIN)/python train_minigrad.py $(ARGS)
@@ -15,6 +15,9 @@ test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything els
 
 test-processors: $(VENV)/.tests  ## by hand: the tests as other processors would run them (docs/processors.md)
 	$(BIN)/python tools/processors.py $(ARGS)
+
+test-versions: $(VENV)/.tests  ## by hand: the tests under every Python here (docs/versions.md)
+	$(BIN)/python tools/versions.py $(ARGS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -44,7 +44,7 @@ _WITHOUT: dict[str, str] = {
         heaviside unique""",
     "cuts the tensor off its graph, or says what the graph is to hold": """
         Tensor.backward Tensor.detach Tensor.detach_ Tensor.register_hook Tensor.register_post_accumulate_grad_hook
-        Tensor.requires_grad_ Tensor.retain_grad Tensor.data""",
+        Tensor.requires_grad_ Tensor.retain_grad Tensor.data Tensor.grad""",
     "no tensor comes out": """
         broadcast_shapes get_device get_num_threads get_rng_state is_gpu_available is_grad_enabled
         load_torch_state_dict manual_seed max_memory_allocated memory_allocated promote_types

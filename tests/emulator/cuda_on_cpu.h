@@ -34,8 +34,6 @@ using std::floor; using std::fma; using std::fmax; using std::fmin; using std::i
 using std::pow; using std::sqrt; using std::tanh;
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
-static inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
-static inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 static inline double __longlong_as_double(long long bits) { double x; memcpy(&x, &bits, 8); return x; }
 template <class T> static inline T __ldg(const T* p) { return *p; }
 
