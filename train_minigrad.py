@@ -56,7 +56,7 @@ def train(options: Options) -> None:
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
     attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
     if not options.evaluate:
-        rehearse(model, options, data.channels, device)
+        rehearse(model, options, data.channels)
     if options.check_files:
         data.check_files()
     if options.evaluate:
@@ -114,10 +114,10 @@ def train(options: Options) -> None:
 
 
 @minigrad.no_grad()
-def rehearse(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
+def rehearse(model: nn.Module, options: Options, channels: int) -> None:
     """OptionError if a copy of the network cannot take a step's images: batch norm wants more than one number a channel."""
     count, size = min(options.batch_size, 2), options.image_size
-    images = minigrad.zeros(count, channels, size, size).to(device)
+    images = minigrad.zeros(count, channels, size, size).to(next(model.parameters()))
     try:
         copy.deepcopy(model).train(not options.freeze_backbone)(images)
     except (RuntimeError, ValueError) as error:

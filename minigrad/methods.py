@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,7 +126,7 @@ def _install() -> None:
         for name in names.split():
             op = getattr(module, name)
             # The methods of the input alone have no argument that could go by another name.
-            setattr(Tensor, name, numpys_names(op) if NAMED & {*op.__code__.co_varnames} else op)
+            setattr(Tensor, name, numpys_names(op) if NAMED & {*inspect.unwrap(op).__code__.co_varnames} else op)
     for name in IN_PLACE.split():
         setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
     operators = {

@@ -80,17 +80,22 @@ def functions() -> dict[str, Any]:
         for name in room.__all__
         if not name.startswith("__") and _is_function(getattr(room, name))
     }
-    known = {id(inspect.unwrap(function)) for function in found.values()}
+    known = {id(_itself(name, function)) for name, function in found.items()}
     for name, method in vars(Tensor).items():
         operator = name.startswith("__")
         if (
             operator
             and callable(method)
             or not name.startswith("_")
-            and (isinstance(method, property) or _is_function(method) and id(inspect.unwrap(method)) not in known)
+            and (isinstance(method, property) or _is_function(method) and id(_itself(name, method)) not in known)
         ):
             found[f"Tensor.{name}"] = method
     return found
+
+
+def _itself(name: str, function: Any) -> Any:
+    """The function without what takes NumPy's names. A form in place, which wraps the op, is another function."""
+    return function if _plain(name) != name else inspect.unwrap(function)
 
 
 def _is_function(thing: Any) -> bool:
@@ -112,7 +117,7 @@ def op_cases(name: str) -> list[Case]:
     table, known = ops.T.by_name, functions()
     if name in table:
         return table[name]
-    same = [other for other in table if name in known and _found(other) is inspect.unwrap(known[name])]
+    same = [other for other in table if name in known and _found(other) is _itself(name, known[name])]
     if same:
         return [renamed(case, name) for case in table[same[0]]]
     if name != (plain := _plain(name)):
@@ -122,7 +127,7 @@ def op_cases(name: str) -> list[Case]:
 
 def _found(name: str) -> Any:
     try:
-        return inspect.unwrap(resolve(minigrad, name))
+        return _itself(name, resolve(minigrad, name))
     except AttributeError:
         return None
 

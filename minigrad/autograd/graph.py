@@ -154,7 +154,7 @@ class Packed:
             node._saved[i] = (_placed(self._unpack(node, *packed), edge), 0)
         for name, (packed, _) in self.kept.items():
             array = self._unpack(node, *packed).array
-            setattr(node, name, (array, [0], 0) if name == "_output" else array)
+            setattr(node, name, (array, [0, 0, 0], 0) if name == "_output" else array)
 
     def _unpack(self, node: Function, packed: Any, cell: list[int], version: int) -> Tensor:
         with no_grad():

@@ -269,8 +269,7 @@ def test_clip_grad_norm(p: float, device: str) -> None:
         parameters = [lib.nn.Parameter(lib.zeros(N // 10, dtype=lib.float16)) for _ in range(2)]
         parameters = [lib.nn.Parameter(q.detach().to(where)) for q in parameters] if lib is minigrad else parameters
         for i, q in enumerate(parameters):
-            q.grad = lib.full((N // 10,), 2.0 + i, dtype=lib.float16)
-            q.grad = q.grad.to(where) if lib is minigrad else q.grad
+            q.grad = lib.full((N // 10,), 2.0 + i, dtype=lib.float16).to(where)
         total = lib.nn.utils.clip_grad_norm_(parameters, 3.0, p)
         results.append([total.item(), *[q.grad.numpy(force=True)[0].item() for q in parameters]])
     np.testing.assert_allclose(*results, rtol=2e-3)

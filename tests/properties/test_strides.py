@@ -41,7 +41,7 @@ OPS: dict[str, Callable[[Any], Any]] = {
     "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
     "layer_norm": lambda x: F.layer_norm(x, x.shape[-2:]),
     "group_norm": lambda x: F.group_norm(x, 1),
-    "pad": lambda x: F.pad(x, (1, 2), mode="replicate"),
+    "pad": lambda x: F.pad(x, (1, 2, 0, 1), mode="replicate"),
     "interpolate": lambda x: F.interpolate(x, size=(3, 5), mode="bilinear"),
     "attention": lambda x: F.scaled_dot_product_attention(x, x, x),
     "linear": lambda x: F.linear(x, minigrad.from_numpy(drawn((3, x.shape[-1]), 6))),
