@@ -8,6 +8,7 @@ last three along each axis are shown. `set_printoptions` changes all of these.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -56,12 +57,15 @@ def set_printoptions(
         linewidth: characters a line (80).
         profile: "default", "short" or "full": values for the four above, which those that are given override.
         sci_mode: whether floats are in scientific notation; None: where it is needed.
+
+    TypeError for what is no such number; nothing is set then.
     """
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     chosen = _PROFILES.get(profile or "", {}) | {name: value for name, value in given.items() if value is not None}
-    for name, value in chosen.items():
+    plain = {name: float(value) if name == "threshold" else operator.index(value) for name, value in chosen.items()}
+    for name, value in plain.items():
         setattr(_options, name, value)
-    _options.sci_mode = sci_mode
+    _options.sci_mode = None if sci_mode is None else bool(sci_mode)
 
 
 def get_printoptions() -> dict[str, Any]:

@@ -180,3 +180,10 @@ def test_options_come_back() -> None:
     assert get_printoptions() == before == {
         "precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{"edgeitems": mg.ones(3)}, {"precision": 2.5}, {"linewidth": "80"}])
+def test_what_is_no_option_changes_none(options: dict) -> None:
+    with pytest.raises((TypeError, RuntimeError)):
+        mg.set_printoptions(**{"precision": 2, "linewidth": 40} | options)
+    assert repr(mg.tensor([1.23456])) == "tensor([1.2346])"
