@@ -43,7 +43,9 @@ def signatures(owner: Any, name: str) -> list[Signature]:
 def of_python(function: Callable[..., Any]) -> Signature:
     """The named arguments of what is written in Python."""
     named = [
-        p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     ]
     return [Argument(p.name, p.default, p.kind is p.KEYWORD_ONLY) for p in named]
 
