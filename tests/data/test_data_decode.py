@@ -124,7 +124,11 @@ OTHERS = {
 def test_other_modes_are_what_torchvision_makes_of_them(name: str, tmp_path: Path) -> None:
     folder = pytest.importorskip("torchvision.datasets.folder")
     path = written(tmp_path / name, OTHERS[name])
-    assert (pixels(path) == np.asarray(folder.default_loader(path))).all()
+    try:
+        expected = np.asarray(folder.default_loader(path))
+    except OSError as error:  # Pillow 12.3 cannot read the YCbCr.tif that it wrote
+        pytest.skip(f"this Pillow: {error}")
+    assert (pixels(path) == expected).all()
 
 
 def test_transparency_and_orientation_are_passed_over_as_in_torchvision(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ DATA = [
     "LongTensor(np.ones(2))", "FloatTensor(np.arange(3))", "nn.Parameter(fw.Tensor([1, 2]))",
 ]  # fmt: skip
 REFUSED = [
-    "Tensor(2.5)", "Tensor(True)", "Tensor(np.float64(3))", "Tensor(np.float32(3))", "Tensor(np.bool_(1))", "Tensor(None)",
+    "Tensor(2.5)", "Tensor(True)", "Tensor(np.float64(3))", "Tensor(np.float32(3))", "Tensor(None)",
     "Tensor('ab')", "Tensor({1: 2})", "Tensor({1, 2})", "Tensor(1j)", "Tensor(x for x in [1])", "Tensor(2, 2.5)", "Tensor(-1)",
     "Tensor([1.], [2.])", "Tensor([1.], True)", "Tensor(data=3)", "Tensor([[1, 2], [3]])", "FloatTensor(2.)", "LongTensor(None)",
     "ones(2, 2) @ 2", "2 @ fw.ones(2, 2)", "[1., 2.] @ fw.ones(2, 2)", "matmul(2, fw.ones(2, 2))", "matmul(fw.ones(2, 2), 2)",
