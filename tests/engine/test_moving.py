@@ -20,7 +20,7 @@ MOVES = [
     "x.contiguous(memory_format=fw.channels_last)", "x.contiguous(memory_format=fw.preserve_format)",
     "x.clone(memory_format=fw.channels_last)", "x.float(memory_format=fw.channels_last)", "x.double()", "x.half()", "x.short()",
     "x.char()", "x.byte()", "x.int()", "x.long()", "x.bool()", "x.type(fw.float64)", "x.type('torch.DoubleTensor')",
-    "x.type(fw.LongTensor)", "x.type(dtype=fw.int8)", "x.type_as(x.double())", "fw.empty_like(x, memory_format=fw.channels_last)*0",
+    "x.type(fw.LongTensor)", "x.type(dtype=fw.int8)", "x.type_as(x.double())", "fw.empty_like(x, memory_format=fw.channels_last).fill_(0)",
     "fw.zeros_like(x, memory_format=fw.channels_last)", "x.to(memory_format=fw.preserve_format)",
     "x.permute(0, 2, 3, 1).clone()", "x.permute(0, 2, 3, 1).clone(memory_format=fw.contiguous_format)",
     "x.permute(0, 2, 3, 1).contiguous()", "x.to(memory_format=fw.channels_last).contiguous(memory_format=fw.channels_last)",
