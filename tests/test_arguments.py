@@ -442,7 +442,7 @@ mg.ones_like(X, memory_format=mg.channels_last)
 mg.ones_like(X.contiguous(memory_format=mg.channels_last), memory_format=mg.contiguous_format)
 mg.full_like(X, 2.0, memory_format=mg.channels_last)
 mg.randint_like(X, 1, memory_format=mg.channels_last)
-mg.empty(2, 3, 4, 5, memory_format=mg.channels_last) * 0
+mg.empty(2, 3, 4, 5, memory_format=mg.channels_last).fill_(0)
 mg.nn.Conv2d(3, 4, 3).to(memory_format=mg.channels_last).weight * 0
 """
 
