@@ -111,9 +111,8 @@ def run(
                     node.free()
                 elif node.packed is not None:
                     node.packed.put_away(node)
-                fresh = (
-                    node.fresh and not observers and not (node.hooks and AFTER in node.hooks)
-                )  # they may keep results
+                # An observer or a hook may keep the results: they are no longer the engine's alone.
+                fresh = node.fresh and not observers and not (node.hooks and AFTER in node.hooks)
                 while results:
                     send(*results.pop(), fresh)
             return _deliver(leaves, captured, wanted, create_graph)
