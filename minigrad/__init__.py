@@ -31,9 +31,9 @@ from minigrad.dtypes import (
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
-from minigrad.function import Function, FusedFunction
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
+from minigrad.op import FusedOp, Op
 from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
 from minigrad.ops import loss as _loss
 from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold
@@ -308,6 +308,9 @@ def result_type(*operands: Any, **named: Any) -> Any:
     if unknown or len(operands) + len(named) != 2:
         raise TypeError(f"result_type() takes two operands, but got {len(operands)} and {sorted(named)}")
     return dtypes.result_type(*operands, *named.values())
+
+
+Function, FusedFunction = Op, FusedOp  # their former names
 
 
 def _backend(device: Any) -> Any:

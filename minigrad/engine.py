@@ -15,13 +15,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minigrad.function import AFTER, BEFORE, Function
 from minigrad.grad_mode import state
 from minigrad.hooks import all_checked, checked
+from minigrad.op import AFTER, BEFORE, Op
 from minigrad.ops.common import quiet
 from minigrad.tensor import Tensor, describe
 
-Edge = tuple[Function, int] | Tensor | None
+Edge = tuple[Op, int] | Tensor | None
 """Where a gradient goes: (node, which of its outputs), or a leaf."""
 
 
@@ -62,8 +62,8 @@ def run(
     captured: dict[Any, Tensor] = {}
     targets = set() if wanted is None else {_key(edge) for edge in wanted}
     leaves: dict[int, tuple[Tensor, Arriving]] = {}
-    waiting: dict[Function, list[Arriving | None]] = {}
-    queue: list[tuple[int, Function]] = []
+    waiting: dict[Op, list[Arriving | None]] = {}
+    queue: list[tuple[int, Op]] = []
 
     def send(edge: Edge, gradient: Tensor, own: bool) -> None:
         if type(edge) is tuple:
@@ -121,7 +121,7 @@ def run(
 
 
 def _step(
-    node: Function, gradients: list[Tensor | None], needs: tuple[bool, ...] | None, observers: tuple[Any, ...]
+    node: Op, gradients: list[Tensor | None], needs: tuple[bool, ...] | None, observers: tuple[Any, ...]
 ) -> list[tuple[Edge, Tensor]]:
     """Runs one node's backward; returns where each result goes."""
     if None in gradients:
@@ -159,7 +159,7 @@ def _step(
 
 def _useful(roots: list[Edge], wanted: list[Edge]) -> dict[int, tuple[bool, ...]]:
     """Which nodes lie on a way from the roots to the wanted edges, and which of their inputs lead on."""
-    nodes: dict[int, Function] = {}
+    nodes: dict[int, Op] = {}
     stack = [edge[0] for edge in roots if type(edge) is tuple]
     while stack:
         node = stack.pop()
@@ -233,7 +233,7 @@ def _settle(gradient: Tensor, leaf: Tensor, own: bool) -> Tensor:
     return Tensor._wrap(copy)
 
 
-def _run_hooks(node: Function, gradients: list[Tensor | None]) -> None:
+def _run_hooks(node: Op, gradients: list[Tensor | None]) -> None:
     """Lets the hooks of the node's outputs, then the node's own, replace the gradients that came in."""
     hooks: dict[int, dict[int, Any]] = node.hooks or {}
     for i in sorted(i for i in hooks if i >= 0):
@@ -265,7 +265,7 @@ def _run_after_accumulation(leaf: Tensor) -> None:
             hook.hook(leaf)
 
 
-def _run_after(node: Function, results: tuple[Any, ...], gradients: list[Tensor | None]) -> tuple[Any, ...]:
+def _run_after(node: Op, results: tuple[Any, ...], gradients: list[Tensor | None]) -> tuple[Any, ...]:
     """Lets the node's hooks replace the gradients that go out."""
     assert node.hooks is not None
     for hook in list(node.hooks[AFTER].values()):

@@ -27,7 +27,7 @@ class _State(threading.local):
 
 
 state = _State()
-fused_ops: set[str] = set()  # the names that `definitions` knows; each FusedFunction adds its own
+fused_ops: set[str] = set()  # the names that `definitions` knows; each FusedOp adds its own
 
 
 class Switch:

@@ -20,7 +20,7 @@ from minigrad.printing import text
 from minigrad.size import Size, _size
 
 if TYPE_CHECKING:
-    from minigrad.function import Function
+    from minigrad.op import Op
 
 
 HOLDERS, COPIED = 1, 2
@@ -46,7 +46,7 @@ class Tensor:
         "_grad",
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
-        "_node",  # the Function that made it, or None for a leaf
+        "_node",  # the op that made it, or None for a leaf
         "_requires_grad",
         "_version",  # [number of in-place changes, how many others hold the array, whether it was copied by view()]: one
         # list for all tensors that share the memory
@@ -64,11 +64,11 @@ class Tensor:
     _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
-    _node: Function | None
+    _node: Op | None
     _requires_grad: bool
     _version: list[int]
     _viewed_at: int
-    _views: tuple[Function, ...] | None
+    _views: tuple[Op, ...] | None
 
     def __init__(
         self, *given: Any, data: Any = None, size: Any = None, device: Any = None, requires_grad: bool = False
@@ -145,7 +145,7 @@ class Tensor:
         self._grad = value
 
     @property
-    def grad_fn(self) -> Function | None:
+    def grad_fn(self) -> Op | None:
         """The op that made this tensor, or None for a leaf."""
         self._refresh()
         return self._node
@@ -155,7 +155,7 @@ class Tensor:
         """Whether no recorded op made this tensor."""
         return self.grad_fn is None
 
-    def _edge(self) -> tuple[Function, int] | Tensor:
+    def _edge(self) -> tuple[Op, int] | Tensor:
         """Where this tensor's gradient goes: (node, which output), or, for a leaf, the tensor itself."""
         if self._base is not None:
             self._refresh()
@@ -269,7 +269,7 @@ class Tensor:
     def _bump_version(self) -> None:
         self._version[0] += 1
 
-    def _share(self, base: Tensor, op: Function | None = None) -> None:
+    def _share(self, base: Tensor, op: Op | None = None) -> None:
         """Notes that this tensor is a view of `base`, made by `op`."""
         if base._base is None:
             self._base, self._views = base, None if op is None else (op,)
@@ -328,7 +328,7 @@ class Tensor:
 
         The change of a view is recorded as one of its base, and the view is then taken from that base again.
         """
-        from minigrad.function import now
+        from minigrad.op import now
 
         self._check_in_place()
         before, started = self._alias(), now()
@@ -644,7 +644,7 @@ def _built(given: tuple[Any, ...], data: Any, size: Any, dtype: np.dtype) -> Any
     return data
 
 
-def _made_since(number: int, node: Function | None) -> list[Function]:
+def _made_since(number: int, node: Op | None) -> list[Op]:
     """The nodes made after that number that lead to `node`, itself included."""
     found, stack = {}, [node]
     while stack:

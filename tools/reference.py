@@ -116,14 +116,14 @@ def first_sentences(doc: str | None) -> str:
 
 def made_of(ops: list[str]) -> str:
     """The kind of op, with its formula where there is one of its own."""
-    from minigrad.function import FusedFunction
+    from minigrad.op import FusedOp
 
     classes = []
     for op in ops:
         module, _, name = op.rpartition(".")
         classes.append(getattr(importlib.import_module(module), name, None))
     if len(classes) == 1 and classes[0] is not None:
-        kind = "fused" if issubclass(classes[0], FusedFunction) else "primitive"
+        kind = "fused" if issubclass(classes[0], FusedOp) else "primitive"
         return f"{kind} {classes[0].__name__}: {first_sentences(classes[0].__doc__)}"
     return ", ".join(op.rpartition(".")[2] for op in ops) or "no gradient"
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.autograd.observer import OneOfAKind, recorded, user_line
-from minigrad.function import Function, called_at
 from minigrad.grad_mode import AtOnce, Bare, state
+from minigrad.op import Op, called_at
 from minigrad.tensor import Tensor, describe
 
 
@@ -27,7 +27,7 @@ class detect_anomaly(Bare, OneOfAKind):
     def __init__(self, check_nan: bool = True, check_inf: bool = True) -> None:
         self.check_nan, self.check_inf = bool(check_nan), bool(check_nan and check_inf)
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         where = user_line()
         if recorded(node, outputs):
             node.made_at = where
@@ -42,7 +42,7 @@ class detect_anomaly(Bare, OneOfAKind):
                     f"(given {given})"
                 )
 
-    def after_backward(self, node: Function, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
+    def after_backward(self, node: Op, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
         if not self.check_nan:
             return
         for i, result in enumerate(results):
@@ -53,7 +53,7 @@ class detect_anomaly(Bare, OneOfAKind):
                     f"{describe(result)}; the op was{called_at(node)[1:] or ' called at a line not recorded'}"
                 )
 
-    def failed_backward(self, node: Function, error: Exception) -> None:
+    def failed_backward(self, node: Op, error: Exception) -> None:
         where = called_at(node) or ", whose forward ran outside detect_anomaly"
         warnings.warn(f"Error detected in the backward of {node.name()}{where}", RuntimeWarning, stacklevel=2)
 

@@ -25,8 +25,8 @@ from minigrad.autograd.differences import (
 )
 from minigrad.autograd.observer import Observer, only_observers, recorded, user_line
 from minigrad.engine import grad
-from minigrad.function import Function
 from minigrad.grad_mode import enable_grad
+from minigrad.op import Op
 from minigrad.tensor import Tensor
 
 MOST_ELEMENTS = 20_000
@@ -79,19 +79,19 @@ class _Ops(Observer):
     """Notes every op of a graph, with copies of its inputs."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Function, list[Any], str]] = []
+        self.seen: list[tuple[Op, list[Any], str]] = []
         self._given: list[list[Any]] = []
 
-    def before_forward(self, node: Function, inputs: tuple[Any, ...]) -> None:
+    def before_forward(self, node: Op, inputs: tuple[Any, ...]) -> None:
         self._given.append([copy_of(x) for x in inputs])
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         given = self._given.pop()
         if recorded(node, outputs):
             self.seen.append((node, given, user_line()))
 
 
-def _examine(node: Function, given: list[Any], where: str, eps: float, atol: float, rtol: float) -> list[Finding]:
+def _examine(node: Op, given: list[Any], where: str, eps: float, atol: float, rtol: float) -> list[Finding]:
     """One op's gradients against differences of its forward: along a random direction first, in full if they disagree."""
     inputs = [x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in given]
     for i, need in enumerate(node.needs):
@@ -128,7 +128,7 @@ def _agrees_along(differences: Differences, i: int, atol: float, rtol: float) ->
 
 
 def _worst_disagreement(
-    node: Function, differences: Differences, i: int, where: str, atol: float, rtol: float
+    node: Op, differences: Differences, i: int, where: str, atol: float, rtol: float
 ) -> Finding | None:
     x = differences.inputs[i]
     if x.numel() * sum(y.numel() for y in differences.outputs) > MOST_ELEMENTS:

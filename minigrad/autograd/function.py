@@ -14,7 +14,7 @@
 
     y = Exp.apply(x)
 
-docs/custom_function.md is a worked example. The engine's own ops are written in another style, on arrays: `minigrad.Function`.
+docs/custom_function.md is a worked example. The engine's own ops are written in another style, on arrays: `minigrad.Op`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from minigrad import function as engine
 from minigrad.grad_mode import no_grad, state
+from minigrad.op import Op
 from minigrad.ops.common import sum_to
 from minigrad.tensor import Tensor, describe
 
@@ -78,7 +78,7 @@ class Context:
         )
 
 
-class Node(engine.Function):
+class Node(Op):
     """The node of the graph behind one call of `Function.apply`."""
 
     def __init__(self, op: type[Function], needs: tuple[bool, ...]) -> None:
@@ -253,7 +253,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-class Once(engine.Function):
+class Once(Op):
     """y = x, whatever else is given; the gradient is an error."""
 
     is_view = True

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd.observer import OneOfAKind, recorded
-from minigrad.function import Alias, Function, _changed
 from minigrad.grad_mode import no_grad, state
+from minigrad.op import Alias, Op, _changed
 from minigrad.tensor import Tensor, describe
 
 
-def held(node: Function) -> Iterator[tuple[str, Any]]:
+def held(node: Op) -> Iterator[tuple[str, Any]]:
     """(what it is, array) of each array that a node keeps for its gradient."""
     for i, saved in enumerate(node._saved):
         if type(saved) is tuple:
@@ -37,9 +37,9 @@ def memory_of(array: Any) -> Any:
     return array
 
 
-def nodes(*tensors: Tensor) -> list[Function]:
+def nodes(*tensors: Tensor) -> list[Op]:
     """Every node behind the tensors, consumers before producers."""
-    found: dict[int, Function] = {}
+    found: dict[int, Op] = {}
     stack = [x._node for x in tensors if x._node is not None]
     while stack:
         node = stack.pop()
@@ -105,7 +105,7 @@ class saved_tensors_hooks(OneOfAKind):
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         if recorded(node, outputs):
             node.packed = Packed(node, self)
 
@@ -113,7 +113,7 @@ class saved_tensors_hooks(OneOfAKind):
 class Packed:
     """What a node saved, packed; put back for the node's backward."""
 
-    def __init__(self, node: Function, hooks: saved_tensors_hooks) -> None:
+    def __init__(self, node: Op, hooks: saved_tensors_hooks) -> None:
         self.hooks = hooks
         self.inputs: dict[int, tuple[Any, Any]] = {}
         self.kept: dict[str, tuple[Any, Any]] = {}
@@ -139,14 +139,14 @@ class Packed:
     def _pack(self, x: Tensor) -> tuple[Any, list[int], int]:
         return self.hooks.pack_hook(x), x._version, x._version[0]
 
-    def put_away(self, node: Function) -> None:
+    def put_away(self, node: Op) -> None:
         """Takes the tensors off the node again, which keeps them packed."""
         for i in self.inputs:
             node._saved[i] = None
         for name in self.kept:
             setattr(node, name, None)
 
-    def restore(self, node: Function) -> None:
+    def restore(self, node: Op) -> None:
         """Puts the tensors back on the node."""
         if node.freed:
             return
@@ -156,7 +156,7 @@ class Packed:
             array = self._unpack(node, *packed).array
             setattr(node, name, (array, [0, 0, 0], 0) if name == "_output" else array)
 
-    def _unpack(self, node: Function, packed: Any, cell: list[int], version: int) -> Tensor:
+    def _unpack(self, node: Op, packed: Any, cell: list[int], version: int) -> Tensor:
         with no_grad():
             x = self.hooks.unpack_hook(packed)
         if not isinstance(x, Tensor):

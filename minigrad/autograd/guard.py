@@ -20,8 +20,8 @@ import numpy as np
 
 from minigrad.autograd.graph import is_array
 from minigrad.autograd.observer import OneOfAKind, recorded, user_line
-from minigrad.function import Function, called_at
 from minigrad.grad_mode import AtOnce, Bare, state
+from minigrad.op import Op, called_at
 from minigrad.tensor import HOLDERS, Tensor
 
 Fingerprint = tuple[Any, ...]
@@ -40,7 +40,7 @@ class guard(Bare, OneOfAKind):
     def __init__(self, mode: bool = True) -> None:
         self.mode = bool(mode)
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         if recorded(node, outputs):
             node.made_at = user_line()
             node.seals = Seals(node)
@@ -58,7 +58,7 @@ def is_guard_enabled() -> bool:
 class Seals:
     """The fingerprints of everything that a node holds for its gradient."""
 
-    def __init__(self, node: Function) -> None:
+    def __init__(self, node: Op) -> None:
         for saved in node._saved:
             if type(saved) is tuple:
                 saved[0]._version[HOLDERS] += 1  # the fingerprint is one of this array, in this order
@@ -71,25 +71,25 @@ class Seals:
         self.output = None if node._output is None else fingerprint(node._output[0])
         self.others = {what: fingerprint(array) for what, array in _others(node)}
 
-    def check_saved(self, node: Function, x: Tensor) -> None:
+    def check_saved(self, node: Op, x: Tensor) -> None:
         """Raises if a saved tensor is not what it was."""
         place, before = self.saved.get(id(x), (0, None))
         if before is not None and fingerprint(x.array) != before:
             raise _changed_outside(node, f"its saved tensor {place}", x.array)
 
-    def check_output(self, node: Function, array: Any) -> None:
+    def check_output(self, node: Op, array: Any) -> None:
         """Raises if the saved result is not what it was."""
         if self.output is not None and fingerprint(array) != self.output:
             raise _changed_outside(node, "its result", array)
 
-    def check(self, node: Function) -> None:
+    def check(self, node: Op) -> None:
         """Raises if any other array that the node holds (indices, targets, masks) is not what it was."""
         for what, array in _others(node):
             if what in self.others and fingerprint(array) != self.others[what]:
                 raise _changed_outside(node, f"its {what}", array)
 
 
-def _others(node: Function) -> list[tuple[str, Any]]:
+def _others(node: Op) -> list[tuple[str, Any]]:
     """The arrays among a node's attributes, and in tuples there; in its ctx, for an op of the user's."""
     attributes = {**vars(node), **vars(getattr(node, "ctx", node))}
     found = []
@@ -130,7 +130,7 @@ def _mixed_sum(array: Any) -> int:
     return int(total)
 
 
-def _changed_outside(node: Function, what: str, array: Any) -> RuntimeError:
+def _changed_outside(node: Op, what: str, array: Any) -> RuntimeError:
     return RuntimeError(
         f"a tensor needed for gradient computation has been modified from outside: {what} of {node.name()}, {array.dtype} of "
         f"shape {tuple(array.shape)}{called_at(node)}, is no longer what it was when it was saved; found by the backward pass "

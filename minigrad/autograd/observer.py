@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from minigrad.function import Function
 from minigrad.grad_mode import Switch, state
+from minigrad.op import Op
 from minigrad.tensor import Tensor
 
 Self = TypeVar("Self", bound="Observer")
@@ -33,19 +33,19 @@ class Observer(Switch):
     looks_inside = False
     """Whether to be told, too, of the ops that a node's backward is made of."""
 
-    def before_forward(self, node: Function, inputs: tuple[Any, ...]) -> None:
+    def before_forward(self, node: Op, inputs: tuple[Any, ...]) -> None:
         """`node` is about to run on `inputs`: Tensors, numbers and None."""
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         """It has run; `recorded(node, outputs)` says whether it became part of a graph."""
 
-    def before_backward(self, node: Function, gradients: list[Tensor | None]) -> None:
+    def before_backward(self, node: Op, gradients: list[Tensor | None]) -> None:
         """Its backward is about to run on the gradients of its outputs."""
 
-    def after_backward(self, node: Function, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
+    def after_backward(self, node: Op, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
         """It has returned `results`, the gradients of its inputs."""
 
-    def failed_backward(self, node: Function, error: Exception) -> None:
+    def failed_backward(self, node: Op, error: Exception) -> None:
         """Its backward raised `error`."""
 
     def __enter__(self: Self) -> Self:
@@ -92,7 +92,7 @@ class OneOfAKind(Observer):
         state.observers = before
 
 
-def recorded(node: Function, outputs: list[Tensor]) -> bool:
+def recorded(node: Op, outputs: list[Tensor]) -> bool:
     """Whether the op that made `outputs` is a node of the graph."""
     return any(output._node is node for output in outputs)
 

@@ -26,8 +26,8 @@ import numpy as np
 from minigrad import backends
 from minigrad.autograd.graph import held, is_array, memory_of
 from minigrad.autograd.observer import Observer, recorded
-from minigrad.function import Function
 from minigrad.grad_mode import Bare
+from minigrad.op import Op
 from minigrad.tensor import Tensor
 
 
@@ -79,10 +79,10 @@ class profile(Bare, Observer):
         self._lock = threading.Lock()  # of the rows: several threads may be within one profile
         self._kept: dict[int, Any] = {}  # arrays already counted, held on to so that their ids stay theirs
 
-    def before_forward(self, node: Function, inputs: tuple[Any, ...]) -> None:
+    def before_forward(self, node: Op, inputs: tuple[Any, ...]) -> None:
         self._running.stack.append([node, perf_counter(), 0.0])
 
-    def after_forward(self, node: Function, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+    def after_forward(self, node: Op, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
         _wait(outputs)
         own = self._finish(node, "forward")
         with self._lock:
@@ -97,7 +97,7 @@ class profile(Bare, Observer):
                         self._kept[id(owner)] = owner
                         row.saved += int(owner.nbytes)
 
-    def before_backward(self, node: Function, gradients: list[Tensor | None]) -> None:
+    def before_backward(self, node: Op, gradients: list[Tensor | None]) -> None:
         self._kept.clear()
         if self.norms:
             norm = float(np.sqrt(sum(_square_sum(g) for g in gradients if g is not None)))
@@ -106,7 +106,7 @@ class profile(Bare, Observer):
                 row.norm = norm if np.isnan(norm) else max(row.norm, norm)
         self._running.stack.append([node, perf_counter(), 0.0])
 
-    def after_backward(self, node: Function, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
+    def after_backward(self, node: Op, gradients: list[Tensor | None], results: tuple[Any, ...]) -> None:
         _wait(results)
         own = self._finish(node, "backward")
         with self._lock:
@@ -135,10 +135,10 @@ class profile(Bare, Observer):
             self._running.stack.clear()
             self._kept.clear()
 
-    def _row(self, node: Function) -> Row:
+    def _row(self, node: Op) -> Row:
         return self.rows.setdefault(node.name(), Row(node.name()))
 
-    def _finish(self, node: Function, phase: str) -> float:
+    def _finish(self, node: Op, phase: str) -> float:
         """Seconds since the node was started, without the ops inside it."""
         end = perf_counter()
         running = self._running.stack

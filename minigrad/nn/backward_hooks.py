@@ -14,16 +14,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.function import Function
 from minigrad.grad_mode import is_grad_enabled
 from minigrad.hooks import all_checked
+from minigrad.op import Op
 from minigrad.ops.creation import zeros
 from minigrad.tensor import Tensor
 
 Gradients = tuple[Tensor | None, ...]
 
 
-class Boundary(Function):
+class Boundary(Op):
     """y_i = x_i for several tensors at once; gx = meet(gy), where gy holds None for what nothing was computed from."""
 
     def __init__(self, meet: Callable[[Gradients], Gradients]) -> None:

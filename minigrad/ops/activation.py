@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import FusedFunction
+from minigrad.op import FusedOp
 from minigrad.ops import choice
 from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet, real
@@ -23,7 +23,7 @@ from minigrad.ops.trigonometric import tanh
 from minigrad.tensor import Tensor, describe
 
 
-class Softmax(FusedFunction):
+class Softmax(FusedOp):
     """y_i = e^(x_i) / sum_j e^(x_j) along an axis;  gx = y (gy - sum_j gy_j y_j)."""
 
     fresh = True
@@ -51,7 +51,7 @@ class Softmax(FusedFunction):
         return (y * (gy - (gy * y).sum(self.dim, keepdim=True)),)
 
 
-class LogSoftmax(FusedFunction):
+class LogSoftmax(FusedOp):
     """y_i = x_i - log sum_j e^(x_j) along an axis;  gx = gy - e^y sum_j gy_j."""
 
     fresh = True
@@ -76,7 +76,7 @@ class LogSoftmax(FusedFunction):
         return (gy - y.exp() * gy.sum(self.dim, keepdim=True),)
 
 
-class Gelu(FusedFunction):
+class Gelu(FusedOp):
     """y = x P(x) with P(x) = (1 + erf(x / sqrt 2)) / 2, or (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2;
     gx = gy (P(x) + x P'(x)).
 
@@ -114,7 +114,7 @@ class Gelu(FusedFunction):
         return (gy * (0.5 * erfc(-x * math.sqrt(0.5)) + x * density),)
 
 
-class Pointwise(FusedFunction):
+class Pointwise(FusedOp):
     """y = f(x) by `value`, gx = gy f'(x) by `gradient`: a few passes over plain arrays."""
 
     fresh = True
@@ -324,7 +324,7 @@ def _float(name: str, input: Any) -> Tensor:
     return input
 
 
-def _run(op: FusedFunction, input: Any, inplace: bool) -> Tensor:
+def _run(op: FusedOp, input: Any, inplace: bool) -> Tensor:
     x = _float(type(op).__name__.lower(), input)
     return x._in_place(op) if inplace else op(x)
 

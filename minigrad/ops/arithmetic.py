@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import HALF, Function, in_float32
+from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import cast, floating, must_broadcast, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
@@ -164,7 +164,7 @@ class Hypot(Binary):
         return gz * (self.inputs[1] / self.output)
 
 
-class Neg(Function):
+class Neg(Op):
     """z = -x;  gx = -gz."""
 
     def forward(self, x: Any) -> Any:
@@ -194,7 +194,7 @@ class Sqrt(Unary):
         return gz / (2 * self.output)
 
 
-class Rsqrt(Function):
+class Rsqrt(Op):
     """z = 1 / sqrt x;  gx = -gz z^3 / 2."""
 
     widens = True
@@ -209,7 +209,7 @@ class Rsqrt(Function):
         return gz * (z * z * z) * -0.5
 
 
-class Reciprocal(Function):
+class Reciprocal(Op):
     """z = 1 / x;  gx = -gz z^2."""
 
     saves_output = True
@@ -223,7 +223,7 @@ class Reciprocal(Function):
         return gz * -(z * z)
 
 
-class Lerp(Function):
+class Lerp(Op):
     """z = x + w (y - x);  gx = gz (1 - w),  gy = gz w,  gw = gz (y - x). From w = 1/2 on counted from y: exact at w = 1."""
 
     widens = True

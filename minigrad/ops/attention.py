@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function, FusedFunction
+from minigrad.op import FusedOp, Op
 from minigrad.ops.activation import softmax
 from minigrad.ops.common import real, sum_to
 from minigrad.ops.elementwise import where
@@ -20,7 +20,7 @@ from minigrad.random import Generator, default_generator
 from minigrad.tensor import HOLDERS, Tensor, describe
 
 
-class ScaledDotProductAttention(FusedFunction):
+class ScaledDotProductAttention(FusedOp):
     """Y = D(P) V with P = softmax(Q K^T scale + mask), D dropout;  gV = D(P)^T gY,  gS = P (gP - sum gP P),
     gQ = gS K scale,  gK = gS^T Q scale,  gmask = gS, where gP = D(gY V^T) and sums run over the keys.
 
@@ -70,7 +70,7 @@ class ScaledDotProductAttention(FusedFunction):
         return gq, gk, gv, None if gs is None else sum_to(Tensor._wrap(gs), mask.shape).array
 
 
-class SplitHeads(Function):
+class SplitHeads(Op):
     """x (N, L, parts H D) as that many tensors (N, H, L, D), in x's memory;  gx = their gradients, side by side again."""
 
     fresh = True
@@ -87,7 +87,7 @@ class SplitHeads(Function):
         return JoinHeads()(*gradients)
 
 
-class JoinHeads(Function):
+class JoinHeads(Op):
     """x (N, L, parts H D), whose parts are tensors (N, H, L, D);  their gradients are the parts of gx."""
 
     def forward(self, *parts: Any) -> Any:

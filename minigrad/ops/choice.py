@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import cast, number, operands, real, shape_of, sum_to
 from minigrad.ops.pointwise import Binary, tensors
 from minigrad.tensor import Tensor, describe
@@ -46,7 +46,7 @@ class Minimum(Maximum):
         return a > b
 
 
-class Relu(Function):
+class Relu(Op):
     """z = max(x, 0), NaN stays NaN;  gx = gz, but 0 where z <= 0 (so relu'(0) = 0)."""
 
     fresh = True
@@ -60,7 +60,7 @@ class Relu(Function):
         return ReluGradient()(gz, z)
 
 
-class ReluGradient(Function):
+class ReluGradient(Op):
     """y = g, but 0 where z <= 0: linear in g, and its own adjoint."""
 
     widens = True
@@ -73,7 +73,7 @@ class ReluGradient(Function):
         return ReluGradient()(gy, self.inputs[1]), None
 
 
-class Where(Function):
+class Where(Op):
     """z = x where condition, else y;  gx = gz there, gy = gz elsewhere."""
 
     fresh = True
@@ -93,7 +93,7 @@ class Where(Function):
         )
 
 
-class Clamp(Function):
+class Clamp(Op):
     """z = min(max(x, low), high);  gx = gz where low < x < high, 0 at the bounds (as in torch since 2.12) and for NaN."""
 
     saves = {0: None}
@@ -116,7 +116,7 @@ class Clamp(Function):
         return where(inside, gz, 0.0)
 
 
-class ClampBetween(Function):
+class ClampBetween(Op):
     """z = min(max(x, low), high) of three tensors;  gz goes to the one that z is: to low where x < low <= high, to high where
     x > high >= low or low > high, else to x. At a bound that is below the other one, x and the bound get half of it each.
     """
@@ -152,7 +152,7 @@ class Hardtanh(Clamp):
         return gz.masked_fill((x <= self.low) | (x >= self.high), 0.0)
 
 
-class NanToNum(Function):
+class NanToNum(Op):
     """z = x, with numbers in place of NaN and infinities;  gx = gz where x is finite, else 0."""
 
     saves = {0: None}

@@ -17,7 +17,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
-from minigrad.function import Function, FusedFunction
+from minigrad.op import FusedOp, Op
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
 from minigrad.ops.elementwise import ReluGradient, where
 from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
@@ -25,7 +25,7 @@ from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
 
-class Unfold(Function):
+class Unfold(Op):
     """U[n, (c, i, j), (oh, ow)] = x[n, c, oh sh + i dh - ph, ow sw + j dw - pw], 0 outside;  gx = fold(gU)."""
 
     fresh = True
@@ -42,7 +42,7 @@ class Unfold(Function):
         return Fold(self.size, *self.window)(gu)
 
 
-class Fold(Function):
+class Fold(Op):
     """x = the sum, at each pixel, of all columns' entries that unfold would take from it;  gU = unfold(gx)."""
 
     fresh = True
@@ -64,7 +64,7 @@ def _places(shape: Sequence[int], kernel: Sequence[int], stride: Pair, padding: 
     return height, width
 
 
-class Conv2d(FusedFunction):
+class Conv2d(FusedOp):
     """Y = W U + b with U = unfold(x);  gX = fold(W^T gY),  gW = sum gY U^T,  gb = sum gY."""
 
     fresh = True
@@ -99,7 +99,7 @@ class Conv2d(FusedFunction):
         )
 
 
-class ConvTranspose2d(FusedFunction):
+class ConvTranspose2d(FusedOp):
     """The adjoint of convolution in x: Y = fold(W^T X) + b;  gX = W unfold(gY),  gW = sum X unfold(gY)^T,  gb = sum gY.
 
     X (N, C, H, W), W (C, O/G, KH, KW), b (O) or None, Y (N, O, *size): what conv2d with W would take from Y to X.

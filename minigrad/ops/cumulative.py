@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function, FusedFunction
+from minigrad.op import FusedOp, Op
 from minigrad.ops.common import axis, quiet
 from minigrad.ops.reduction import _typed
 from minigrad.ops.shape import cat
@@ -21,7 +21,7 @@ def _running(xp: Any, name: str, x: Any, dim: int, reverse: bool = False) -> Any
     return xp.flip(y, dim) if reverse else y
 
 
-class Cumsum(Function):
+class Cumsum(Op):
     """y_i = x_0 + ... + x_i along an axis;  gx_i = gy_i + ... + gy_n: the same from the other end."""
 
     widens = True
@@ -36,7 +36,7 @@ class Cumsum(Function):
         return Cumsum(self.dim, not self.reverse)(gy)
 
 
-class Prod(FusedFunction):
+class Prod(FusedOp):
     """y = x_0 x_1 ... x_n along an axis, kept with length 1;  gx_i = gy times the product of all the others.
 
     The others' product comes from running products from both ends, so zeros do no harm.
@@ -76,7 +76,7 @@ def _stretch(dim: int, start: int, stop: int | None) -> tuple[slice, ...]:
     return (slice(None),) * dim + (slice(start, stop),)
 
 
-class Cumprod(FusedFunction):
+class Cumprod(FusedOp):
     """y_i = x_0 ... x_i along an axis;  gx_i = sum over k >= i of gy_k y_k / x_i.
 
     Where x_i is the first zero, y_k / x_i is the running product with that zero left out; after it, all is 0.

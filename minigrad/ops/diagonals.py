@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import axis, integer
 from minigrad.ops.creation import placed
 from minigrad.tensor import Tensor, describe
@@ -21,7 +21,7 @@ def _diagonal_of(x: Any, offset: int, a: int, b: int) -> Any:
     return y
 
 
-class Diagonal(Function):
+class Diagonal(Op):
     """y[..., i] = x[..., i, ..., i + offset, ...];  gx = gy on the diagonal of zeros."""
 
     is_view = True
@@ -37,7 +37,7 @@ class Diagonal(Function):
         return Embed(self.shape, self.offset, *self.axes)(gy)
 
 
-class Embed(Function):
+class Embed(Op):
     """y = zeros of `shape` with x on a diagonal: the transpose of Diagonal;  gx = that diagonal of gy."""
 
     def __init__(self, shape: tuple[int, ...], offset: int, a: int, b: int) -> None:
@@ -92,7 +92,7 @@ def trace(input: Tensor) -> Tensor:
     return diagonal(input).sum()
 
 
-class Triangle(Function):
+class Triangle(Op):
     """y = x with zeros above (tril) or below (triu) a diagonal of the last two axes;  gx = gy with the same zeros."""
 
     def __init__(self, name: str, diagonal: int) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import integer
 from minigrad.tensor import Tensor, describe
 
 
-class Embedding(Function):
+class Embedding(Op):
     """y[i] = w[index[i]];  gw = gy added at the rows of the index, but for `padding`; by_count: over how often each occurs."""
 
     fresh = True
@@ -39,7 +39,7 @@ class Embedding(Function):
         return AddRows(self.shape)(gy, index), None
 
 
-class AddRows(Function):
+class AddRows(Op):
     """w = zeros of a shape, with y[i] added at row index[i];  gy[i] = gw[index[i]]."""
 
     widens = True

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function, in_float32
+from minigrad.op import Op, in_float32
 from minigrad.ops.choice import where
 from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
@@ -112,7 +112,7 @@ def _share(d: Tensor) -> Tensor:
     return where(d > 0, 1.0, e) / (1 + e)
 
 
-class Sigmoid(Function):
+class Sigmoid(Op):
     """z = 1 / (1 + e^-x);  gx = gz z (1 - z)."""
 
     widens = True
@@ -129,7 +129,7 @@ class Sigmoid(Function):
         return gz * (z * (1 - z))
 
 
-class Logit(Function):
+class Logit(Op):
     """z = ln(p / (1 - p)), p = x clamped to [eps, 1 - eps];  gx = gz / (x (1 - x)), 0 outside of those bounds and for NaN.
 
     Without bounds: NaN outside of [0, 1].
@@ -179,7 +179,7 @@ class Xlogy(Binary):
         return gz * (x / y)
 
 
-class Erf(Function):
+class Erf(Op):
     """z = 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x;  gx = gz 2 / sqrt(pi) e^(-x^2)."""
 
     widens = True
@@ -193,7 +193,7 @@ class Erf(Function):
         return gz * exp(-(x * x)) * (2 / math.sqrt(math.pi))
 
 
-class Erfc(Function):
+class Erfc(Op):
     """z = 1 - erf x, exact where erf x is nearly 1;  gx = -gz 2 / sqrt(pi) e^(-x^2)."""
 
     widens = True

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
 from minigrad.grad_mode import state
+from minigrad.op import Op
 from minigrad.ops.common import axis, integer, sum_to
 from minigrad.ops.creation import full_like
 from minigrad.ops.shape import broadcast_shapes
@@ -102,7 +102,7 @@ def _is_basic(index: Index) -> bool:
     return all([part is None or part is Ellipsis or type(part) in (int, slice) for part in index])
 
 
-class GetItem(Function):
+class GetItem(Op):
     """y = x[index];  gx = gy added at the index in zeros."""
 
     fresh = True
@@ -120,7 +120,7 @@ class GetItem(Function):
         return PutAdd(self.shape, self.index)(gy)
 
 
-class PutAdd(Function):
+class PutAdd(Op):
     """x = zeros with y added at the index;  gy = gx[index]."""
 
     widens = True
@@ -139,7 +139,7 @@ class PutAdd(Function):
         return GetItem(self.index)(gx)
 
 
-class SetItem(Function):
+class SetItem(Op):
     """y = x with x[index] = v;  gx = gy, 0 at the index;  gv = gy[index]."""
 
     def __init__(self, index: Index) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import FusedFunction
+from minigrad.op import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
 from minigrad.tensor import Tensor, describe
@@ -28,7 +28,7 @@ Weights = tuple[np.ndarray, np.ndarray]
 """For each place of an axis of the result: the K elements that it is made of, and how much of each; both (out, K)."""
 
 
-class Interpolate(FusedFunction):
+class Interpolate(FusedOp):
     """y[i] = sum over k of weight[i, k] x[index[i, k]] along each of the last axes;  gX = A^T gY B.
 
     x (N, C, ...); `weights` has an entry for each axis after the second.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction, in_float32
+from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
@@ -28,7 +28,7 @@ TINY = float(np.float32(1e-12))
 """What torch keeps denominators from being less than, a float32 there."""
 
 
-class CrossEntropy(FusedFunction):
+class CrossEntropy(FusedOp):
     """l_m = (1 - s) w_t (-log p_t) + s/C sum_c w_c (-log p_c) for row m of class t;  p = softmax of the row.
 
     Logits (M, C), target (M) integers, w (C) class weights or None, s label smoothing; rows of `ignore_index` give 0.
@@ -77,7 +77,7 @@ class CrossEntropy(FusedFunction):
             self._saved = [None, target]
 
 
-class StandIn(Function):
+class StandIn(Op):
     """y = another array in x's place;  gx = gy."""
 
     def __init__(self, array: Any) -> None:
@@ -98,7 +98,7 @@ class StandIn(Function):
         return gy
 
 
-class BinaryCrossEntropy(Function):
+class BinaryCrossEntropy(Op):
     """l = -t log x - (1 - t) log(1 - x), logarithms at least -100;  gx = g (x - t) / (x (1 - x)), gt = g log((1 - x) / x).
 
     As torch has it, x (1 - x) counts as TINY at least.

@@ -7,12 +7,12 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.dtypes import result_type
-from minigrad.function import Function, FusedFunction, in_float32
+from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.common import real, sum_to
 from minigrad.tensor import Tensor, describe
 
 
-class Matmul(Function):
+class Matmul(Op):
     """Z = X Y over the last two axes, the others broadcast;  gX = gZ Y^T,  gY = X^T gZ."""
 
     fresh = True
@@ -32,7 +32,7 @@ class Matmul(Function):
         )
 
 
-class Linear(FusedFunction):
+class Linear(FusedOp):
     """Y = X W^T + b;  gX = gY W,  gW = gY^T X,  gb = the sum of gY over all rows.
 
     X (..., in), W (out, in), b (out) or None, Y (..., out).

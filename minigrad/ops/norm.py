@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import alone, axes, axis, quiet, real
 from minigrad.ops.elementwise import where
 from minigrad.ops.reduction import Dim, exact_sum, spread
@@ -16,7 +16,7 @@ from minigrad.ops.singular import SingularValues
 from minigrad.tensor import Tensor, describe
 
 
-class Norm(Function):
+class Norm(Op):
     """y = (sum |x|^p)^(1/p) over axes; max |x| for p = inf, min |x| for -inf, how many are not 0 for p = 0.
 
     gx = gy sign(x) (|x| / y)^(p-1), with torch's choice at 0: no gradient where y = 0. For +-inf, gy sign(x) goes to the

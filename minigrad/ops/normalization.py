@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import HALF, FusedFunction, in_float32
+from minigrad.op import HALF, FusedOp, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
 from minigrad.ops.reduction import exact_sum
@@ -30,7 +30,7 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
     return v.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-class BatchNorm(FusedFunction):
+class BatchNorm(FusedOp):
     """y = (x - mean) r w + b with r = 1 / sqrt(var + eps), mean and biased var of each channel of this batch.
 
     With xh = (x - mean) r:  gw = sum gy xh,  gb = sum gy,  gx = r w (gy - gb/m - xh gw/m) over m elements a channel.
@@ -60,7 +60,7 @@ class BatchNorm(FusedFunction):
         return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, True, self.needs)
 
 
-class BatchNormApply(FusedFunction):
+class BatchNormApply(FusedOp):
     """y = (x - mean) r w + b with given statistics (evaluation);  gx = gy r w."""
 
     fresh = True
@@ -89,7 +89,7 @@ def _affine(xh: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
     return y if b is None else y + _per_channel(b, xh.ndim)
 
 
-class LayerNorm(FusedFunction):
+class LayerNorm(FusedOp):
     """y = (x - mean) r w + b with r = 1 / sqrt(var + eps), mean and biased var over the last `count` axes.
 
     With z = (x - mean) r, g = gy w, and means over those axes:  gx = r (g - mean(g) - z mean(g z)),  gw = sum gy z,
@@ -135,7 +135,7 @@ class LayerNorm(FusedFunction):
         )
 
 
-class GroupNorm(FusedFunction):
+class GroupNorm(FusedOp):
     """y = (x - mean) r w + b with mean and r = 1 / sqrt(var + eps) of each of G groups of channels of each image.
 
     x (N, C, ...); w, b (C) or None. Rows of the (N G, C/G ...) matrix are normalised as in layer norm.
@@ -183,7 +183,7 @@ class GroupNorm(FusedFunction):
         return gx, gw, exact_sum(gy, over) if self.needs[2] else None
 
 
-class RMSNorm(FusedFunction):
+class RMSNorm(FusedOp):
     """y = x r w with r = 1 / sqrt(mean(x^2) + eps) over the last `count` axes.
 
     With z = x r, g = gy w, and means over those axes:  gx = r (g - z mean(g z)),  gw = sum gy z.

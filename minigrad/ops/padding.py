@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import real
 from minigrad.ops.shape import ints
 from minigrad.tensor import Tensor, describe
 
 
-class Pad(Function):
+class Pad(Op):
     """A border of a constant around x (negative widths crop);  gx = gy without the border."""
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float) -> None:

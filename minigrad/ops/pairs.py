@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.function import in_float32
+from minigrad.op import in_float32
 from minigrad.ops.common import floating
 from minigrad.ops.elementwise import clamp_min
 from minigrad.ops.norm import vector_norm

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import HALF, Function
 from minigrad.memory_format import MemoryFormat, laid_out, preserve_format
+from minigrad.op import HALF, Op
 from minigrad.ops.common import quiet, shape_of, sum_to
 from minigrad.tensor import Tensor, describe
 
 
-class Unary(Function):
+class Unary(Op):
     """z = f(x), where the array libraries call f `ufunc`."""
 
     ufunc: ClassVar[str]
@@ -26,7 +26,7 @@ class Unary(Function):
             return getattr(backends.of(x).xp, self.ufunc)(x)
 
 
-class Binary(Function):
+class Binary(Op):
     """Two operands that broadcast: remembers their shapes, so that gradients can be summed back to them."""
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -63,7 +63,7 @@ def _beside_a_number(x: Any, y: Any) -> tuple[Any, Any] | None:
     return (x, y.astype(np.float32)) if isinstance(x, (int, float)) and y.dtype == HALF else None
 
 
-class ZeroGradient(Function):
+class ZeroGradient(Op):
     """z, a piecewise constant function of x;  gx = 0."""
 
     def __init__(self, shape: tuple[int, ...], z: Tensor) -> None:
@@ -85,7 +85,7 @@ def with_zero_gradient(z: Tensor, *inputs: Any) -> Tensor:
     return z
 
 
-class Cast(Function):
+class Cast(Op):
     """The same numbers in another type; the gradient in the type that they had."""
 
     def __init__(self, dtype: np.dtype) -> None:
@@ -104,7 +104,7 @@ class Cast(Function):
         return gz.to(self.before)
 
 
-class Clone(Function):
+class Clone(Op):
     """z = a copy of x, laid out as x is;  gx = gz."""
 
     def forward(self, x: Any) -> Any:

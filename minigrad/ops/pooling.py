@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import HALF, Function, FusedFunction, in_float32
+from minigrad.op import HALF, FusedOp, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
@@ -34,7 +34,7 @@ def output_size(n: int, kernel: int, stride: int, padding: int, dilation: int = 
     return count - 1 if (count - 1) * stride >= n + padding else count
 
 
-class MaxPool2d(FusedFunction):
+class MaxPool2d(FusedOp):
     """y = the largest of each window;  gx = gy added at each window's winner."""
 
     fresh = True
@@ -76,7 +76,7 @@ class MaxPool2d(FusedFunction):
         return (PoolScatter(self.tap, self.shape, self.pool)(gradients[0]),)
 
 
-class PoolScatter(Function):
+class PoolScatter(Op):
     """x = zeros with y added at each window's winner;  gy = gx at the winners."""
 
     widens = True
@@ -91,7 +91,7 @@ class PoolScatter(Function):
         return PoolGather(self.tap, self.shape, self.pool)(gx)
 
 
-class PoolGather(Function):
+class PoolGather(Op):
     """y = x at each window's winner;  gx = zeros with gy added there."""
 
     widens = True
@@ -106,7 +106,7 @@ class PoolGather(Function):
         return PoolScatter(self.tap, self.shape, self.pool)(gy)
 
 
-class MaxUnpool(Function):
+class MaxUnpool(Op):
     """y[..., i[..., l]] = x[..., l], zeros elsewhere;  gx = gy at i."""
 
     saves = {1: 0}
@@ -124,7 +124,7 @@ class MaxUnpool(Function):
         return gather(gy, -1, self.inputs[1]), None
 
 
-class AvgPool2d(FusedFunction):
+class AvgPool2d(FusedOp):
     """y = the sum of each window / divisor;  gx = gy / divisor, added at every pixel of its window.
 
     The sum is taken along the columns of each window first, then along the rows of that: KH + KW additions, not KH KW.
@@ -197,7 +197,7 @@ class AvgPool2d(FusedFunction):
         return g[self._inside(border)]
 
 
-class AdaptiveAvgPool2d(FusedFunction):
+class AdaptiveAvgPool2d(FusedOp):
     """y[i, j] = the mean of x over rows floor(i H/OH) to ceil((i+1) H/OH) and the like columns: Y = A X B^T.
 
     A (OH, H) and B (OW, W) hold 1/n where a row or column belongs to a bin of n.

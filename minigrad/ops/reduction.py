@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function, FusedFunction, in_float32
+from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.ops.indexing import gather
@@ -29,7 +29,7 @@ def exact_sum(x: Any, over: tuple[int, ...] | None, keepdims: bool = False) -> A
     return x.sum(axis=over, keepdims=keepdims)
 
 
-class Sum(Function):
+class Sum(Op):
     """y = sum of x over axes;  gx = gy, repeated along them."""
 
     widens = True
@@ -76,7 +76,7 @@ class ExactMean(Mean):
         return super().forward(x.astype(np.float64)).astype(x.dtype) if x.dtype == np.float32 else super().forward(x)
 
 
-class Var(FusedFunction):
+class Var(FusedOp):
     """y = sum of (x - mean)^2 over axes / freedom;  gx = gy (x - mean) 2 / freedom. Summed in float64."""
 
     fresh = True
@@ -122,7 +122,7 @@ def spread(y: Tensor, shape: tuple[int, ...], over: tuple[int, ...], keepdim: bo
     return y.expand(shape)
 
 
-class Extreme(Function):
+class Extreme(Op):
     """y = max (or min) of x over axes;  gy goes to the extremes, in equal shares where several are equal.
 
     Where y is NaN, gy goes to the NaNs if `to_nan` (torch's max), else everything is NaN (torch's amax).

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.common import axis, integer
 from minigrad.ops.shape import expand, ints, transpose
 from minigrad.tensor import Tensor, describe
 
 
-class Flip(Function):
+class Flip(Op):
     """The elements in reverse along axes;  gx = gy reversed."""
 
     def __init__(self, dims: tuple[int, ...]) -> None:
@@ -27,7 +27,7 @@ class Flip(Function):
         return Flip(self.dims)(gy)
 
 
-class Roll(Function):
+class Roll(Op):
     """The elements moved along axes, what leaves at one end coming in at the other;  gx = gy moved back."""
 
     def __init__(self, shifts: tuple[int, ...], dims: tuple[int, ...]) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function, in_float32
+from minigrad.op import Op, in_float32
 from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
 from minigrad.tensor import Tensor
 
 
-class Frac(Function):
+class Frac(Op):
     """z = x - trunc x;  gx = gz."""
 
     def forward(self, x: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.function import Function
 from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_format
+from minigrad.op import Op
 from minigrad.ops.common import alone, axis, integer, sum_to
 from minigrad.ops.pointwise import LayOut
 from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
@@ -26,7 +26,7 @@ def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple([v if type(v) is int else integer(v, "a size or an axis") for v in values])
 
 
-class Reshape(Function):
+class Reshape(Op):
     """The elements in order, in another shape;  gx = gy in x's shape."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -42,7 +42,7 @@ class Reshape(Function):
         return gy.reshape(self.before)
 
 
-class Permute(Function):
+class Permute(Op):
     """Axis i of y is axis order[i] of x;  gx is gy permuted back."""
 
     is_view = True
@@ -60,7 +60,7 @@ class Permute(Function):
         return Permute(tuple(back))(gy)
 
 
-class Expand(Function):
+class Expand(Op):
     """x repeated along axes of length 1, without copying;  gx = the sum of gy over the repeats."""
 
     is_view = True
@@ -79,7 +79,7 @@ class Expand(Function):
         return sum_to(gy, self.before)
 
 
-class Cat(Function):
+class Cat(Op):
     """Arrays joined along an axis;  each gets its own stretch of gy."""
 
     def __init__(self, dim: int) -> None:
@@ -100,7 +100,7 @@ class Cat(Function):
 Parts = Sequence[slice] | Sequence[int]
 
 
-class Cut(Function):
+class Cut(Op):
     """x cut along an axis into stretches (slices) or into its single places, in x's memory;  gx = their gradients joined.
 
     One node for all of them, so that the gradient of n parts is put together in one pass, not in n.
@@ -133,7 +133,7 @@ class Cut(Function):
         return Join(self.dim, self.parts, self.before)(*gradients)
 
 
-class Join(Function):
+class Join(Op):
     """The parts of x put into their places along an axis, zeros where one is None;  each gets its part of gx."""
 
     def __init__(self, dim: int, parts: Parts, shape: tuple[int, ...]) -> None:
@@ -156,7 +156,7 @@ class Join(Function):
         )
 
 
-class ToDevice(Function):
+class ToDevice(Op):
     """The same numbers on another device;  the gradient goes back to where they came from."""
 
     def __init__(self, device: Any) -> None:
@@ -546,7 +546,7 @@ def contiguous(input: Tensor, *, memory_format: MemoryFormat = contiguous_format
     return Contiguous()(input) if memory_format is contiguous_format else LayOut(memory_format)(input)
 
 
-class Contiguous(Function):
+class Contiguous(Op):
     """A copy in the order of the indices;  gx = gy."""
 
     def forward(self, x: Any) -> Any:

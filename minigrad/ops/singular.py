@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function
+from minigrad.op import Op
 from minigrad.ops.choice import where
 from minigrad.ops.creation import eye
 from minigrad.tensor import Tensor
 
 
-class SingularValues(Function):
+class SingularValues(Op):
     """s of A = U diag(s) V^T, largest first;  gA = U diag(gs) V^T. A (..., M, N), s (..., K) with K = min(M, N)."""
 
     saves = {0: None}
@@ -28,7 +28,7 @@ class SingularValues(Function):
         return (u * gs.unsqueeze(-2)) @ vt
 
 
-class Svd(Function):
+class Svd(Op):
     """U (..., M, K), s (..., K) and V^T (..., K, N) of A = U diag(s) V^T.
 
     gA = U (F(U^T gU) diag(s) + diag(s) F(V^T gV) + diag(gs)) V^T + (1 - U U^T) gU diag(1/s) V^T + U diag(1/s) gV^T (1 - V V^T)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.function import Function
 from minigrad.grad_mode import no_grad
+from minigrad.op import Op
 from minigrad.ops.elementwise import where
 from minigrad.tensor import Tensor
 
 
-def replay(views: tuple[Function, ...], x: Tensor) -> Tensor:
+def replay(views: tuple[Op, ...], x: Tensor) -> Tensor:
     """The view of x that these ops lead to."""
     for op in views:
         x = op.again(x)
     return x
 
 
-class WriteThrough(Function):
+class WriteThrough(Op):
     """y = base with v written into the part that a chain of views shows, in base's own memory.
 
     gv = that part of gy;  gbase = gy with zeros there. No views: v replaces all of base.
     """
 
-    def __init__(self, views: tuple[Function, ...], part: Any) -> None:
+    def __init__(self, views: tuple[Op, ...], part: Any) -> None:
         self.views, self.part = views, part
 
     def forward(self, base: Any, v: Any) -> Any:

@@ -133,7 +133,7 @@ def test_the_worst_element_is_named() -> None:
     assert "Jacobian mismatch for output 0 with respect to input 0: 2 of 36 elements" in str(error)
 
 
-class Scale(mg.Function):
+class Scale(mg.Op):
     """z = x w, without the sum that w's broadcast needs."""
 
     saves = {0: 1, 1: 0}
@@ -146,7 +146,7 @@ class Scale(mg.Function):
         return gz * w, gz * x
 
 
-class Turned(mg.Function):
+class Turned(mg.Op):
     """z = x^T, with a gradient of the wrong shape."""
 
     def forward(self, x):
@@ -250,7 +250,7 @@ def test_a_random_gradient_is_not_reentrant() -> None:
 
 
 def test_dtypes_of_gradients() -> None:
-    class Narrow(mg.Function):
+    class Narrow(mg.Op):
         def forward(self, x):
             return x * 2
 

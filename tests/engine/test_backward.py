@@ -319,7 +319,7 @@ def test_several_outputs_with_one_dropped(device: str) -> None:
     kept.sum().backward()
     assert values(x.grad).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
-    class Both(mg.Function):
+    class Both(mg.Op):
         """(2 x, 3 x)."""
 
         def forward(self, x):
@@ -336,7 +336,7 @@ def test_several_outputs_with_one_dropped(device: str) -> None:
 def test_grad_touches_nothing_and_computes_only_what_is_asked(device: str) -> None:
     calls = []
 
-    class Counted(mg.Function):
+    class Counted(mg.Op):
         """x, noting which gradients were asked for."""
 
         def forward(self, x, w):

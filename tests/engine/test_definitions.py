@@ -9,9 +9,9 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.function import FusedFunction
 from minigrad.grad_mode import fused_ops
 from minigrad.nn import functional as F
+from minigrad.op import FusedOp
 
 IMAGE = mg.ones(1, 2, 6, 6).requires_grad_()
 CALLS: dict[str, tuple[Callable[[], mg.Tensor], str]] = {
@@ -102,7 +102,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     assert fast() == set(CALLS)
 
 
-def fused_classes(base: type = FusedFunction) -> list[type]:
+def fused_classes(base: type = FusedOp) -> list[type]:
     """The classes of minigrad's own fused ops."""
     below = [cls for direct in base.__subclasses__() for cls in (direct, *fused_classes(direct))]
     return [cls for cls in below if cls.__module__.startswith("minigrad.") and hasattr(cls, "known_as")]
@@ -115,7 +115,7 @@ def test_the_names_are_those_of_functions() -> None:
 
 
 def test_an_op_of_ones_own_has_its_name() -> None:
-    class Textbook(FusedFunction):
+    class Textbook(FusedOp):
         saves = {0: None}
 
         def definition(self, x: mg.Tensor) -> mg.Tensor:

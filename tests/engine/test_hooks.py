@@ -202,7 +202,7 @@ def test_a_parameter_that_no_longer_fits_its_gradient_is_refused(place: int) -> 
 
 
 def test_an_op_whose_gradient_has_another_shape_is_seen_at_the_leaf() -> None:
-    class Wrong(mg.Function):
+    class Wrong(mg.Op):
         """z = 2 x, with a gradient of another shape."""
 
         def forward(self, x):

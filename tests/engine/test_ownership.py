@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import minigrad as mg
-from minigrad import engine, function
+from minigrad import engine, op
 from minigrad.tensor import Tensor
 from tests.ownership import may_share_memory
 
@@ -56,7 +56,7 @@ def test_references_held_elsewhere_change_nothing(monkeypatch: pytest.MonkeyPatc
     """To every tensor of the forward and the backward pass, and to each one's array."""
     plain = gradients()
     held: list = []
-    call, step, wrap = function.Function.__call__, engine._step, Tensor._wrap.__func__
+    call, step, wrap = op.Op.__call__, engine._step, Tensor._wrap.__func__
 
     def keep(found):
         held.extend((x, x.array) for x in found if isinstance(x, Tensor))
@@ -76,7 +76,7 @@ def test_references_held_elsewhere_change_nothing(monkeypatch: pytest.MonkeyPatc
         keep([tensor])
         return tensor
 
-    monkeypatch.setattr(function.Function, "__call__", calling)
+    monkeypatch.setattr(op.Op, "__call__", calling)
     monkeypatch.setattr(engine, "_step", stepping)
     monkeypatch.setattr(Tensor, "_wrap", classmethod(wrapping))
     assert gradients() == plain
@@ -165,7 +165,7 @@ def test_what_grad_returns_is_not_written_into_later(device: str) -> None:
     assert (gy.array == kept[0]).all() and (gx.array == kept[1]).all()
 
 
-class Passes(mg.Function):
+class Passes(mg.Op):
     """z = x + 1, wrongly declared fresh: its gradient is the one that came in."""
 
     fresh = True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.function import HALF
+from minigrad.op import HALF
 from minigrad.tensor import Tensor
 
 Tensors = Tensor | Iterable[Tensor]

@@ -1,9 +1,9 @@
 """What an op is: its forward on arrays, its backward next to it, and what lies between the two.
 
-A **primitive** is a Function whose `backward` is written in ops, so that it can be differentiated again. A **fused op** is
-a FusedFunction: a `definition` in primitives, and a fast forward and backward on raw arrays that give the same numbers.
+A **primitive** is an Op whose `backward` is written in ops, so that it can be differentiated again. A **fused op** is
+a FusedOp: a `definition` in primitives, and a fast forward and backward on raw arrays that give the same numbers.
 
-    class Mul(Function):
+    class Mul(Op):
         "z = x y;  gx = gz y,  gy = gz x."
         saves = {0: 1, 1: 0}            # input 0 is kept if input 1 needs a gradient, and the other way round
 
@@ -98,7 +98,7 @@ def _narrowed(x: Any) -> Any:
     return x.to(HALF) if isinstance(x, Tensor) and x.array.dtype == dtypes.float32 else x
 
 
-class Function:
+class Op:
     """One op, and once called one node of the graph."""
 
     __slots__ = (
@@ -126,7 +126,7 @@ class Function:
 
     needs: tuple[bool, ...]
     hooks: dict[int, dict[int, Callable[..., Any]]] | None
-    edges: tuple[tuple[Function, int] | Tensor | None, ...]
+    edges: tuple[tuple[Op, int] | Tensor | None, ...]
     made_at: str
     _saved: list[Any]
     _output: tuple[Any, list[int], int] | None
@@ -305,7 +305,7 @@ class AccumulateGrad:
         return "<AccumulateGrad>"
 
 
-class FusedFunction(Function):
+class FusedOp(Op):
     """An op with two stories: a definition in primitives, and a fast road on raw arrays that gives the same numbers.
 
     The fast road runs unless `with minigrad.definitions():`, or `definitions("gelu")`: of that op alone. Its gradient is
@@ -322,7 +322,7 @@ class FusedFunction(Function):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if cls.definition is not FusedFunction.definition:  # else it is the frame of several ops, not one of them
+        if cls.definition is not FusedOp.definition:  # else it is the frame of several ops, not one of them
             if not hasattr(cls, "known_as"):
                 cls.known_as = re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
             fused_ops.add(cls.known_as)
@@ -384,7 +384,7 @@ class FusedFunction(Function):
         return tuple([next(found) if need else None for need in self.needs])
 
 
-class Alias(Function):
+class Alias(Op):
     """y = x, sharing memory."""
 
     is_view = True
@@ -405,13 +405,13 @@ def _zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
 # -- errors -------------------------------------------------------------------------------------------------------------
 
 
-def called_at(node: Function) -> str:
+def called_at(node: Op) -> str:
     """The words ", called at file:line" where that was noted (under a guard, a profile or detect_anomaly), else none."""
     made_at = getattr(node, "made_at", None)
     return f", called at {made_at}" if made_at else ""
 
 
-def _changed(node: Function, what: str, array: Any, saved: int, now: int) -> RuntimeError:
+def _changed(node: Op, what: str, array: Any, saved: int, now: int) -> RuntimeError:
     return RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: {what} of "
         f"{node.name()}, {array.dtype} of shape {tuple(array.shape)}, is at version {now}, but version {saved} was saved"
@@ -420,7 +420,7 @@ def _changed(node: Function, what: str, array: Any, saved: int, now: int) -> Run
     )
 
 
-def _explain(node: Function, error: Exception, inputs: tuple[Any, ...]) -> Exception:
+def _explain(node: Op, error: Exception, inputs: tuple[Any, ...]) -> Exception:
     """An array library's error, with what the user needs to see: the op and every input's shape, dtype and device."""
     tensors = [x for x in inputs if isinstance(x, Tensor)]
     listed = ", ".join(describe(x) for x in inputs)
