@@ -8,6 +8,7 @@ tests/test_public_names.py looks each of them up. A name that is given up stays 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,10 +26,13 @@ minigrad.utils.checkpoint minigrad.weights models models.reference
 """Where users look for names."""
 
 CLASSES = """
-minigrad.Tensor minigrad.Generator minigrad.Device minigrad.Size minigrad.autograd.Function minigrad.attacks.PGD minigrad.attacks.Space
-minigrad.nn.Module minigrad.nn.Parameter minigrad.nn.Sequential minigrad.nn.ModuleDict minigrad.nn.ModuleList minigrad.optim.Optimizer minigrad.optim.lr_scheduler.LRScheduler
+minigrad.Tensor minigrad.Generator minigrad.Device minigrad.Size minigrad.autograd.Function minigrad.attacks.PGD
+minigrad.nn.Module minigrad.nn.Parameter minigrad.nn.Sequential minigrad.nn.ModuleDict minigrad.nn.ModuleList
+minigrad.optim.Optimizer minigrad.optim.lr_scheduler.LRScheduler
 """.split()
 """Classes whose methods users call, or write anew."""
+
+OPERATOR = re.compile(r"__(?!dict|module|weakref|annotations|slots)[a-z]+__")
 
 LAZY = "attacks attribution cuda linalg load nn optim data save special training utils".split()
 """What `import minigrad` finds when it is asked for."""
@@ -39,9 +43,7 @@ def names_of(owner: object) -> list[str]:
     if isinstance(owner, ModuleType):
         own = [n for n, value in vars(owner).items() if not n.startswith("_") and _at_home(value, owner.__name__)]
         return sorted({*getattr(owner, "__all__", ()), *own, *(LAZY if owner.__name__ == "minigrad" else ())})
-    return [
-        name for name in dir(owner) if not name.startswith("_") or (name.startswith("__") and name not in dir(object))
-    ]
+    return [n for n in dir(owner) if not n.startswith("_") or (OPERATOR.fullmatch(n) and n not in dir(object))]
 
 
 def _at_home(value: object, module: str) -> bool:
@@ -60,8 +62,7 @@ def resolve(path: str) -> object:
 
 def public_names() -> list[str]:
     """Every public name, dotted."""
-    aside = ("__module__", "__dict__", "__weakref__", "__annotations__", "__static_attributes__", "__firstlineno__")
-    return [f"{path}.{name}" for path in [*MODULES, *CLASSES] for name in names_of(resolve(path)) if name not in aside]
+    return [f"{path}.{name}" for path in [*MODULES, *CLASSES] for name in names_of(resolve(path))]
 
 
 if __name__ == "__main__":
