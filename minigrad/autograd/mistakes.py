@@ -222,6 +222,11 @@ def moved(e: Evidence) -> str | None:
     return f"a part of the right value {places} beside its place along axis {axis}: is an index shifted?"
 
 
+def _overlap(j: Array, axis: int, s: int) -> Array:
+    """What of j has a place s further along an axis."""
+    return np.take(j, range(max(s, 0), j.shape[axis] + min(s, 0)), axis)
+
+
 # -- the gradient of something else ------------------------------------------------------------------------------------
 
 
