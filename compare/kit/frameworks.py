@@ -304,7 +304,7 @@ class TorchTrack(Track):
         """The pool's meters; for the CPU, where torch has none, the process's, which the operating system keeps."""
         if self.device.type == "cuda":
             return self.library.cuda
-        from minigrad.backends.cpu import memory
+        from minigrad.backends.cpu import device as memory
 
         return memory
 

@@ -40,7 +40,7 @@ def chunked_sums(file: str, name: str, x: Any, out_arrays: int, *args: Any) -> t
 
 
 def _merge(name: str, dtype: np.dtype, channels: int, *args: Any) -> None:
-    kernel("norm", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
+    kernel("normalization", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
 
 
 def merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
@@ -52,7 +52,7 @@ def merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
 def column_sums(x: Any, total: Any) -> None:
     """Add the sums over the columns of x (R, C), contiguous, to total (C,)."""
     if x.size:
-        (sums, _), _ = chunked_sums("norm", "gradient_sums", x, 2, None, None, None)
+        (sums, _), _ = chunked_sums("normalization", "gradient_sums", x, 2, None, None, None)
         merge_sums(sums, total, True)
 
 
@@ -71,7 +71,7 @@ def batch_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
     if x.size:
         matrix = rows.reshape(-1, channels)
-        (means, m2s), chunk_rows = chunked_sums("norm", "moments", matrix, 2)
+        (means, m2s), chunk_rows = chunked_sums("normalization", "moments", matrix, 2)
         _merge(
             "merge_moments", x.dtype, channels, means, m2s, mean, invstd, var, len(means), np.int64(len(matrix)),
             channels, chunk_rows, np.float64(eps),
@@ -83,7 +83,7 @@ def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
     """y = (x - mean) invstd w + b with the statistics given, all (C,)."""
     rows = to_rows(x, xp)
     y = xp.empty_like(rows)
-    apply = kernel("norm", "normalize", x.dtype)
+    apply = kernel("normalization", "normalize", x.dtype)
     apply.over(y.size, rows, *contiguous(w, b, mean, invstd), y, np.int64(y.size), x.shape[1])
     return from_rows(y, xp)
 
@@ -103,13 +103,15 @@ def batch_norm_backward(
     if needs[1] or needs[2] or training:
         gw, gb = xp.zeros(channels, gy.dtype), xp.zeros(channels, gy.dtype)
         if gy.size:
-            (sums, sums_xhat), _ = chunked_sums("norm", "gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd)
+            (sums, sums_xhat), _ = chunked_sums(
+                "normalization", "gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd
+            )
             merge_sums(sums, gb, False)
             if x is not None:
                 merge_sums(sums_xhat, gw, False)
     if needs[0]:
         gx = xp.empty_like(gy)
-        backward = kernel("norm", "normalize_backward", gy.dtype)
+        backward = kernel("normalization", "normalize_backward", gy.dtype)
         backward.over(gx.size, gy, x, w, mean, invstd, gw, gb, gx, np.int64(gx.size), channels, training)
         gx = from_rows(gx, xp)
     return gx, gw if needs[1] else None, gb if needs[2] else None

@@ -71,14 +71,14 @@ def pool_images(window: Window, z: Any, b: Any, relu: bool, y: Any, tap: Any) ->
 
     After a ReLU, `cut_bit` is set in tap where y <= 0: no gradient goes to the winner.
     """
-    pool = kernel("pool", "max_pool", z.dtype, window.tap_dtype)
+    pool = kernel("pooling", "max_pool", z.dtype, window.tap_dtype)
     pool.over(y.size, z, b, relu, y, tap, np.int64(y.size), *window.arguments)
 
 
 def pool_images_backward(window: Window, gy: Any, tap: Any) -> Any:
     """gx (n, H, W, C) of gy and tap (n, OH, OW, C)."""
     gx = xp.empty((len(gy), window.H, window.W, window.C), gy.dtype)
-    pool = kernel("pool", "max_pool_backward", gy.dtype, window.tap_dtype)
+    pool = kernel("pooling", "max_pool_backward", gy.dtype, window.tap_dtype)
     pool.over(gx.size, gy, tap, gx, np.int64(gx.size), *window.arguments)
     return gx
 
@@ -109,7 +109,7 @@ def max_pool2d_gather(x: Any, tap: Any, kernel: Pair, stride: Pair, padding: Pai
 
 
 def _gather(window: Window, x: Any, tap: Any, y: Any) -> None:
-    gather = kernel("pool", "max_pool_gather", x.dtype, window.tap_dtype)
+    gather = kernel("pooling", "max_pool_gather", x.dtype, window.tap_dtype)
     gather.over(y.size, x, tap, y, np.int64(y.size), *window.arguments)
 
 
@@ -117,7 +117,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Pair) -> Any:
     """y (N, C, OH, OW): means over the bins floor(i*H/OH) to ceil((i+1)*H/OH), and alike along W."""
     n, c, h, w = x.shape
     y = xp.empty((n, *output_size, c), x.dtype)
-    pool = kernel("pool", "adaptive_avg_pool", x.dtype)
+    pool = kernel("pooling", "adaptive_avg_pool", x.dtype)
     pool.over(y.size, to_rows(x, xp), y, np.int64(y.size), h, w, c, *output_size)
     return from_rows(y, xp)
 
@@ -126,6 +126,6 @@ def adaptive_avg_pool2d_backward(gy: Any, x_shape: Shape) -> Any:
     """gx (N, C, H, W): each pixel's share of the bins that it lies in."""
     n, c, h, w = x_shape
     gx = xp.empty((n, h, w, c), gy.dtype)
-    pool = kernel("pool", "adaptive_avg_pool_backward", gy.dtype)
+    pool = kernel("pooling", "adaptive_avg_pool_backward", gy.dtype)
     pool.over(gx.size, to_rows(gy, xp), gx, np.int64(gx.size), h, w, c, *gy.shape[2:])
     return from_rows(gx, xp)

@@ -43,6 +43,6 @@ def scatter_add(shape: tuple[int, ...], index: Any, values: Any) -> Any:
         places = places.ravel()
         order = xp.argsort(places)
         row = values.size // places.size
-        add = kernel("scatter", "add_sorted_rows", values.dtype)
+        add = kernel("indexing", "add_sorted_rows", values.dtype)
         add.over(values.size, places[order], order, values, out, np.int64(places.size), np.int64(row))
     return out
