@@ -1,6 +1,6 @@
 """Neural networks: modules, functions, losses, initialisation. Names, arguments and state_dict keys are torch's."""
 
-from minigrad.nn import functional, init, utils
+from minigrad.nn import functional, init, not_built, parallel, utils
 from minigrad.nn.activation import (
     CELU,
     ELU,
@@ -31,7 +31,7 @@ from minigrad.nn.activation import (
     Threshold,
 )
 from minigrad.nn.attention import MultiheadAttention
-from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
+from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d, SyncBatchNorm
 from minigrad.nn.containers import Identity, ModuleDict, ModuleList, Sequential
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigrad.nn.distance import CosineSimilarity, PairwiseDistance
