@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from compare.tracks import Job, MinigradTrack, make_start
+from compare.kit.frameworks import Job, MinigradTrack, make_start
 from minigrad.training.recipes import FOLDER, RECIPES, model_settings
 from models import MODELS
 
