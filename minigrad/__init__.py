@@ -349,7 +349,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(serialization, name)
     if name in dtypes.NOT_BUILT:
-        raise AttributeError(f"minigrad has no {name}: tensors of float16, float32 and float64 are built")
+        return dtypes.NOT_BUILT[name]
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.ops import creation
-from minigrad.ops.joining import stack
+from minigrad.ops.shape import stack
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
