@@ -32,11 +32,11 @@ class Geometry:
     """The sizes of one convolution."""
 
     window: Window
+    O: int  # noqa: E741 - the letter of the maths
     N: int
     C: int
     H: int
     W: int
-    O: int  # noqa: E741 - the letter of the maths
 
     @cached_property
     def G(self) -> int:

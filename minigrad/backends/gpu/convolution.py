@@ -85,7 +85,7 @@ def _product(a: Any, b: Any, out: Any, transpose_a: bool = False, accumulate: bo
 
 def conv2d(x: Any, w: Any, b: Any, *, window: Window, relu: bool = False) -> Any:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
-    g = Geometry(window, *x.shape, O=w.shape[0])
+    g = Geometry(window, w.shape[0], *x.shape)
     x, matrix = to_rows(x, xp), _matrix(g, w)
     b = None if b is None else xp.ascontiguousarray(b)
     y = xp.empty((g.N, g.OH, g.OW, g.O), x.dtype)
@@ -98,7 +98,7 @@ def conv2d_backward(
     gy: Any, x: Any, w: Any, y: Any, *, x_shape: Shape, window: Window, needs: Needs
 ) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
-    g = Geometry(window, *x_shape, O=gy.shape[1])
+    g = Geometry(window, gy.shape[1], *x_shape)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
@@ -113,7 +113,7 @@ def conv2d_relu_max_pool2d(x: Any, w: Any, b: Any, *, window: Window, pool: Wind
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    g = Geometry(window, *x.shape, O=w.shape[0])
+    g = Geometry(window, w.shape[0], *x.shape)
     pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
     x, matrix = to_rows(x, xp), _matrix(g, w)
     b = None if b is None else xp.ascontiguousarray(b)
@@ -129,7 +129,7 @@ def conv2d_relu_max_pool2d_backward(
     gp: Any, x: Any, w: Any, tap: Any, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
 ) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
-    g = Geometry(window, *x_shape, O=gp.shape[1])
+    g = Geometry(window, gp.shape[1], *x_shape)
     pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
