@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import aliases, autograd, backends, dtypes, methods
+from minigrad import aliases, autograd, backends, dtypes, interop, methods
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
@@ -340,7 +340,7 @@ def synchronize(device: Any = None) -> None:
 
 def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils"):
+    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils", "as_torch"):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
@@ -352,6 +352,8 @@ def __getattr__(name: str) -> Any:
         return dtypes.NOT_BUILT[name]
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
+
+interop.watch_for_einops()
 
 __all__ = [
     name for name in globals() if not name.startswith("_") and name not in ("annotations", "aliases", "Any", "methods")

@@ -34,7 +34,7 @@ class NotBuilt:
 
 NOT_BUILT = {
     name: NotBuilt(name)
-    for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble", "uint16", "uint32", "uint64")
+    for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
 }
 """Types of torch's that no tensor here has: NumPy has no bfloat16, and complex numbers are not built."""
 

@@ -68,7 +68,11 @@ def limited(seconds: int = LIMIT) -> Any:
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -249,7 +253,11 @@ def judge(root: Path, file: Path) -> tuple[str, list[str]]:
         return "fails", [f"import: {line(error)}"]
     compared, problems = 0, []
     for name, thing in theirs_found.items():
-        compare = compare_optimizer if inspect.isclass(thing) and issubclass(thing, torch.optim.Optimizer) else compare_network
+        compare = (
+            compare_optimizer
+            if inspect.isclass(thing) and issubclass(thing, torch.optim.Optimizer)
+            else compare_network
+        )
         try:
             with limited():
                 problem = compare(getattr(ours, name), thing)
@@ -282,7 +290,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the verdicts there")
     arguments = parser.parse_args()
     root = arguments.checkout.resolve()
-    files = [f for f in sorted(root.rglob("*.py")) if arguments.only in str(f) and "torch" in f.read_text(errors="ignore")]
+    files = [
+        f for f in sorted(root.rglob("*.py")) if arguments.only in str(f) and "torch" in f.read_text(errors="ignore")
+    ]
     verdicts: dict[str, Any] = {}
     here = os.getcwd()
     for file in files:

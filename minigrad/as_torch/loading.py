@@ -7,11 +7,12 @@ a module that is loaded meanwhile gets builtins of its own, whose `__import__` p
 from __future__ import annotations
 
 import builtins
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Set
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -20,26 +21,32 @@ from minigrad.as_torch import places
 
 OURS = ("torch", "torchvision")
 
+REAL: dict[str, ModuleType] = {}
+"""The real torch and torchvision while ours stand in their place."""
+
 
 class AsTorch:
-    """Within it `import torch` is minigrad. It may be entered again; contexts of other threads wait for nothing."""
+    """Within it `import torch` is minigrad. It may be entered again; what it loaded is there again then."""
 
     def __init__(self) -> None:
         self._kept: list[dict[str, ModuleType]] = []
-        self._finder = _Finder(self)
         self._own: dict[str, ModuleType] = {}
+        self._finder = _Finder(self)
         self._builtins = dict(vars(builtins), __import__=self._import)
 
     def __enter__(self) -> AsTorch:
-        self._kept.append(_take(OURS))
+        kept = _take({*OURS, *_users_of_torch()})
+        REAL.update({k: m for k, m in kept.items() if k.split(".")[0] in OURS and not isinstance(m, places.Place)})
+        self._kept.append(kept)
         sys.modules.update(self._own)
         sys.meta_path.insert(0, self._finder)
         return self
 
     def __exit__(self, *error: object) -> None:
         sys.meta_path.remove(self._finder)
-        self._own.update(_take(OURS))
-        sys.modules.update(self._kept.pop())
+        kept = self._kept.pop()
+        self._own.update(_take({*OURS, *(name.split(".")[0] for name in kept)}))
+        sys.modules.update(kept)
 
     def run(self, script: Path) -> None:
         """Runs a script as `__main__`."""
@@ -64,7 +71,21 @@ class AsTorch:
             return builtins.__import__(name, *where)
 
 
-def _take(names: Sequence[str]) -> dict[str, ModuleType]:
+def _users_of_torch() -> set[str]:
+    """Packages that were loaded with the real torch: one of their modules has a module of torch's among its names."""
+    torchs = {
+        id(m) for name, m in sys.modules.items() if name.split(".")[0] in OURS and not isinstance(m, places.Place)
+    }
+    found = set()
+    for name, module in list(sys.modules.items()):
+        package = name.split(".")[0]
+        if package not in found and package not in (*OURS, *places.PRIVATE):
+            if any(id(value) in torchs for value in list(getattr(module, "__dict__", {}).values())):
+                found.add(package)
+    return found
+
+
+def _take(names: Set[str]) -> dict[str, ModuleType]:
     """Takes these packages and what is below them out of sys.modules."""
     found = {k: m for k, m in sys.modules.items() if k.split(".")[0] in names}
     for name in found:
@@ -112,3 +133,20 @@ class _Adopting(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         return super().get_code(fullname)
+
+
+def real(name: str) -> ModuleType:
+    """torch's or torchvision's own module of this name, wherever it is called from."""
+    present = _take({*OURS})
+    finders = [finder for finder in sys.meta_path if isinstance(finder, _Finder)]
+    for finder in finders:
+        sys.meta_path.remove(finder)
+    if not any(isinstance(m, places.Place) for m in present.values()):
+        REAL.update(present)
+    sys.modules.update(REAL)
+    try:
+        return importlib.import_module(name)
+    finally:
+        REAL.update(_take({*OURS}))
+        sys.modules.update(REAL if not any(isinstance(m, places.Place) for m in present.values()) else present)
+        sys.meta_path[:0] = finders

@@ -7,7 +7,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-PRIVATE = ("minigrad", "numpy", "scipy", "matplotlib", "PIL", "cupy", "cupyx", "safetensors", "tensorboardX", "tqdm", "models")
+PRIVATE = (
+    "__main__", "builtins", "compare", "cupy", "cupyx", "matplotlib", "minigrad", "models", "numpy", "PIL", "safetensors",
+    "scipy", "sys", "tensorboardX", "tests", "tools", "tqdm",
+)  # fmt: skip
 """Packages that are never loaded a second time for somebody's torch code."""
 
 HOMES: dict[str, tuple[str, ...]] = {
@@ -16,6 +19,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.autograd": ("minigrad.autograd",),
     "torch.backends": ("minigrad.as_torch.names.backends",),
     "torch.cuda": ("minigrad.cuda", "minigrad.as_torch.names.cuda"),
+    "torch.cuda.amp": ("minigrad.as_torch.names.amp",),
     "torch.distributed": ("minigrad.as_torch.names.distributed",),
     "torch.distributions": ("minigrad.as_torch.names.distributions",),
     "torch.functional": ("minigrad", "minigrad.functional"),
@@ -49,19 +53,21 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torchvision.transforms.functional": ("minigrad.as_torch.vision.transforms.functional",),
     "torchvision.utils": ("minigrad.as_torch.vision.utils",),
 }
-"""torch's module -> where its names are looked for, in order. A module below one of these has the names of the one above."""
+"""torch's module -> where its names are looked for, in order."""
+
+DIVIDED = {
+    "torch.autograd", "torch.distributions", "torch.nn.modules", "torch.nn.utils", "torch.optim", "torch.utils", "torch.utils.data",
+}  # fmt: skip
+"""Packages of torch's that are divided into modules otherwise than here."""
 
 
 def home_of(name: str) -> tuple[str, ...] | None:
-    """Where the names of one of torch's modules are: its own entry, or that of the nearest module above it.
+    """Where the names of one of torch's modules are: its own entry, or that of the package of DIVIDED above it.
 
-    torch itself is no such module above: torch.fx is not minigrad.
+    torch.nn.modules.conv has the names of torch.nn.modules. torch.fx has no place, and torch.optim.SGD is no module.
     """
-    parts = name.split(".")
-    for length in range(len(parts), 1, -1):
-        if homes := HOMES.get(".".join(parts[:length])):
-            return homes
-    return HOMES.get(name)
+    above, _, last = name.rpartition(".")
+    return HOMES.get(name) or (HOMES[above] if above in DIVIDED and last == last.lower() else None)
 
 
 def exists(name: str) -> bool:
@@ -122,6 +128,8 @@ def _found(path: str) -> Any:
 def _caller() -> str:
     """file:line of the code that asked."""
     frame: Any = sys._getframe(2)
-    while frame.f_back is not None and ("importlib" in frame.f_code.co_filename or frame.f_code.co_filename == __file__):
+    while frame.f_back is not None and (
+        "importlib" in frame.f_code.co_filename or frame.f_code.co_filename == __file__
+    ):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

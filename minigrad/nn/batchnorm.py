@@ -162,7 +162,12 @@ class SyncBatchNorm(_BatchNorm):
         """The module with each batch normalisation in it turned into this one, its weights and statistics kept."""
         if isinstance(module, _BatchNorm) and not isinstance(module, cls):
             converted = cls(
-                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, process_group
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
             )
             for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
                 setattr(converted, name, getattr(module, name))

@@ -18,7 +18,9 @@ from minigrad.ops.shape import cat
 from minigrad.tensor import Tensor
 
 
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """x[i + 1] - x[i] along an axis, n times over; prepend and append are joined to the input first."""
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
@@ -167,7 +169,9 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     return soft.new_zeros(soft.shape).scatter(dim, index, 1.0) - soft.detach() + soft
 
 
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
     from minigrad.ops.scattering import scatter, scatter_add
 

@@ -36,7 +36,9 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if len(size) != 4:
         raise NotImplementedError("affine_grid() only supports 4D sizes, for 2D affine grids, in minigrad")
     if theta.ndim != 3 or theta.shape[1:] != (2, 3) or theta.shape[0] != size[0]:
-        raise RuntimeError(f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {list(size)}. Got {describe(theta)}.")
+        raise RuntimeError(
+            f"Expected a batch of 2D affine matrices of shape Nx2x3 for size {list(size)}. Got {describe(theta)}."
+        )
     n, _, height, width = size
     aligned = bool(align_corners)
     x = _axis(width, aligned, theta).reshape(1, width).expand(height, width)
@@ -93,7 +95,9 @@ def grid_sample(
     padding_mode: "zeros", "border" or "reflection", for places outside of the image.
     """
     if mode not in MODES:
-        raise ValueError(f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'")
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
     if padding_mode not in PADDINGS:
         raise ValueError(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "

@@ -269,7 +269,9 @@ class DataLoader:
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
-            raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+            raise ValueError(
+                "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+            )
         self.dataset, self.num_workers, self.collate_fn = dataset, num_workers, collate_fn or default_collate
         self.prefetch_factor, self.drop_last, self.generator = prefetch_factor or 2, drop_last, generator
         self.batch_size = None if batch_sampler is not None else batch_size

@@ -8,7 +8,12 @@ from typing import Any
 _products = {"allow_tf32": False, "allow_fp16_reduced_precision_reduction": False}
 
 cudnn = SimpleNamespace(
-    enabled=False, benchmark=False, deterministic=True, allow_tf32=False, is_available=lambda: False, version=lambda: None
+    enabled=False,
+    benchmark=False,
+    deterministic=True,
+    allow_tf32=False,
+    is_available=lambda: False,
+    version=lambda: None,
 )
 cuda = SimpleNamespace(matmul=SimpleNamespace(**_products), is_built=lambda: False)
 mps = SimpleNamespace(is_available=lambda: False, is_built=lambda: False)

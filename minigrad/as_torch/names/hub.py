@@ -8,7 +8,9 @@ from typing import Any
 def _refused(name: str) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         what = f" ({args[0]})" if args else ""
-        raise NotImplementedError(f"{name}{what}: minigrad fetches nothing from the network; use minigrad.load on a file")
+        raise NotImplementedError(
+            f"{name}{what}: minigrad fetches nothing from the network; use minigrad.load on a file"
+        )
 
     call.__name__ = name
     return call

@@ -6,34 +6,13 @@ Its networks and its compiled operators stand on torch, and have no place here.
 from __future__ import annotations
 
 import functools
-import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
-from minigrad.as_torch.loading import OURS, _take
+from minigrad.as_torch.loading import OURS, real
 from minigrad.ops.creation import tensor
 from minigrad.tensor import Tensor
 
 __all__ = ["datasets", "transforms", "utils"]
-
-
-def real(name: str) -> Any:
-    """torchvision's own module of this name, loaded with the real torch. ModuleNotFoundError without torchvision."""
-    ours = _take(OURS)
-    finders = [f for f in sys.meta_path if type(f).__module__ == "minigrad.as_torch.loading"]
-    for finder in finders:
-        sys.meta_path.remove(finder)
-    sys.modules.update(_real)
-    try:
-        return importlib.import_module(name)
-    finally:
-        _real.update(_take(OURS))
-        sys.modules.update(ours)
-        sys.meta_path[:0] = finders
-
-
-_real: dict[str, ModuleType] = {}
 
 
 def to_minigrad(value: Any) -> Any:
