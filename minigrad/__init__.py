@@ -286,9 +286,9 @@ for _name, _function in [*globals().items()]:
     if getattr(_function, "__module__", "").startswith("minigrad.ops."):
         globals()[_name] = aliases.numpys_names(_function, "minigrad")
 
-bool = dtypes.bool_  # noqa: A001 - torch's names for types
-float = dtypes.float32  # noqa: A001
-int = dtypes.int32  # noqa: A001
+bool = dtypes.bool_
+float = dtypes.float32
+int = dtypes.int32
 
 
 def set_num_threads(threads: Any) -> None:

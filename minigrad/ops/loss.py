@@ -141,7 +141,7 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). This will "
@@ -150,17 +150,17 @@ def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
         )
 
 
-def _check_floating(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _check_floating(name: str, input: Tensor, target: Tensor) -> None:
     if dtypes.result_type(input, target).kind != "f":
         raise NotImplementedError(f"{name} takes floating point numbers, not {describe(input)} and {describe(target)}")
 
 
-def _check_weight(weight: Tensor, input: Tensor) -> None:  # noqa: A002
+def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight.shape != input.shape:
         raise ValueError(f"Weights and input must have the same size, got {describe(weight)} and {describe(input)}")
 
 
-def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:  # noqa: A002
+def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:
     """Reduces weighted losses: "mean" divides by the sum of the weights."""
     if weight is None:
         return reduce_losses(losses, reduction)
@@ -173,7 +173,7 @@ def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: s
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -202,7 +202,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -305,7 +305,7 @@ def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduct
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -334,7 +334,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -361,7 +361,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -387,7 +387,7 @@ def kl_div(
 
 
 def poisson_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
@@ -409,7 +409,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     var: Tensor | float,
     full: bool = False,
@@ -442,7 +442,7 @@ def gaussian_nll_loss(
 
 
 def mse_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -457,12 +457,12 @@ def mse_loss(
 
 
 @in_float32
-def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+def _squared(input: Tensor, target: Tensor) -> Tensor:
     return (input - target) ** 2
 
 
 def l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -476,7 +476,7 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -494,13 +494,13 @@ def smooth_l1_loss(
 
 
 @in_float32
-def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:
     d = (input - target).abs()
     return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     reduction: str = "mean",
     delta: float = 1.0,
@@ -524,6 +524,6 @@ def huber_loss(
 
 
 @in_float32
-def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
