@@ -33,7 +33,7 @@ def team(request):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a few rows even for the small images of a test, and threads for any work."""
-    from minigrad.backends.cpu import columns, convolution, elementwise, folding, layout, normalization, products
+    from minigrad.backends.cpu import columns, convolution, folding, layout, normalization, products
 
     for room in (columns, pooling):
         monkeypatch.setattr(room, "CACHE", 2000)
@@ -42,9 +42,10 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(convolution, "SHARE", 1)
     for room in (pooling, folding):
         monkeypatch.setattr(room, "SMALL", 0)
-    for room in (layout, elementwise, normalization, products):
+    for room in (layout, normalization, products):
         monkeypatch.setattr(room, "BLOCK", 40)
-    monkeypatch.setattr(sys.modules["minigrad.backends.cpu.layer_norm"], "BLOCK", 40)
+    for name in ("layer_norm", "softmax"):
+        monkeypatch.setattr(sys.modules[f"minigrad.backends.cpu.{name}"], "BLOCK", 40)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_conv2d_takes_any_strides(gpu, layout):
 @pytest.mark.parametrize("chunk_bytes", [1, 3000])
 @pytest.mark.parametrize("name", ["3x3", "rectangles", "groups", "1x1", "wide stride"])
 def test_conv2d_in_chunks_smaller_than_an_image(gpu, monkeypatch, name, chunk_bytes):
-    monkeypatch.setattr(gpu.conv, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
     conv_both(gpu, CONVOLUTIONS[name], True)
 
 
@@ -190,7 +190,7 @@ def test_images_are_channels_last(gpu):
 @pytest.mark.parametrize("name", ["3x3", "groups", "stem", "empty batch"])
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 def test_conv2d_relu_max_pool2d(gpu, monkeypatch, name, chunk_bytes, bias):
-    monkeypatch.setattr(gpu.conv, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
     case = CONVOLUTIONS[name]
     options, pool = case[6:], ((3, 2), (2, 2), (1, 1), (1, 1), False)
     x, w, b, gy = conv_arrays(case)
@@ -531,7 +531,7 @@ def test_memory_is_metered(gpu):
 
 
 def test_a_pooled_convolution_never_holds_its_full_map(gpu, monkeypatch):
-    monkeypatch.setattr(gpu.conv, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", 1)
     x, w = gpu.from_host(random(8, 2, 16, 16)), gpu.from_host(random(16, 2, 3, 3))
     options, pool = ((1, 1), (1, 1), (1, 1), 1), ((2, 2), (2, 2), (0, 0), (1, 1), False)
     gpu.reset_peak_memory_stats()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import minigrad
-from compare.derivatives import draw_inputs, flat
+from compare.gradients.derivatives import draw_inputs, flat
 from minigrad.nn import functional as F
 from tests.cases import FAMILIES, Checked, family
 

@@ -9,21 +9,7 @@ from minigrad.backends.cpu.convolution import (
     conv2d_relu_max_pool2d,
     conv2d_relu_max_pool2d_backward,
 )
-from minigrad.backends.cpu.elementwise import (
-    cross_entropy,
-    cross_entropy_backward,
-    log_softmax,
-    log_softmax_backward,
-    relu,
-    relu_backward,
-    softmax,
-    softmax_backward,
-)
-from minigrad.backends.cpu.error_function import erf, erfc, gelu, gelu_backward
-from minigrad.backends.cpu.folding import fold, unfold
-from minigrad.backends.cpu.indexing import scatter_add
-from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
-from minigrad.backends.cpu.memory import (
+from minigrad.backends.cpu.device import (
     from_host,
     max_memory_allocated,
     memory_allocated,
@@ -32,6 +18,10 @@ from minigrad.backends.cpu.memory import (
     synchronize,
     to_host,
 )
+from minigrad.backends.cpu.elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from minigrad.backends.cpu.folding import fold, unfold
+from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
 from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,
@@ -54,6 +44,14 @@ from minigrad.backends.cpu.pooling import (
     max_pool2d_gather,
 )
 from minigrad.backends.cpu.products import matmul, sum_rows
+from minigrad.backends.cpu.softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    softmax,
+    softmax_backward,
+)
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
 
 __all__ = [

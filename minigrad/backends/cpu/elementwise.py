@@ -1,28 +1,40 @@
-"""ReLU, the softmax family and cross-entropy."""
+"""ReLU, the error function and GELU.
+
+In float32, erf(x) = tanh(x P(x^2)): the P below is fitted to artanh(erf(x)) / x, which is smooth, and where tanh
+flattens out errors of P vanish. Its largest relative error in erf is 9.5e-8, below the rounding of float32 (minimax over
+[0, 4.3] by weighted least squares, against erf of 40 digits; beyond, P keeps rising and tanh stays at 1). It takes a
+quarter of the time of SciPy's erf, which is used in float64.
+
+With Phi(x) = (1 + erf(x / sqrt 2)) / 2, the normal distribution's probability of less than x, GELU is y = x Phi(x) and
+y' = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi). Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units (2016).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
-from minigrad.backends.cpu.layout import in_blocks, memory_order
-from minigrad.backends.cpu.threads import parallel_for, scratch
+from minigrad.backends.cpu.layout import in_blocks
+from minigrad.backends.cpu.threads import scratch
 from minigrad.backends.cpu.windows import masked, relu_passes
 
-__all__ = [
-    "cross_entropy",
-    "cross_entropy_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "relu",
-    "relu_backward",
-    "softmax",
-    "softmax_backward",
-]
+__all__ = ["erf", "erfc", "gelu", "gelu_backward", "relu", "relu_backward"]
 
-BLOCK = 1 << 15  # numbers worked on at a time: they stay in a core's own cache
+# P's coefficients, for erf: of x^0, x^2, ..., x^12.
+ERF = (
+    1.1283792742908685,
+    0.10276905592548052,
+    -0.00019183109143762326,
+    -0.0006197844185026985,
+    8.763723984025417e-05,
+    -5.668461723093964e-06,
+    1.4185144934950105e-07,
+)
+# The same for Phi: erf(x / sqrt 2) = tanh(x P(x^2 / 2) / sqrt 2).
+PHI = tuple(c / math.sqrt(2) / 2**i for i, c in enumerate(ERF))
+DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
+SLOPE, CUBIC = math.sqrt(2 / math.pi), 0.044715  # GELU's approximation: Phi(x) = (1 + tanh(SLOPE (x + CUBIC x^3))) / 2
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -49,146 +61,104 @@ def relu_backward(gy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return gx
 
 
-def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
-    """body(*parts, axis): parts keep all of axis `dim` and take turns along the slowest other one."""
-    first = arrays[0]
-    dim %= first.ndim
-    small = first.size <= BLOCK // 8
-    others = [] if small else [axis for axis in memory_order(first) if axis != dim]
-    if not others:
+def _tanh_of(x: np.ndarray, square: np.ndarray, coefficients: tuple[float, ...], out: np.ndarray) -> None:
+    """out = tanh(x P(square)), by Horner's rule."""
+    *rest, last = coefficients
+    np.multiply(square, last, out=out)
+    for c in reversed(rest[1:]):
+        out += c
+        out *= square
+    out += rest[0]
+    out *= x
+    np.tanh(out, out=out)
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function, in x's layout. float32: within three units in the last place."""
+    y = np.empty_like(x)
+
+    def body(x: np.ndarray, y: np.ndarray) -> None:
         with np.errstate(all="ignore"):
-            body(*arrays, dim)
-        return
-    turn = others[0]
-    length = first.shape[turn]
-    step = max(1, BLOCK * length // first.size)
+            if x.dtype == np.float32:
+                square = scratch("square", x.shape, x.dtype)
+                np.multiply(x, x, out=square)
+                _tanh_of(x, square, ERF, y)
+            else:
+                from scipy import special
 
-    def run(start: int, stop: int) -> None:
-        with np.errstate(all="ignore"):  # inf - inf is NaN here, as in torch, without a word
-            for i in range(start, stop, step):
-                some = (slice(None),) * turn + (slice(i, min(i + step, stop)),)
-                body(*(a[some] for a in arrays), dim)
+                special.erf(x, out=y, casting="same_kind")
 
-    parallel_for(length, run, grain=step)
-
-
-def softmax(x: np.ndarray, dim: int) -> np.ndarray:
-    """y_i = exp(x_i - max x) / sum over j of exp(x_j - max x) along `dim`, in x's layout; a row of -inf is NaN."""
-    if x.ndim == 0:
-        return softmax(x.reshape(1), 0).reshape(())
-    y = np.empty_like(x)
-
-    def body(x: np.ndarray, y: np.ndarray, axis: int) -> None:
-        np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), out=y)
-        np.exp(y, out=y)
-        y /= y.sum(axis=axis, keepdims=True)
-
-    _along(dim, body, x, y)
+    in_blocks(body, x, y)
     return y
 
 
-def softmax_backward(gy: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
-    """gx = y (gy - sum over `dim` of gy y), in y's layout."""
-    if y.ndim == 0:
-        return softmax_backward(gy.reshape(1), y.reshape(1), 0).reshape(())
-    gx = np.empty_like(y)
+def erfc(x: np.ndarray) -> np.ndarray:
+    """1 - erf(x), exact also where erf(x) is nearly 1, in x's layout."""
+    from scipy import special
 
-    def body(y: np.ndarray, gy: np.ndarray, gx: np.ndarray, axis: int) -> None:
-        np.multiply(gy, y, out=gx)
-        np.subtract(gy, gx.sum(axis=axis, keepdims=True), out=gx)
-        gx *= y
-
-    _along(dim, body, y, gy, gx)
-    return gx
-
-
-def log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
-    """y_i = x_i - max x - log sum over j of exp(x_j - max x) along `dim`, in x's layout; a row of -inf is NaN."""
-    if x.ndim == 0:
-        return log_softmax(x.reshape(1), 0).reshape(())
     y = np.empty_like(x)
-
-    def body(x: np.ndarray, y: np.ndarray, axis: int) -> None:
-        np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), out=y)
-        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
-
-    _along(dim, body, x, y)
+    in_blocks(lambda x, y: special.erfc(x, out=y, casting="same_kind"), x, y)
     return y
 
 
-def log_softmax_backward(gy: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
-    """gx = gy - exp(y) (sum over `dim` of gy), in y's layout."""
-    if y.ndim == 0:
-        return log_softmax_backward(gy.reshape(1), y.reshape(1), 0).reshape(())
-    gx = np.empty_like(y)
+def gelu(x: np.ndarray, approximate: bool, keep: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """(y, kept): y = x Phi(x), or with Phi's approximation by tanh, in x's layout. kept: dy/dx if `keep`, else None.
 
-    def body(y: np.ndarray, gy: np.ndarray, gx: np.ndarray, axis: int) -> None:
-        np.exp(y, out=gx)
-        gx *= gy.sum(axis=axis, keepdims=True)
-        np.subtract(gy, gx, out=gx)
+    Here the derivative costs a quarter more; left to the backward pass it would cost all of this again.
+    """
+    y = np.empty_like(x)
+    body = _approximate if approximate else _exact
+    if not keep:
+        in_blocks(body, x, y)
+        return y, None
+    slope = np.empty_like(x)
+    in_blocks(body, x, y, slope)
+    return y, slope
 
-    _along(dim, body, y, gy, gx)
+
+def _exact(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None = None) -> None:
+    square, phi = scratch("square", x.shape, x.dtype), scratch("phi", x.shape, x.dtype)
+    with np.errstate(all="ignore"):
+        np.multiply(x, x, out=square)
+        if x.dtype == np.float32:
+            _tanh_of(x, square, PHI, phi)
+            phi *= 0.5
+            phi += 0.5
+        else:
+            from scipy import special
+
+            special.ndtr(x, out=phi)
+        np.multiply(x, phi, out=y)
+        if slope is not None:
+            square *= -0.5
+            np.exp(square, out=square)
+            square *= x
+            square *= DENSITY
+            np.add(phi, square, out=slope)
+
+
+def _approximate(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None = None) -> None:
+    """With p for Phi's approximation: y = x p, y' = p + x 2 p (1 - p) SLOPE (1 + 3 CUBIC x^2)."""
+    square, phi = scratch("square", x.shape, x.dtype), scratch("phi", x.shape, x.dtype)
+    with np.errstate(all="ignore"):
+        np.multiply(x, x, out=square)
+        _tanh_of(x, square, (SLOPE, SLOPE * CUBIC), phi)
+        phi *= 0.5
+        phi += 0.5
+        np.multiply(x, phi, out=y)
+        if slope is not None:
+            square *= 6 * SLOPE * CUBIC
+            square += 2 * SLOPE
+            square *= x
+            square *= phi
+            np.subtract(1, phi, out=slope)
+            slope *= square
+            slope += phi
+
+
+def gelu_backward(gy: np.ndarray, x: np.ndarray, kept: np.ndarray | None, approximate: bool) -> np.ndarray:
+    """gx = gy dy/dx, in x's layout: `kept` is what gelu returned, None to have it computed from x."""
+    slope = gelu(x, approximate, True)[1] if kept is None else kept
+    gx = np.empty_like(x)
+    in_blocks(lambda slope, gy, gx: np.multiply(gy, slope, out=gx), slope, gy, gx)  # type: ignore[arg-type]
     return gx
-
-
-def _check_targets(target: np.ndarray, ignore_index: int, classes: int) -> np.ndarray:
-    """Which rows count; IndexError for a target that is neither a class nor ignore_index."""
-    counts = target != ignore_index
-    wrong = counts & ((target < 0) | (target >= classes))
-    if wrong.any():
-        raise IndexError(f"Target {target[wrong][0]} is out of bounds for {classes} classes.")
-    return counts
-
-
-def cross_entropy(
-    logits: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    ignore_index: int,
-    label_smoothing: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(losses (M,), logp (M, C)): logp = log_softmax(logits) and, for e = label_smoothing and w = weight or ones,
-
-        losses[m] = -(1 - e) w[t] logp[m, t] - e / C * sum over c of w[c] logp[m, c],    t = target[m],
-
-    0 where t is ignore_index: torch.nn.functional.cross_entropy with reduction="none". logits (M, C), target (M,)
-    integers, weight (C,). IndexError for a target that is neither a class nor ignore_index.
-    """
-    rows, classes = logits.shape
-    counts = _check_targets(target, ignore_index, classes)
-    logp = log_softmax(logits, 1)
-    t = np.where(counts, target, 0)
-    losses = -logp[np.arange(rows), t]
-    if weight is not None:
-        losses *= weight[t]
-    if label_smoothing:
-        smooth = -(logp if weight is None else logp * weight).sum(axis=1)
-        losses = (1 - label_smoothing) * losses + smooth * (label_smoothing / classes)
-    return np.where(counts, losses, logits.dtype.type(0)), logp
-
-
-def cross_entropy_backward(
-    g: np.ndarray,
-    logp: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    ignore_index: int,
-    label_smoothing: float,
-) -> np.ndarray:
-    """g_logits (M, C) = exp(logp) s - d for g (M,), where d[m, c] = g[m] ((1 - e) w[t] [c = t] + e / C w[c]).
-
-    s are the row sums of d; e, w, t as in `cross_entropy`. Rows whose target is ignore_index get 0.
-    """
-    rows, classes = logp.shape
-    counts = _check_targets(target, ignore_index, classes)
-    t = np.where(counts, target, 0)
-    w = np.ones(classes, logp.dtype) if weight is None else weight
-    g = np.where(counts, g, logp.dtype.type(0))
-    hit = (1 - label_smoothing) * g * w[t]
-    total = hit + g * (label_smoothing / classes * math.fsum(w)) if label_smoothing else hit
-    out = np.exp(logp)
-    out *= total[:, None]
-    if label_smoothing:
-        out -= g[:, None] * (w * (label_smoothing / classes))
-    out[np.arange(rows), t] -= hit
-    return out

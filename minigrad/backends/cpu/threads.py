@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minigrad.backends.cpu.memory import reuse_memory
+from minigrad.backends.cpu.device import reuse_memory
 
 __all__ = ["blas_core", "get_num_threads", "parallel_for", "scratch", "set_num_threads"]
 

@@ -5,14 +5,11 @@ device and on the current stream; their arrays must be on that device. Results a
 """
 
 from .attention import attention, attention_backward
-from .blas import matmul, sum_rows
-from .conv import (
+from .convolution import (
     conv2d,
     conv2d_backward,
     conv2d_relu_max_pool2d,
     conv2d_relu_max_pool2d_backward,
-    fold,
-    unfold,
 )
 from .device import (
     device_count,
@@ -26,8 +23,10 @@ from .device import (
     xp,
 )
 from .elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from .folding import fold, unfold
+from .indexing import scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
-from .norm import batch_norm, batch_norm_apply, batch_norm_backward
+from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
 from .optimizer import (
     adadelta_step,
     adagrad_step,
@@ -37,14 +36,14 @@ from .optimizer import (
     rmsprop_step,
     sgd_step,
 )
-from .pool import (
+from .pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from .scatter import scatter_add
+from .products import matmul, sum_rows
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .blas import matmul
 from .device import xp
+from .products import matmul
 
 CHUNK_BYTES = 64 * 2**20
 

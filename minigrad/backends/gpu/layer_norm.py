@@ -14,7 +14,7 @@ import numpy as np
 
 from .device import xp
 from .launch import kernel, max_blocks
-from .norm import Needs, chunked_sums, contiguous, merge_sums
+from .normalization import Needs, chunked_sums, contiguous, merge_sums
 
 MAX_THREADS = 256
 

@@ -1,0 +1,145 @@
+"""Convolution as rows of patches times a matrix, alone and fused with the ReLU and the max-pooling that follow it.
+
+    y = cols w^T + b,   gw = gy^T cols,   gx = fold(gy w),   gb = sum over rows of gy
+
+The columns of a chunk (columns.py) are made for the product and made again for the gradient of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .columns import Geometry, Pair, columns, fold_rows
+from .device import xp
+from .elementwise import bias_relu, relu_backward, split_groups
+from .layout import from_rows, to_rows
+from .normalization import column_sums
+from .pooling import Shape, Window, pool_images, pool_images_backward
+from .products import gemm
+
+Needs = tuple[bool, bool, bool]
+
+
+def _geometry(x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
+    return Geometry(*x_shape, groups, w_shape[0], (w_shape[2], w_shape[3]), stride, padding, dilation)
+
+
+def _matrix(g: Geometry, w: Any) -> Any:
+    """w (O, C/G, KH, KW) as G matrices (G, O/G, K), a patch's numbers in the order (kh, kw, c)."""
+    return xp.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(g.G, g.O // g.G, g.K)
+
+
+def _convolve(g: Geometry, x: Any, matrix: Any, b: Any, relu: bool, images: slice, out: Any) -> None:
+    """out (images, OH, OW, O) = the convolution of these images of x (N, H, W, C)."""
+    first = images.start * g.OH * g.OW
+    out = out.reshape(-1, g.O)
+    for rows in g.row_groups(images, x.itemsize):
+        y = out[rows.start - first : rows.stop - first]
+        cols = columns(g, x, rows)
+        if g.G == 1:
+            z = gemm(cols[0], matrix[0], out=y, transpose_b=True)[None]
+        else:
+            z = gemm(cols, matrix, transpose_b=True)
+        if g.G > 1 or relu or b is not None:
+            bias_relu(z, b, y, relu)
+
+
+def _convolve_backward(
+    g: Geometry, gradient: Callable[[slice], Any], x: Any, w: Any, dtype: np.dtype, needs: Needs
+) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb), where gradient(images) is the gradient (images, OH, OW, O) of the convolution's result."""
+    needs_x, needs_w, needs_b = needs
+    gx: Any = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
+    gw: Any = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
+    gb = xp.zeros(g.O, dtype) if needs_b else None
+    matrix = _matrix(g, w) if needs_x else None
+    x = to_rows(x, xp) if needs_w else None
+    for images in g.image_groups(dtype.itemsize):
+        gz_images = gradient(images).reshape(-1, g.O)
+        first = images.start * g.OH * g.OW
+        for rows in g.row_groups(images, dtype.itemsize):
+            gz = gz_images[rows.start - first : rows.stop - first]
+            if needs_b:
+                column_sums(gz, gb)
+            gz = gz[None] if g.G == 1 else split_groups(gz, g.G)
+            if needs_w:
+                _product(gz, columns(g, x, rows), gw, transpose_a=True, accumulate=True)
+            if needs_x and g.is_pointwise:
+                _product(gz, matrix, gx.reshape(1, -1, g.C)[:, rows])
+            elif needs_x:
+                cols = xp.empty((g.G, rows.stop - rows.start, g.K), dtype)
+                _product(gz, matrix, cols)
+                fold_rows(g, cols, gx, rows)
+    if needs_w:
+        gw = gw.reshape(g.O, *g.kernel, g.C // g.G).transpose(0, 3, 1, 2)
+    return (from_rows(gx, xp) if needs_x else None), gw, gb
+
+
+def _product(a: Any, b: Any, out: Any, transpose_a: bool = False, accumulate: bool = False) -> None:
+    """gemm of G matrices each; one matrix goes as 2-D, which needs no copies of transposed operands."""
+    if len(a) == 1:
+        a, b, out = a[0], b[0], out[0]
+    gemm(a, b, out=out, transpose_a=transpose_a, accumulate=accumulate)
+
+
+def conv2d(x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool) -> Any:
+    """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
+    g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    x, matrix = to_rows(x, xp), _matrix(g, w)
+    b = None if b is None else xp.ascontiguousarray(b)
+    y = xp.empty((g.N, g.OH, g.OW, g.O), x.dtype)
+    for images in g.image_groups(x.itemsize):
+        _convolve(g, x, matrix, b, relu, images, y[images])
+    return from_rows(y, xp)
+
+
+def conv2d_backward(
+    gy: Any, x: Any, w: Any, y: Any, x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair,
+    dilation: Pair, groups: int, needs: Needs,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """(gx, gw, gb), None where not needed. y is the output after a fused ReLU: gy counts where y > 0."""
+    g = _geometry(x_shape, w_shape, stride, padding, dilation, groups)
+    gy = to_rows(gy, xp)
+    y = None if y is None else to_rows(y, xp)
+
+    def gradient(images: slice) -> Any:
+        return gy[images] if y is None else relu_backward(gy[images], y[images])
+
+    return _convolve_backward(g, gradient, x, w, gy.dtype, needs)
+
+
+def conv2d_relu_max_pool2d(
+    x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: tuple
+) -> tuple[Any, Any]:
+    """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time.
+
+    `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
+    """
+    g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
+    x, matrix = to_rows(x, xp), _matrix(g, w)
+    b = None if b is None else xp.ascontiguousarray(b)
+    p, tap = window.empty_outputs(x.dtype)
+    for images in g.image_groups(x.itemsize):
+        z = xp.empty((images.stop - images.start, g.OH, g.OW, g.O), x.dtype)
+        _convolve(g, x, matrix, None, False, images, z)
+        pool_images(window, z, b, True, p[images], tap[images])
+    return from_rows(p, xp), from_rows(tap, xp)
+
+
+def conv2d_relu_max_pool2d_backward(
+    gp: Any, x: Any, w: Any, tap: Any, x_shape: Shape, w_shape: Shape, stride: Pair,
+    padding: Pair, dilation: Pair, groups: int, pool: tuple, needs: Needs,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
+    g = _geometry(x_shape, w_shape, stride, padding, dilation, groups)
+    window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
+    gp, tap = to_rows(gp, xp), to_rows(tap, xp)
+
+    def gradient(images: slice) -> Any:
+        return pool_images_backward(window, gp[images], tap[images])
+
+    return _convolve_backward(g, gradient, x, w, gp.dtype, needs)

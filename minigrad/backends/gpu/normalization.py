@@ -1,0 +1,117 @@
+"""Batch norm, and sums over the columns of a matrix.
+
+    y = (x - mean) invstd w + b,   invstd = (var + eps)^(-1/2)
+    gb = sum gy,   gw = sum gy xhat,   gx = w invstd (gy - gb/R - xhat gw/R)   with xhat = (x - mean) invstd
+
+over the R = N*H*W*... values of each channel (Ioffe and Szegedy 2015). Sums are taken in double, chunk by chunk of
+rows, in a fixed order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device import xp
+from .launch import kernel
+from .layout import from_rows, to_rows
+
+COLUMNS, ROW_THREADS = 32, 8  # as in common.cuh
+MIN_CHUNK_ROWS, MAX_CHUNKS = 256, 1024
+
+Needs = tuple[bool, bool, bool]
+
+
+def _chunk_rows(rows: int) -> int:
+    return max(MIN_CHUNK_ROWS, -(-rows // MAX_CHUNKS))
+
+
+def chunked_sums(file: str, name: str, x: Any, out_arrays: int, *args: Any) -> tuple[list[Any], int]:
+    """Run a kernel that leaves one row of sums a chunk: `out_arrays` times (chunks, C) doubles; and a chunk's rows."""
+    rows, channels = x.shape
+    chunk_rows = _chunk_rows(rows)
+    chunks, tiles = -(-rows // chunk_rows), -(-channels // COLUMNS)
+    sums = [xp.empty((chunks, channels), xp.float64) for _ in range(out_arrays)]
+    kernel(file, name, x.dtype).launch(
+        (chunks, tiles), (COLUMNS, ROW_THREADS), x, *args, *sums, np.int64(rows), channels, chunk_rows
+    )
+    return sums, chunk_rows
+
+
+def _merge(name: str, dtype: np.dtype, channels: int, *args: Any) -> None:
+    kernel("normalization", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
+
+
+def merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
+    """Put the sums over the chunks (chunks, C) into total (C,), or add them to it if `accumulate`."""
+    chunks, channels = sums.shape
+    _merge("merge_sums", total.dtype, channels, sums, total, chunks, channels, accumulate)
+
+
+def column_sums(x: Any, total: Any) -> None:
+    """Add the sums over the columns of x (R, C), contiguous, to total (C,)."""
+    if x.size:
+        (sums, _), _ = chunked_sums("normalization", "gradient_sums", x, 2, None, None, None)
+        merge_sums(sums, total, True)
+
+
+def contiguous(*arrays: Any) -> list[Any]:
+    """Each array, copied if it is not contiguous; None stays None."""
+    return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
+
+
+def batch_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any, Any]:
+    """(y, mean, invstd, var) of x (N, C, ...) over all axes but 1; var is biased; w, b (C,) or None.
+
+    With no values to take statistics of (an empty batch) they are NaN.
+    """
+    rows = to_rows(x, xp)
+    channels = x.shape[1]
+    mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
+    if x.size:
+        matrix = rows.reshape(-1, channels)
+        (means, m2s), chunk_rows = chunked_sums("normalization", "moments", matrix, 2)
+        _merge(
+            "merge_moments", x.dtype, channels, means, m2s, mean, invstd, var, len(means), np.int64(len(matrix)),
+            channels, chunk_rows, np.float64(eps),
+        )  # fmt: skip
+    return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
+
+
+def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
+    """y = (x - mean) invstd w + b with the statistics given, all (C,)."""
+    rows = to_rows(x, xp)
+    y = xp.empty_like(rows)
+    apply = kernel("normalization", "normalize", x.dtype)
+    apply.over(y.size, rows, *contiguous(w, b, mean, invstd), y, np.int64(y.size), x.shape[1])
+    return from_rows(y, xp)
+
+
+def batch_norm_backward(
+    gy: Any, x: Any, w: Any, mean: Any, invstd: Any, training: bool, needs: Needs
+) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb), None where not needed. training: mean and invstd are of x itself, so gx goes through them too.
+
+    x may be None where neither that nor gw asks for it.
+    """
+    channels = gy.shape[1]
+    gy = to_rows(gy, xp)
+    x = to_rows(x, xp) if training or needs[1] else None
+    w, mean, invstd = contiguous(w, mean, invstd)
+    gx = gw = gb = None
+    if needs[1] or needs[2] or training:
+        gw, gb = xp.zeros(channels, gy.dtype), xp.zeros(channels, gy.dtype)
+        if gy.size:
+            (sums, sums_xhat), _ = chunked_sums(
+                "normalization", "gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd
+            )
+            merge_sums(sums, gb, False)
+            if x is not None:
+                merge_sums(sums_xhat, gw, False)
+    if needs[0]:
+        gx = xp.empty_like(gy)
+        backward = kernel("normalization", "normalize_backward", gy.dtype)
+        backward.over(gx.size, gy, x, w, mean, invstd, gw, gb, gx, np.int64(gx.size), channels, training)
+        gx = from_rows(gx, xp)
+    return gx, gw if needs[1] else None, gb if needs[2] else None
