@@ -18,7 +18,7 @@ OPTIONS: dict[str, dict[str, bool]] = {
     "Tensor.view_as": {"layouts": False},
 }
 """{name: what of the check is left out}."""
-TO_THE_CPU = "Tensor.to", "Tensor.cpu"
+TO_THE_CPU = "Tensor.to", "Tensor.cpu", "Tensor.__rmatmul__"  # whose result, or whose array, lies there
 
 
 @pytest.mark.filterwarnings("ignore")
