@@ -14,8 +14,9 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import FusedOp, Op
 from minigrad.ops.activation import softmax
+from minigrad.ops.choice import where
 from minigrad.ops.common import real, sum_to
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import HOLDERS, Tensor, describe
 
@@ -217,3 +218,6 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool
         raise RuntimeError(
             f"Expected attn_mask dtype to be bool or float32 or to match query dtype, but got {describe(mask)} and {given}"
         )
+
+
+offer("nn.functional", scaled_dot_product_attention)

@@ -18,9 +18,10 @@ from typing import Any
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
 from minigrad.op import FusedOp, Op
+from minigrad.ops.choice import ReluGradient, where
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
-from minigrad.ops.elementwise import ReluGradient, where
 from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -494,3 +495,7 @@ def _named_padding(x: Tensor, kernel: Any, name: str, stride: Pair, dilation: Pa
     if any(extra):  # an even kernel: one more row or column at the end, as in torch
         x = x.pad((0, extra[1], 0, extra[0]))
     return x, (before[0], before[1])
+
+
+offer("minigrad nn.functional", conv1d, conv2d, conv_transpose1d, conv_transpose2d)
+offer("nn.functional", fold, unfold, _conv2d_relu=conv2d_relu, _conv2d_relu_max_pool2d=conv2d_relu_max_pool2d)

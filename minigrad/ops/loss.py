@@ -19,9 +19,11 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.activation import log_softmax
+from minigrad.ops.choice import clamp_min, where
 from minigrad.ops.common import integer, quiet, real
-from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
+from minigrad.ops.exponential import exp, log, log1p, logaddexp, xlogy
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 TINY = float(np.float32(1e-12))
@@ -527,3 +529,10 @@ def huber_loss(
 def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+offer(
+    "nn.functional",
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, gaussian_nll_loss, huber_loss, kl_div,
+    l1_loss, mse_loss, nll_loss, poisson_nll_loss, smooth_l1_loss,
+)  # fmt: skip

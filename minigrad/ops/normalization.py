@@ -21,6 +21,7 @@ from minigrad import backends
 from minigrad.op import HALF, FusedOp, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -443,3 +444,7 @@ def local_response_norm(
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)
     return input / (total * (real(alpha, "alpha") / size) + real(k, "k")) ** beta
+
+
+offer("minigrad nn.functional", group_norm, layer_norm, rms_norm)
+offer("nn.functional", batch_norm, instance_norm, local_response_norm)

@@ -16,6 +16,7 @@ from minigrad.op import HALF, FusedOp, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 Pool = tuple[Pair, Pair, Pair, Pair, bool]
@@ -535,3 +536,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
     _floats_only("adaptive_avg_pool2d", input)
     return AdaptiveAvgPool2d(_adaptive_size(input, output_size))(input)
+
+
+offer("minigrad nn.functional", adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d)
+offer("minigrad", adaptive_max_pool1d=adaptive_max_pool1d_with_indices)
+offer(
+    "nn.functional",
+    adaptive_avg_pool2d, adaptive_max_pool1d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d_with_indices,
+    max_unpool2d,
+)  # fmt: skip
