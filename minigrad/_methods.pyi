@@ -5,10 +5,10 @@ from typing import Any, overload
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from minigrad.hooks import RemovableHandle
 from minigrad.memory_format import MemoryFormat
 from minigrad.ops.reduction import Dim
 from minigrad.random import Generator
-from minigrad.tensor import RemovableHandle
 from minigrad.tensor import Tensor
 
 class Methods:

@@ -18,7 +18,7 @@ from typing import Any
 from minigrad.grad_mode import state
 from minigrad.hooks import all_checked, checked
 from minigrad.op import AFTER, BEFORE, Op
-from minigrad.ops.common import quiet
+from minigrad.quiet import quiet
 from minigrad.tensor import Tensor, describe
 
 Edge = tuple[Op, int] | Tensor | None

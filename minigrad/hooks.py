@@ -1,9 +1,29 @@
-"""What a gradient hook returns, checked: it may change a gradient's values, not its shape, type, device or number."""
+"""Hooks: the handle that takes one away, and what one may return: other values, not another shape, type, device or number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+
+
+class RemovableHandle:
+    """What registering a hook returns: .remove() takes the hook away again."""
+
+    _numbers = iter(range(2**62))
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self._id = hooks, next(RemovableHandle._numbers)
+        hooks[self._id] = hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self._id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
 
 
 def checked(hook: Callable[..., Any], before: Any, after: Any) -> Any:

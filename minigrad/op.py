@@ -27,25 +27,18 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from minigrad import backends, dtypes
 from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
-from minigrad.tensor import RemovableHandle, Tensor, describe
+from minigrad.hooks import RemovableHandle
+from minigrad.order import numbers
+from minigrad.tensor import Tensor, describe
 
 BEFORE, AFTER = -1, -2
 """Where a node keeps its own hooks, among those of its outputs 0, 1, ..."""
-
-_order = itertools.count()  # nodes are numbered as they are made: a node's consumers have higher numbers
-
-
-def now() -> int:
-    """A number above those of the nodes made so far, below those of the nodes to come."""
-    return next(_order)
-
 
 HALF = dtypes.float16
 
@@ -184,7 +177,7 @@ class Op:
             else None
             for i, x in enumerate(inputs)
         ]  # fmt: skip
-        self.order = next(_order)
+        self.order = next(numbers)
         self.freed = False
         self.hooks = None
         self.outputs = len(outputs) if self.differentiable_outputs is None else self.differentiable_outputs

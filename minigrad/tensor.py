@@ -5,17 +5,21 @@ The mathematics lives in `minigrad.ops`; `minigrad.methods` hangs it onto the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
+from minigrad.arguments import axis
+from minigrad.arguments import describe as describe
+from minigrad.arrays import built
 from minigrad.device import Device, device_of, to_device
 from minigrad.dtypes import category
 from minigrad.grad_mode import state
-from minigrad.hooks import checked
+from minigrad.hooks import RemovableHandle, checked
 from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
+from minigrad.order import now
 from minigrad.printing import text
 from minigrad.size import Size, _size
 
@@ -76,7 +80,7 @@ class Tensor(Methods):
     def __init__(
         self, *given: Any, data: Any = None, size: Any = None, device: Any = None, requires_grad: bool = False
     ) -> None:
-        array = _built(given, data, size, np.dtype(np.float32))
+        array = built(given, data, size, np.dtype(np.float32))
         self._reset(array if device is None else to_device(array, Device(device)))
         if requires_grad:
             self.requires_grad = True
@@ -331,8 +335,6 @@ class Tensor(Methods):
 
         The change of a view is recorded as one of its base, and the view is then taken from that base again.
         """
-        from minigrad.op import now
-
         self._check_in_place()
         before, started = self._alias(), now()
         result = op(before, *others)
@@ -389,8 +391,6 @@ class Tensor(Methods):
         """The shape, or the length of one axis."""
         if dim is None:
             return self.shape
-        from minigrad.ops.common import axis
-
         return self.array.shape[axis(dim, self.array.ndim)] if self.array.ndim else self.array.shape[dim]
 
     @property
@@ -585,37 +585,6 @@ class Tensor(Methods):
         return object.__format__(self, spec)
 
 
-def _built(given: tuple[Any, ...], data: Any, size: Any, dtype: np.dtype) -> Any:
-    """What Tensor(*given, data=, size=) holds: zeros of sizes that are given one by one or as a Size, or one sequence's numbers.
-
-    An array, or a Tensor's array, is taken as it is.
-    """
-    from minigrad.ops.creation import _sizes, tensor
-
-    if len(given) == 1 and (isinstance(given[0], bool) or not isinstance(given[0], (int, np.integer))):
-        (data,), given = given, ()
-        if isinstance(data, Size):
-            data, size = None, data
-        elif data is None:
-            raise TypeError("Tensor(): data must be a sequence, an array or a Tensor, not None")
-    if (data is not None) + (size is not None) + bool(given) > 1:
-        raise TypeError("Tensor() takes sizes, or one sequence, array or Tensor as its data")
-    if data is None:
-        return np.zeros(_sizes(*given, size=size) if given or size is not None else 0, dtype)
-    if isinstance(data, Tensor):
-        return data.array
-    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
-        return tensor(list(data), dtype=dtype).array
-    if isinstance(data, np.generic) or not isinstance(getattr(data, "dtype", None), np.dtype):
-        raise TypeError(
-            f"Tensor(): data must be a sequence, an array or a Tensor, not {data!r} ({type(data).__name__}). "
-            "minigrad.tensor makes a tensor of a number, minigrad.empty(2, 3) one of a size."
-        )
-    if data.dtype.kind not in "biuf":
-        raise TypeError(f"can't convert an array of type {data.dtype}: supported are bool, integers and floats")
-    return data
-
-
 def _made_since(number: int, node: Op | None) -> list[Op]:
     """The nodes made after that number that lead to `node`, itself included."""
     found, stack = {}, [node]
@@ -627,35 +596,8 @@ def _made_since(number: int, node: Op | None) -> list[Op]:
     return list(found.values())
 
 
-class RemovableHandle:
-    """What registering a hook returns: .remove() takes the hook away again."""
-
-    _numbers = iter(range(2**62))
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self._hooks, self._id = hooks, next(RemovableHandle._numbers)
-        hooks[self._id] = hook
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        self._hooks.pop(self._id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
 def _rebuild(cls: type[Tensor], array: Any, device: str | None, requires_grad: bool) -> Tensor:
     tensor = cls.__new__(cls)
     tensor._reset(array if device is None else to_device(array, Device(device)))
     tensor._requires_grad = requires_grad
     return tensor
-
-
-def describe(x: Any) -> str:
-    """A tensor in an error message: type, shape, device."""
-    if not isinstance(x, Tensor):
-        return repr(x)
-    return f"{x.dtype}{list(x.shape)} on {x.device}"

@@ -9,7 +9,6 @@ State_dict keys are torch's on both sides, so nothing is renamed. `python -m min
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import pickle
@@ -19,14 +18,15 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.errors import CheckpointError, OptionError, WriteError
+from minigrad.errors import CheckpointError, OptionError
+from minigrad.files import write_atomically as write_atomically
 from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -429,35 +429,6 @@ def _is_state_dict(content: Any) -> bool:
     return isinstance(content, dict) and all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
     )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between.
-
-    WriteError, and the old file is as it was, where that cannot be done.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "it is a folder, or a device")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
-    if os.name == "posix":  # the rename itself has to reach the disk too, where the file system can promise that
-        with suppress(OSError):
-            directory = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
 
 
 def checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:

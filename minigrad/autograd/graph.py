@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
+from minigrad.arrays import is_array, memory_of
 from minigrad.autograd.observer import OneOfAKind, recorded
 from minigrad.grad_mode import no_grad, state
 from minigrad.op import Alias, Op, _changed
@@ -23,18 +22,6 @@ def held(node: Op) -> Iterator[tuple[str, Any]]:
     for name in node.keeps:
         if is_array(getattr(node, name, None)):
             yield name, getattr(node, name)
-
-
-def is_array(x: Any) -> bool:
-    """Whether x is an array of NumPy's or CuPy's."""
-    return hasattr(x, "dtype") and hasattr(x, "strides") and not isinstance(x, (Tensor, np.generic))
-
-
-def memory_of(array: Any) -> Any:
-    """The array that owns the memory which `array` is a view of."""
-    while is_array(getattr(array, "base", None)):
-        array = array.base
-    return array
 
 
 def nodes(*tensors: Tensor) -> list[Op]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd.graph import is_array
+from minigrad.arrays import is_array
 from minigrad.autograd.observer import OneOfAKind, recorded, user_line
 from minigrad.grad_mode import AtOnce, Bare, state
 from minigrad.op import Op, called_at

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minigrad.engine import AfterAccumulation
-from minigrad.tensor import RemovableHandle, Tensor, describe
+from minigrad.hooks import RemovableHandle
+from minigrad.tensor import Tensor, describe
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:

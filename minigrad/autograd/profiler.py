@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.autograd.graph import held, is_array, memory_of
+from minigrad.arrays import is_array, memory_of
+from minigrad.autograd.graph import held
 from minigrad.autograd.observer import Observer, recorded
 from minigrad.grad_mode import Bare
 from minigrad.op import Op

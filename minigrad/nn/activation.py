@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from minigrad.arguments import number
 from minigrad.nn import functional as F
 from minigrad.nn import init as initialisation
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
-from minigrad.ops.common import number
 from minigrad.ops.creation import empty
 from minigrad.tensor import Tensor
 

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from minigrad.hooks import RemovableHandle
 from minigrad.nn.backward_hooks import BackwardHooks
-from minigrad.tensor import RemovableHandle
 
 HOOKS = (
     "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",

@@ -14,8 +14,8 @@ import warnings
 
 import numpy as np
 
+from minigrad.arguments import integer, number, real
 from minigrad.grad_mode import no_grad
-from minigrad.ops.common import integer, number, real
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
+from minigrad.arguments import number
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
-from minigrad.ops.common import number
 from minigrad.tensor import Tensor
 
 

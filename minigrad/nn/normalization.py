@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.arguments import alone, integer
 from minigrad.nn import functional as F
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter
-from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import empty
 from minigrad.tensor import Tensor
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.arguments import alone, integer
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
-from minigrad.ops.common import alone, integer
 from minigrad.tensor import Tensor
 
 Two = int | tuple[int, int]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from minigrad.arguments import integer
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.nn.pooling import Size
-from minigrad.ops.common import integer
 from minigrad.tensor import Tensor
 
 

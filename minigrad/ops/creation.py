@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.arguments import integer, real, sizes
+from minigrad.arrays import built, from_lists
 from minigrad.device import Device, get_device, to_device
 from minigrad.memory_format import laid_out, strided
-from minigrad.ops.common import integer, real
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor, _built, describe
+from minigrad.tensor import Tensor, describe
 
 
 def _xp(device: Device) -> Any:
@@ -73,46 +74,14 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         device = data.device if device is None else device
         data = data.array
     elif not isinstance(data, np.ndarray) and not hasattr(data, "__cuda_array_interface__"):
-        data = _from_lists(data, inferred=dtype is None)
+        data = from_lists(data, inferred=dtype is None)
     array = data.copy() if dtype is None else data.astype(_type(dtype))
     return _made(array, device, requires_grad)
 
 
-def _from_lists(data: Any, inferred: bool = True) -> np.ndarray:
-    """Numbers and nested lists as an array; `inferred`: of the type that torch infers (float32 for Python's floats)."""
-    if isinstance(data, np.generic):
-        return np.asarray(data)
-    try:
-        array = np.array(_detached(data))
-    except ValueError as error:
-        raise ValueError(f"expected sequences of one length at every level: {error}") from error
-    if array.size == 0 and array.dtype == np.float64:
-        return array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
-        if array.dtype.kind == "c":
-            raise NotImplementedError("complex tensors are not built")
-        raise TypeError(f"can't make a tensor of {type(data).__name__} holding {array.dtype}")
-    if inferred and array.dtype == np.float64 and not _holds_float64(data):
-        return array.astype(np.float32)
-    return array
-
-
-def _detached(data: Any) -> Any:
-    if isinstance(data, Tensor):
-        return data.detach().numpy(force=True)
-    return [_detached(d) for d in data] if isinstance(data, (list, tuple)) else data
-
-
-def _holds_float64(data: Any) -> bool:
-    """Whether a NumPy or Tensor float64 is inside (Python's floats are float32 here, as in torch)."""
-    if isinstance(data, (list, tuple)):
-        return len(data) > 0 and _holds_float64(data[0])
-    return getattr(data, "dtype", None) == np.float64
-
-
 def _typed(name: str, dtype: np.dtype) -> Callable[..., Tensor]:
     def make(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
-        return _made(_built(given, data, size, dtype).astype(dtype, copy=False), device, False)
+        return _made(built(given, data, size, dtype).astype(dtype, copy=False), device, False)
 
     make.__name__ = name
     make.__doc__ = f"As Tensor(2, 3) or Tensor([2, 3]), of {dtype}: torch's old constructor of that type."
@@ -156,24 +125,12 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return made.clone() if copy and made is shared else made
 
 
-def _sizes(*given: Any, size: Any = None) -> tuple[int, ...]:
-    """Sizes given one by one, as one sequence, or by name."""
-    if size is not None:
-        given = (size,)
-    if len(given) == 1 and isinstance(given[0], (tuple, list)):
-        given = tuple(given[0])
-    sizes = tuple([integer(n, "a size") for n in given])
-    if any([n < 0 for n in sizes]):
-        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(sizes)}")
-    return sizes
-
-
 def _maker(name: str) -> Callable[..., Tensor]:
     def make(
         *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
     ) -> Tensor:
         where = get_device(device)
-        return _made(getattr(_xp(where), name)(_sizes(*given, size=size), dtype=_type(dtype)), where, requires_grad)
+        return _made(getattr(_xp(where), name)(sizes(*given, size=size), dtype=_type(dtype)), where, requires_grad)
 
     make.__name__ = name
     make.__doc__ = f"A tensor of this size, {'not filled' if name == 'empty' else 'filled with ' + name}."
@@ -191,7 +148,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     if not isinstance(fill_value, (bool, int, float)):
         raise NotImplementedError(f"full() takes a bool, an integer or a float, not {fill_value!r}")
     return _made(
-        _xp(where).full(_sizes(size), fill_value, dtype=_type(dtype, dtypes.result_type(fill_value))),
+        _xp(where).full(sizes(size), fill_value, dtype=_type(dtype, dtypes.result_type(fill_value))),
         where,
         requires_grad,
     )
@@ -304,7 +261,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from [0, 1)."""
-    shape, found = _sizes(*given, size=size), _float_type("rand", dtype)
+    shape, found = sizes(*given, size=size), _float_type("rand", dtype)
     return _made((generator or default_generator).uniform(0, 1, shape, found), device, requires_grad)
 
 
@@ -314,7 +271,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Numbers from the standard normal distribution."""
-    shape, found = _sizes(*given, size=size), _float_type("randn", dtype)
+    shape, found = sizes(*given, size=size), _float_type("randn", dtype)
     return _made((generator or default_generator).normal(0, 1, shape, found), device, requires_grad)
 
 
@@ -333,7 +290,7 @@ def randint(
     low, high = integer(low, "low"), integer(high, "high")
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    drawn = (generator or default_generator).integers(low, high, _sizes(size), _type(dtype, dtypes.int64))
+    drawn = (generator or default_generator).integers(low, high, sizes(size), _type(dtype, dtypes.int64))
     return _made(drawn, device, requires_grad)
 
 
@@ -403,7 +360,7 @@ def normal(
     if not tensors:
         if size is None:
             raise TypeError("normal() of two numbers needs a size")
-        drawn = randn(_sizes(size), generator=generator, dtype=dtype, device=device) * std + mean
+        drawn = randn(sizes(size), generator=generator, dtype=dtype, device=device) * std + mean
     else:
         shape = np.broadcast_shapes(*[v.shape for v in tensors])
         mean, std = (v.detach() if isinstance(v, Tensor) else v for v in (mean, std))

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import backends
+from minigrad.arguments import plain
 from minigrad.grad_mode import enable_grad, no_grad
+from minigrad.hooks import RemovableHandle
 from minigrad.nn.hooks import register_hook
 from minigrad.nn.module import zero_grad_
-from minigrad.ops.common import plain
-from minigrad.tensor import RemovableHandle, Tensor
+from minigrad.tensor import Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 

@@ -23,10 +23,11 @@ import numpy as np
 from minigrad.device import CPU, Device, get_device, is_gpu_available, to_device
 from minigrad.dtypes import NOT_BUILT
 from minigrad.errors import CheckpointError, DeviceError
+from minigrad.files import write_atomically
 from minigrad.nn.parameter import Parameter
 from minigrad.size import Size
 from minigrad.tensor import Tensor
-from minigrad.weights import _import_torch, write_atomically
+from minigrad.weights import _import_torch
 
 STORAGES = {
     "float32": "FloatStorage", "float64": "DoubleStorage", "float16": "HalfStorage", "int64": "LongStorage",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from minigrad.ops.common import plain
+from minigrad.arguments import plain
 from minigrad.optim.optimizer import Optimizer
 
 Value = TypeVar("Value")

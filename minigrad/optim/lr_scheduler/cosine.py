@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minigrad.ops.common import plain
+from minigrad.arguments import plain
 from minigrad.optim.lr_scheduler.base import LRScheduler
 from minigrad.optim.optimizer import Optimizer
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.ops.common import plain
+from minigrad.arguments import plain
 from minigrad.optim.lr_scheduler.base import LRScheduler, attributes_of, checked, for_each_group
 from minigrad.optim.optimizer import Optimizer
 

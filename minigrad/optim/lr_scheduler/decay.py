@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from minigrad.ops.common import plain
+from minigrad.arguments import plain
 from minigrad.optim.lr_scheduler.base import LRScheduler, attributes_of
 from minigrad.optim.optimizer import Optimizer
 
