@@ -39,6 +39,7 @@ from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
+from minigrad.tracing import trace
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 if TYPE_CHECKING:

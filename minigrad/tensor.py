@@ -53,6 +53,7 @@ class Tensor(Methods):
         "_grad",
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
+        "_name",  # what traces call it; unset unless somebody gave it a name
         "_node",  # the op that made it, or None for a leaf
         "_requires_grad",
         "_version",  # [number of in-place changes, how many others hold the array, whether it was copied by view()]: one
@@ -71,6 +72,7 @@ class Tensor(Methods):
     _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
+    _name: str | None
     _node: Op | None
     _requires_grad: bool
     _version: list[int]
@@ -265,6 +267,15 @@ class Tensor(Methods):
         for tensor in (self, value):
             tensor._version[HOLDERS] += 1
         self._bump_version()
+
+    @property
+    def name(self) -> str | None:
+        """What a trace (`minigrad.trace`) calls this tensor; None unless a name was given: x.name = "images"."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
 
     # -- in-place changes ---------------------------------------------------------------------------------------------
 

@@ -145,5 +145,6 @@ def _indices(part: Any, row: int, col: int, offset: int, dtype: Any, device: Any
 
 
 offer("minigrad Tensor Tensor_", tril, triu)
-offer("minigrad Tensor", diag, diag_embed, diagonal, trace)
+offer("minigrad Tensor", diag, diag_embed, diagonal)
+offer("Tensor", trace)  # minigrad.trace(x), which records too, stands in minigrad/tracing
 offer("minigrad", tril_indices, triu_indices)
