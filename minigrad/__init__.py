@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minigrad import autograd, backends, dtypes, methods
+from minigrad import autograd, backends, dtypes, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
@@ -39,7 +39,6 @@ from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
-from minigrad.tracing import trace
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 if TYPE_CHECKING:
