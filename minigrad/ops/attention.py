@@ -55,7 +55,9 @@ class ScaledDotProductAttention(FusedOp):
         self.saves_output = not small  # type: ignore[misc]
         attention = backends.of(q).attention
         v = v if self.kept is None else v * v.dtype.type(self.gain)
-        y, self.p, lse = attention(q, k, v, mask, self.causal, self.scale, self.kept, small and any(self.needs))
+        y, self.p, lse = attention(
+            q, k, v, mask, self.kept, causal=self.causal, scale=self.scale, keep_probabilities=small and any(self.needs)
+        )
         self.lse = None if small else lse
         return y
 
@@ -64,7 +66,18 @@ class ScaledDotProductAttention(FusedOp):
         y = self.output_array if self.saves_output else None
         v = v if self.kept is None else v * v.dtype.type(self.gain)
         gq, gk, gv, gs = backends.of(gy).attention_backward(
-            gy, q, k, v, mask, self.causal, self.scale, self.kept, y, self.p, self.lse, (*self.needs, False)[:4]
+            gy,
+            q,
+            k,
+            v,
+            mask,
+            self.kept,
+            y,
+            self.p,
+            self.lse,
+            causal=self.causal,
+            scale=self.scale,
+            needs=(*self.needs, False)[:4],
         )
         if gv is not None and self.kept is not None:
             gv *= gv.dtype.type(self.gain)

@@ -131,7 +131,7 @@ class PutAdd(Op):
 
     def forward(self, y: Any) -> Any:
         if not _is_basic(self.index):
-            return backends.of(y).scatter_add(self.shape, self.index, y)
+            return backends.of(y).scatter_add(self.index, y, shape=self.shape)
         x = backends.of(y).xp.zeros(self.shape, y.dtype)
         x[self.index] = y
         return x

@@ -57,16 +57,19 @@ class CrossEntropy(FusedOp):
             losses = (1 - self.smoothing) * losses + self.smoothing / x.shape[1] * spread.sum(1)
         return where(ignored, 0.0, losses)
 
-    def _options(self) -> tuple[Any, ...]:
-        return None if self.weight is None else self.weight.array, self.ignore, self.smoothing
-
     def forward(self, x: Any, target: Any) -> Any:
-        losses, self.logp = backends.of(x).cross_entropy(x, target, *self._options())
+        weight = None if self.weight is None else self.weight.array
+        losses, self.logp = backends.of(x).cross_entropy(
+            x, target, weight, ignore_index=self.ignore, label_smoothing=self.smoothing
+        )
         return losses
 
     def backward_arrays(self, g: Any) -> Any:
-        target = self.arrays[1]
-        return backends.of(g).cross_entropy_backward(g, self.logp, target, *self._options()), None
+        weight = None if self.weight is None else self.weight.array
+        gx = backends.of(g).cross_entropy_backward(
+            g, self.logp, self.arrays[1], weight, ignore_index=self.ignore, label_smoothing=self.smoothing
+        )
+        return gx, None
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """At log p in the logits' place: they are log p and a number a row, which changes neither losses nor derivatives."""

@@ -53,12 +53,12 @@ class BatchNorm(FusedOp):
         return _affine((x - mean) / (var + self.eps).sqrt(), w, b)
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, self.eps)
+        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, eps=self.eps)
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, True, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=True, needs=self.needs)
 
 
 class BatchNormApply(FusedOp):
@@ -82,7 +82,7 @@ class BatchNormApply(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, False, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=False, needs=self.needs)
 
 
 def _affine(xh: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
@@ -120,13 +120,18 @@ class LayerNorm(FusedOp):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         w, b = (None if v is None else v.reshape(-1) for v in (w, b))
-        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), w, b, self.eps)
+        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), w, b, eps=self.eps)
         return y.reshape(x.shape)
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
         gx, gw, gb = backends.of(gy).layer_norm_backward(
-            self._rows(gy), self._rows(x), None if w is None else w.reshape(-1), self.mean, self.invstd, self.needs
+            self._rows(gy),
+            self._rows(x),
+            None if w is None else w.reshape(-1),
+            self.mean,
+            self.invstd,
+            needs=self.needs,
         )
         shape = gy.shape[gy.ndim - self.count :]
         return (
@@ -161,7 +166,7 @@ class GroupNorm(FusedOp):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.per_channel = (1, x.shape[1]) + (1,) * (x.ndim - 2)
-        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), None, None, self.eps)
+        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), None, None, eps=self.eps)
         y = y.reshape(x.shape)
         if w is not None:
             y *= w.reshape(self.per_channel)
@@ -176,7 +181,8 @@ class GroupNorm(FusedOp):
         if self.needs[0]:
             g = gy if w is None else gy * w.reshape(self.per_channel)
             backward = backends.of(gy).layer_norm_backward
-            gx = backward(self._rows(g), rows, None, self.mean, self.invstd, (True, False, False))[0].reshape(x.shape)
+            gx, _, _ = backward(self._rows(g), rows, None, self.mean, self.invstd, needs=(True, False, False))
+            gx = gx.reshape(x.shape)
         if self.needs[1]:
             z = ((rows - self.mean[:, None]) * self.invstd[:, None]).reshape(x.shape)
             z *= gy
