@@ -36,6 +36,7 @@ from minigrad.memory_format import channels_last, contiguous_format, preserve_fo
 from minigrad.op import FusedOp, Op
 from minigrad.ops.public import functions as _functions
 from minigrad.printing import set_printoptions
+from minigrad.queries import *
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from minigrad import attacks, attribution, cuda, data, linalg, nn, optim, special, training, utils
     from minigrad._functions import *
     from minigrad.utils.serialization import load, save
+
 
 __version__ = "0.1.0"
 
@@ -105,7 +107,19 @@ def synchronize(device: Any = None) -> None:
 
 def _imported(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils", "as_torch"):
+    if name in (
+        "attacks",
+        "attribution",
+        "cuda",
+        "linalg",
+        "nn",
+        "optim",
+        "data",
+        "special",
+        "training",
+        "utils",
+        "as_torch",
+    ):
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")

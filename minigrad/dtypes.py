@@ -33,8 +33,7 @@ class NotBuilt:
 
 
 NOT_BUILT = {
-    name: NotBuilt(name)
-    for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
+    name: NotBuilt(name) for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
 }
 """Types of torch's that no tensor here has: NumPy has no bfloat16, and complex numbers are not built."""
 

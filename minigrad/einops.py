@@ -78,14 +78,14 @@ class MinigradBackend(AbstractBackend):
 class Rearrange(RearrangeMixin, nn.Module):
     """einops.rearrange as a layer."""
 
-    def forward(self, input: Any) -> Any:  # noqa: A002 - torch's name
+    def forward(self, input: Any) -> Any:
         return self._apply_recipe(input)
 
 
 class Reduce(ReduceMixin, nn.Module):
     """einops.reduce as a layer."""
 
-    def forward(self, input: Any) -> Any:  # noqa: A002
+    def forward(self, input: Any) -> Any:
         return self._apply_recipe(input)
 
 
@@ -103,7 +103,7 @@ class EinMix(_EinmixMixin, nn.Module):
         self.pre_rearrange = None if before is None else Rearrange(before, **before_lengths)
         self.post_rearrange = None if after is None else Rearrange(after, **after_lengths)
 
-    def forward(self, input: Any) -> Any:  # noqa: A002
+    def forward(self, input: Any) -> Any:
         x = input if self.pre_rearrange is None else self.pre_rearrange(input)
         y = minigrad.einsum(self.einsum_pattern, x, self.weight)
         y = y if self.bias is None else y + self.bias

@@ -30,8 +30,8 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import minigrad as mg  # noqa: E402
-from minigrad.as_torch.loading import AsTorch  # noqa: E402
+import minigrad as mg
+from minigrad.as_torch.loading import AsTorch
 
 LIMIT = 40
 """Seconds for each thing that is built and compared."""

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.op import Op, in_float32
+from minigrad.ops.arithmetic import abs as absolute
+from minigrad.ops.choice import clamp, where
 from minigrad.ops.common import axis, floating
 from minigrad.ops.creation import arange
-from minigrad.ops.elementwise import abs as absolute
-from minigrad.ops.elementwise import clamp, exp, log, sin, where
+from minigrad.ops.exponential import exp, log
 from minigrad.ops.norm import vector_norm
+from minigrad.ops.public import offer
 from minigrad.ops.shape import cat
+from minigrad.ops.trigonometric import sin
 from minigrad.tensor import Tensor
 
 
@@ -207,3 +210,10 @@ def _folded(x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, includ
     whole = x.clone()
     whole[tuple([slice(0, n) if k != d else slice(None) for k, n in enumerate(found.shape)])] = found
     return whole
+
+
+offer("minigrad Tensor", copysign, diff, dist, fmax, fmin, scatter_reduce)
+offer("minigrad Tensor Tensor_", deg2rad, erfinv, rad2deg, renorm, sinc)
+offer("minigrad", cdist)
+offer("Tensor", unfold)
+offer("nn.functional", gumbel_softmax)

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.op import in_float32
+from minigrad.ops.arithmetic import remainder
+from minigrad.ops.choice import clamp, where
 from minigrad.ops.creation import arange
-from minigrad.ops.elementwise import clamp, floor, remainder, where
+from minigrad.ops.public import offer
+from minigrad.ops.rounding import floor
 from minigrad.ops.shape import stack
 from minigrad.tensor import Tensor, describe
 
@@ -83,7 +86,7 @@ def _cubic(t: Tensor) -> list[Tensor]:
 
 @in_float32
 def grid_sample(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     grid: Tensor,
     mode: str = "bilinear",
     padding_mode: str = "zeros",
@@ -142,3 +145,6 @@ def grid_sample(
             part = at(top + i, left + j) * (of_row * of_column).unsqueeze(-1)
             total = part if total is None else total + part
     return total.permute(0, 3, 1, 2)
+
+
+offer("nn.functional", affine_grid, grid_sample)

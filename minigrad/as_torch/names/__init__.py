@@ -6,15 +6,14 @@ import warnings
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 import minigrad
 from minigrad.as_torch.names import amp, backends, cuda, distributed, distributions, hub, jit, tuples, types, utils
 from minigrad.as_torch.names.amp import GradScaler, autocast
 
-__all__ = ["amp", "backends", "cuda", "distributed", "distributions", "hub", "jit", "tuples", "types", "utils"]
+__all__ = [
+    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "hub", "jit", "tuples", "types", "utils",
+]  # fmt: skip
 
-dtype = np.dtype
 layout = minigrad.memory_format.MemoryFormat
 __version__ = "2.14.0"
 """The version of torch whose names these are."""
@@ -25,7 +24,7 @@ def _said_once(text: str) -> None:
     warnings.warn(text, stacklevel=3)
 
 
-def compile(model: Any = None, **options: Any) -> Any:  # noqa: A001 - torch's name
+def compile(model: Any = None, **options: Any) -> Any:
     """The model as it is: there is no compiler here. As a decorator too."""
     if model is None:
         return lambda f: f
@@ -80,4 +79,13 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
 
 
 is_autocast_cpu_enabled = is_autocast_enabled
+
+
+def __getattr__(name: str) -> Any:
+    """torch.relu_(x) is x.relu_()."""
+    if name.endswith("_") and name[0] != "_" and hasattr(minigrad.Tensor, name):
+        return getattr(minigrad.Tensor, name)
+    raise AttributeError(name)
+
+
 __all__ += [name for name in globals() if name not in __all__ and not name.startswith("_")]

@@ -10,7 +10,7 @@ from minigrad.grad_mode import Switch
 _said = False
 
 
-class autocast(Switch):  # noqa: N801 - torch's name
+class autocast(Switch):
     """A context and a decorator that changes nothing: everything is computed in the types that it has."""
 
     def __init__(self, *device_type: Any, enabled: bool = True, **options: Any) -> None:

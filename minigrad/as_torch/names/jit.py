@@ -47,14 +47,14 @@ def annotate(the_type: Any, the_value: Any) -> Any:
     return the_value
 
 
-def Attribute(value: Any, type: Any = None) -> Any:  # noqa: A002, N802 - torch's names
+def Attribute(value: Any, type: Any = None) -> Any:
     """The value."""
     return value
 
 
-class annotations:  # noqa: N801 - a module of torch's, which only type hints name
+class annotations:
     BroadcastingList1 = BroadcastingList2 = BroadcastingList3 = list
 
 
 isinstance_ = isinstance
-isinstance = isinstance_  # noqa: A001
+isinstance = isinstance_

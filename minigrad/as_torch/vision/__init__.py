@@ -1,4 +1,4 @@
-"""torchvision, the real one, for code that runs on minigrad: what its transforms and data sets return arrives as minigrad's tensors.
+"""torchvision, the real one, for code that runs on minigrad: what its transforms and data sets return are minigrad's tensors.
 
 Its networks and its compiled operators stand on torch, and have no place here.
 """

@@ -27,7 +27,7 @@ class Gate(torch.autograd.Function):
 
 class Block(nn.Module):
     def __init__(self, planes: int, kernel: int = 3):
-        super(Block, self).__init__()
+        super().__init__()
         self.kernel = _pair(kernel)
         self.conv = nn.Conv2d(planes, planes, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.SyncBatchNorm.convert_sync_batchnorm(nn.BatchNorm2d(planes))

@@ -26,7 +26,7 @@ criterion = nn.CrossEntropyLoss().to(device)
 optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9, foreach=True)
 scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs)
 scaler = GradScaler()
-for epoch in range(args.epochs):
+for _ in range(args.epochs):
     net.train()
     for x, y in loader:
         optimizer.zero_grad(set_to_none=True)
