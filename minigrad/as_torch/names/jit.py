@@ -1,7 +1,5 @@
 """torch.jit: there is no compiler here, so scripts and traces are the Python code that they were made of."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

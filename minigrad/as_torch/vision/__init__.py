@@ -38,8 +38,9 @@ def _is_torchs(value: Any) -> bool:
 class Translated:
     """A module of torchvision whose functions and objects take and give minigrad's tensors."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **below: Any) -> None:
         self._name = name
+        vars(self).update(below)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -72,7 +73,7 @@ def _translated_class(kind: type) -> type:
         return to_minigrad(kind.__call__(self, *given, **kwargs))
 
     def __getitem__(self: Any, index: Any) -> Any:
-        return to_minigrad(kind.__getitem__(self, index))  # type: ignore[attr-defined]
+        return to_minigrad(kind.__getitem__(self, index))  # type: ignore[index]
 
     body = {"__module__": kind.__module__, "__doc__": kind.__doc__}
     if hasattr(kind, "forward") or "__call__" in vars(kind):
@@ -83,6 +84,5 @@ def _translated_class(kind: type) -> type:
 
 
 datasets = Translated("torchvision.datasets")
-transforms = Translated("torchvision.transforms")
-transforms.functional = Translated("torchvision.transforms.functional")
+transforms = Translated("torchvision.transforms", functional=Translated("torchvision.transforms.functional"))
 utils = Translated("torchvision.utils")
