@@ -31,9 +31,10 @@ from minigrad.dtypes import (
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
-from minigrad.op import FusedOp, Op
+from minigrad.op import Op
 from minigrad.ops import attention as _attention  # nn's, but `definitions` knows these too
 from minigrad.ops import loss as _loss
 from minigrad.ops.activation import celu, hardshrink, log_softmax, prelu, selu, softmax, threshold

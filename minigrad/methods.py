@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import dtypes
+from minigrad import dtypes, inplace
 from minigrad.aliases import numpys_names
 from minigrad.device import Device, get_device
 from minigrad.errors import DeviceError
@@ -38,6 +38,7 @@ from minigrad.ops import (
     shape,
     sorting,
 )
+from minigrad.printing import text
 from minigrad.tensor import Tensor
 
 METHODS: dict[Any, str] = {
@@ -122,6 +123,8 @@ def _rmatmul(self: Tensor, other: Any) -> Any:
 
 
 def _install() -> None:
+    inplace.install()
+    setattr(Tensor, "__repr__", text)  # noqa: B010 - mypy knows object's
     for module, names in METHODS.items():
         for name in names.split():
             op = getattr(module, name)

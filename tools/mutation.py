@@ -208,7 +208,7 @@ def harmless(node: ast.AST) -> bool:
         return node.arg in NO_MATTER
     if isinstance(node, ast.Subscript) and isinstance(
         node.value, ast.Tuple
-    ):  # (*self.needs, False)[:3]: made long enough
+    ):  # (*self.asked_for, False)[:3]: made long enough
         return any(isinstance(element, ast.Starred) for element in node.value.elts)
     return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr | ast.arguments | ast.Import | ast.ImportFrom)
 

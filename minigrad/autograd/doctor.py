@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd.calls import grad
 from minigrad.autograd.differences import (
     Differences,
     Index,
@@ -24,7 +25,6 @@ from minigrad.autograd.differences import (
     on_host,
 )
 from minigrad.autograd.observer import Observer, only_observers, recorded, user_line
-from minigrad.engine import grad
 from minigrad.grad_mode import enable_grad
 from minigrad.op import Op
 from minigrad.tensor import Tensor

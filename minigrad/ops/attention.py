@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.ops.activation import softmax
 from minigrad.ops.common import real, sum_to
 from minigrad.ops.elementwise import where
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import HOLDERS, Tensor, describe
+from minigrad.tensor import Tensor, describe
 
 
 class ScaledDotProductAttention(FusedOp):
@@ -51,7 +52,7 @@ class ScaledDotProductAttention(FusedOp):
 
     def forward(self, q: Any, k: Any, v: Any, mask: Any) -> Any:
         small = k.shape[2] <= v.shape[3] + 1
-        self.saves_output = not small  # type: ignore[misc]
+        self.saves_output = not small
         attention = backends.of(q).attention
         v = v if self.kept is None else v * v.dtype.type(self.gain)
         y, self.p, lse = attention(q, k, v, mask, self.causal, self.scale, self.kept, small and any(self.needs))
@@ -63,7 +64,7 @@ class ScaledDotProductAttention(FusedOp):
         y = self.output_array if self.saves_output else None
         v = v if self.kept is None else v * v.dtype.type(self.gain)
         gq, gk, gv, gs = backends.of(gy).attention_backward(
-            gy, q, k, v, mask, self.causal, self.scale, self.kept, y, self.p, self.lse, (*self.needs, False)[:4]
+            gy, q, k, v, mask, self.causal, self.scale, self.kept, y, self.p, self.lse, (*self.asked_for, False)[:4]
         )
         if gv is not None and self.kept is not None:
             gv *= gv.dtype.type(self.gain)
@@ -111,8 +112,8 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
         raise RuntimeError(f"expected (N, L, numbers that {parts} * {heads} heads divide), but got {describe(input)}")
     split = SplitHeads(parts, heads)(input)
     for part in split:
-        part._version = input._version  # one memory, one count of its changes
-        part._version[HOLDERS] += 1
+        part._memory = input._memory
+        part._memory.holders += 1
     return split
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
 from minigrad.ops.elementwise import ReluGradient, where
 from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
@@ -93,7 +94,7 @@ class Conv2d(FusedOp):
     def convolution_gradients(self, gy: Any, y: Any) -> Any:
         """(gx, gw, gb); with the output y of a fused ReLU, gy counts where y > 0."""
         x, w, _ = self.arrays
-        needs = (*self.needs, False)[:3]
+        needs = (*self.asked_for, False)[:3]
         return backends.of(gy).conv2d_backward(
             gy, x, w, y, *self.shapes, self.stride, self.padding, self.dilation, self.groups, needs
         )
@@ -136,7 +137,7 @@ class ConvTranspose2d(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        needs_x, needs_w, needs_b = (*self.needs, False)[:3]
+        needs_x, needs_w, needs_b = (*self.asked_for, False)[:3]
         gx = gw = None
         if needs_x:
             gx = backends.of(gy).conv2d(gy, w, None, self.stride, self.padding, self.dilation, self.groups, False)
@@ -191,14 +192,13 @@ class Conv2dReluMaxPool2d(Conv2d):
 
     def backward_arrays(self, gp: Any) -> Any:
         x, w, _ = self.arrays
-        needs = (*self.needs, False)[:3]
+        needs = (*self.asked_for, False)[:3]
         return backends.of(gp).conv2d_relu_max_pool2d_backward(
             gp, x, w, self.tap, *self.shapes, self.stride, self.padding, self.dilation, self.groups, self.pool, needs
         )
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The ReLU's and the pool's part from the taps, the rest through the definition of the convolution."""
-        self._kept()
         x, w = self.shapes
         size = _places(x, w[2:], self.stride, self.padding, self.dilation)
         bit = cut_bit(self.tap.dtype)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import HALF, FusedOp, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import HALF, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
 from minigrad.ops.reduction import exact_sum
@@ -57,7 +58,7 @@ class BatchNorm(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, True, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, True, self.asked_for)
 
 
 class BatchNormApply(FusedOp):
@@ -81,7 +82,7 @@ class BatchNormApply(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, False, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, False, self.asked_for)
 
 
 def _affine(xh: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
@@ -125,7 +126,7 @@ class LayerNorm(FusedOp):
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
         gx, gw, gb = backends.of(gy).layer_norm_backward(
-            self._rows(gy), self._rows(x), None if w is None else w.reshape(-1), self.mean, self.invstd, self.needs
+            self._rows(gy), self._rows(x), None if w is None else w.reshape(-1), self.mean, self.invstd, self.asked_for
         )
         shape = gy.shape[gy.ndim - self.count :]
         return (
@@ -172,15 +173,15 @@ class GroupNorm(FusedOp):
         x, w, _ = self.arrays
         rows, over = self._rows(x), (0, *range(2, x.ndim))
         gx = gw = None
-        if self.needs[0]:
+        if self.asked_for[0]:
             g = gy if w is None else gy * w.reshape(self.per_channel)
             backward = backends.of(gy).layer_norm_backward
             gx = backward(self._rows(g), rows, None, self.mean, self.invstd, (True, False, False))[0].reshape(x.shape)
-        if self.needs[1]:
+        if self.asked_for[1]:
             z = ((rows - self.mean[:, None]) * self.invstd[:, None]).reshape(x.shape)
             z *= gy
             gw = exact_sum(z, over)
-        return gx, gw, exact_sum(gy, over) if self.needs[2] else None
+        return gx, gw, exact_sum(gy, over) if self.asked_for[2] else None
 
 
 class RMSNorm(FusedOp):
@@ -213,9 +214,9 @@ class RMSNorm(FusedOp):
         x, w = self.arrays
         z = x * self.scale
         gx = gw = None
-        if self.needs[1]:
+        if self.asked_for[1]:
             gw = exact_sum(gy * z, tuple(range(gy.ndim - len(self.over))))
-        if self.needs[0]:
+        if self.asked_for[0]:
             g = gy if w is None else gy * w
             z *= (g * z).mean(axis=self.over, keepdims=True)
             gx = (g - z) * self.scale
