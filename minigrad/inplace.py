@@ -23,7 +23,7 @@ from minigrad.grad_mode import enable_grad, no_grad, state
 from minigrad.op import Op
 from minigrad.ops.choice import where
 from minigrad.order import now
-from minigrad.tensor import Memory, Tensor, describe
+from minigrad.tensor import Tensor, describe
 
 Views = tuple[Op, ...]
 """The ops that lead from a base to a view of it."""
@@ -77,7 +77,7 @@ def _share(self: Tensor, base: Tensor, op: Op | None = None) -> None:
     else:
         self._base = base._base
         self._views = None if op is None or base._views is None else (*base._views, op)
-    self._memory = memory = base._memory
+    self._memory = memory = base.memory
     memory.holders += 1
     self._viewed_at = memory.changes
     root = self._base
@@ -93,7 +93,7 @@ def _share(self: Tensor, base: Tensor, op: Op | None = None) -> None:
 def _refresh(self: Tensor) -> None:
     """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
     base = self._base
-    if base is None or self._viewed_at == self._memory.changes or not self._requires_grad:
+    if base is None or self._viewed_at == self.memory.changes or not self._requires_grad:
         return
     if self._views is None:
         raise RuntimeError(
@@ -102,14 +102,14 @@ def _refresh(self: Tensor) -> None:
         )
     with enable_grad():
         self._node = replay(self._views, base)._node
-    self._index, self._viewed_at = 0, self._memory.changes
+    self._index, self._viewed_at = 0, self.memory.changes
 
 
 def _alias(self: Tensor) -> Tensor:
     """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
     tensor = Tensor._wrap(self.array)
     tensor._requires_grad, tensor._node, tensor._index = self._requires_grad, self._node, self._index
-    tensor._memory = self._memory
+    tensor._memory = self.memory
     return tensor
 
 
@@ -119,7 +119,7 @@ def _alias(self: Tensor) -> Tensor:
 def _check_in_place(self: Tensor) -> None:
     """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
     array, base = self.array, self._base
-    if self._memory.copied:
+    if self.memory.copied:
         raise RuntimeError(
             f"an in-place change of {describe(self)}: view() has copied its elements into another order, so the change "
             "would not be seen on both sides. Use reshape() in place of view(), or change it before it is viewed."
@@ -199,7 +199,7 @@ def _keep_old_values(before: Tensor, self: Tensor, nodes: list[Op]) -> None:
         for i, saved in enumerate(node._saved):
             if type(saved) is tuple and (saved[0] is before or saved[0] is self):
                 kept = before._alias()
-                kept.array, kept._memory = before.array.copy(), Memory()
+                kept.array, kept._memory = before.array.copy(), None
                 node._saved[i] = (kept, 0)
 
 

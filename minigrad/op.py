@@ -172,7 +172,7 @@ class Op:
         self.edges = tuple([x._edge() if need else None for x, need in zip(inputs, needs, strict=True)])
         self._saved = [
             x if not isinstance(x, Tensor)
-            else (x, x._memory.changes) if i in saves and ((j := saves[i]) is None or needs[j])
+            else (x, x.version) if i in saves and ((j := saves[i]) is None or needs[j])
             else None
             for i, x in enumerate(inputs)
         ]  # fmt: skip
@@ -186,7 +186,7 @@ class Op:
         if self.outputs > 1:
             self._output_forms = [(x.array.shape, x.dtype, x.device) for x in outputs]
         if self.saves_output:
-            memory = outputs[0]._memory
+            memory = outputs[0].memory
             self._output = (outputs[0].array, memory, memory.changes)
         else:
             self._output = None
@@ -220,8 +220,8 @@ class Op:
         return output
 
     def _unchanged(self, tensor: Tensor, changes: int) -> Tensor:
-        if tensor._memory.changes != changes:
-            raise changed(self, "an input", tensor.array, changes, tensor._memory.changes)
+        if tensor.version != changes:
+            raise changed(self, "an input", tensor.array, changes, tensor.version)
         if self.seals is not None:
             self.seals.check_saved(self, tensor)
         return tensor

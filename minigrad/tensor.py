@@ -55,7 +55,7 @@ class Tensor:
         "_grad",
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
-        "_memory",  # one for all tensors that share the memory
+        "_memory",  # one for all tensors that share the memory; None as long as there is nothing to say of it
         "_node",  # the op that made it, or None for a leaf
         "_requires_grad",
         "_viewed_at",  # for a view: the number of changes at which its node was made
@@ -72,7 +72,7 @@ class Tensor:
     _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
-    _memory: Memory
+    _memory: Memory | None
     _node: Op | None
     _requires_grad: bool
     _viewed_at: int
@@ -88,21 +88,19 @@ class Tensor:
 
     def _reset(self, array: Any) -> None:
         self.array = array
-        self._grad = self._node = self._base = self._hooks = self._dependents = None
+        self._grad = self._node = self._base = self._hooks = self._dependents = self._memory = None
         self._requires_grad = False
         self._index = 0
-        self._memory = memory = Memory()
-        memory.holders = FOREIGN
+        self.memory.holders = FOREIGN
 
     @classmethod
     def _wrap(cls, array: Any) -> Tensor:
         """An op's result; NumPy's scalars become 0-d arrays."""
         tensor = Tensor.__new__(Tensor)
         tensor.array = array if not isinstance(array, np.generic) else np.asarray(array)
-        tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
+        tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = tensor._memory = None
         tensor._requires_grad = False
         tensor._index = 0
-        tensor._memory = Memory()
         return tensor
 
     # -- the graph ----------------------------------------------------------------------------------------------------
@@ -201,8 +199,8 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
         tensor = Tensor._wrap(self.array.view())
-        tensor._memory = self._memory
-        self._memory.holders += 1
+        tensor._memory = self.memory
+        self.memory.holders += 1
         return tensor
 
     def detach_(self) -> Tensor:
@@ -215,7 +213,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph, and its changes not counted. Assigning replaces the array."""
-        self._memory.holders += 1
+        self.memory.holders += 1
         return Tensor._wrap(self.array.view())
 
     @data.setter
@@ -224,7 +222,7 @@ class Tensor:
             raise TypeError(f"expected a Tensor to be assigned to .data, not {type(value).__name__}")
         self.array = value.array
         for tensor in (self, value):
-            tensor._memory.holders += 1
+            tensor.memory.holders += 1
         self._bump_version()
 
     # -- in-place changes (the rest is in inplace.py) -----------------------------------------------------------------
@@ -232,12 +230,21 @@ class Tensor:
     @property
     def version(self) -> int:
         """How often this tensor, or what it shares memory with, was changed in place."""
-        return self._memory.changes
+        memory = self._memory
+        return 0 if memory is None else memory.changes
 
     _version = version  # torch's name
 
     def _bump_version(self) -> None:
-        self._memory.changes += 1
+        self.memory.changes += 1
+
+    @property
+    def memory(self) -> Memory:
+        """What is known of the memory, in common with all tensors that share it."""
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = Memory()
+        return memory
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -363,7 +370,7 @@ class Tensor:
                 raise TypeError(
                     f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
                 )
-        self._memory.holders += 1
+        self.memory.holders += 1
         return to_device(self.array, Device("cpu"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -377,7 +384,7 @@ class Tensor:
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        self._memory.holders += 1
+        self.memory.holders += 1
         return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -112,7 +112,7 @@ class Node(Op):
                     self.saved_outputs[k] = i
                     x = outputs[i].detach()
                     break
-            self._saved.append(None if x is None else (x, x._memory.changes))
+            self._saved.append(None if x is None else (x, x.version))
         ctx._to_save = ctx._not_differentiable = ()
         self.is_recorded = True
 

@@ -125,7 +125,7 @@ class Packed:
         self.put_away(node)
 
     def _pack(self, x: Tensor) -> tuple[Any, Memory, int]:
-        return self.hooks.pack_hook(x), x._memory, x._memory.changes
+        return self.hooks.pack_hook(x), x.memory, x.version
 
     def put_away(self, node: Op) -> None:
         """Takes the tensors off the node again, which keeps them packed."""

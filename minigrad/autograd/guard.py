@@ -61,7 +61,7 @@ class Seals:
     def __init__(self, node: Op) -> None:
         for saved in node._saved:
             if type(saved) is tuple:
-                saved[0]._memory.holders += 1  # the fingerprint is one of this array, in this order
+                saved[0].memory.holders += 1  # the fingerprint is one of this array, in this order
         # Saved inputs and the result are looked at when they are read: not every backward pass reads them all.
         self.saved = {
             id(saved[0]): (i, fingerprint(saved[0].array))

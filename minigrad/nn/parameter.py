@@ -18,8 +18,8 @@ class Parameter(Tensor):
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
         super().__init__(data=data, requires_grad=requires_grad)
         if isinstance(data, Tensor):
-            self._memory = data._memory
-            self._memory.holders += 1
+            self._memory = data.memory
+            self.memory.holders += 1
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

@@ -112,8 +112,8 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
         raise RuntimeError(f"expected (N, L, numbers that {parts} * {heads} heads divide), but got {describe(input)}")
     split = SplitHeads(parts, heads)(input)
     for part in split:
-        part._memory = input._memory
-        part._memory.holders += 1
+        part._memory = input.memory
+        part.memory.holders += 1
     return split
 
 

@@ -226,20 +226,20 @@ def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Ten
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces). Use .reshape(...) instead. ({describe(input)}, strides {input.stride()})"
         )
-    if input._memory.holders == 0:
+    if input.memory.holders == 0:
         input.array = y.array.reshape(input.array.shape)
         op.is_view = True
         y._share(input, op)
     else:
-        input._memory.copied = True
-        y._memory = input._memory
+        input.memory.copied = True
+        y._memory = input.memory
     return y
 
 
 def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
     """Whether x could be seen in that shape if what it is a view of lay in memory in the order of the indices."""
     base, views = (x, ()) if x._base is None else (x._base, x._views)
-    if base._memory.holders >= FOREIGN or views is None:
+    if base.memory.holders >= FOREIGN or views is None:
         return False
     laid = backends.of(base.array).xp.empty(base.array.shape, np.bool_)
     for op in views:

@@ -116,7 +116,7 @@ class _Frame:
     def pack(self, x: Tensor) -> int:
         """Notes a tensor's form, and lets go of it."""
         self.forms.append((x.shape, x.dtype, x.device))
-        self.memories.append((x._memory, x.version))
+        self.memories.append((x.memory, x.version))
         return len(self.forms) - 1
 
     def unpack(self, number: int) -> Tensor:
