@@ -8,14 +8,14 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
+from compare.kit.command import ALIASES, find
 from minigrad.errors import MinigradError, OptionError, one_line
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
     "lockstep": "both tracks trained side by side: how far apart they drift, beside torch's own float32 error",
-    "bisect": "the first layer whose output is not torch's, and the first whose gradient is not",
+    "layerwise": "the first layer whose output is not torch's, and the first whose gradient is not",
     "accuracy": "the experiments of the original report, trained in both tracks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
@@ -33,9 +33,10 @@ def main(arguments: Sequence[str]) -> int:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(usage())
             return 0
-        if arguments[0] not in COMMANDS:
-            raise OptionError(f"unknown command {arguments[0]!r}: there are {', '.join(COMMANDS)}")
-        return import_module(f"compare.{arguments[0]}").run(arguments[1:])
+        name = ALIASES.get(arguments[0], arguments[0])
+        if name not in COMMANDS:
+            raise OptionError(f"unknown command {name!r}: there are {', '.join(COMMANDS)}")
+        return find(name).run(arguments[1:])
     except (MinigradError, OSError, MemoryError) as error:
         print(one_line(error), file=sys.stderr)
         return 2

@@ -108,7 +108,7 @@ from minigrad.ops.creation import (
 )  # fmt: skip
 from minigrad.ops.creation import random_dropout as dropout  # torch's own, beside nn.functional's
 from minigrad.ops.cumulative import cumprod, cumsum, prod
-from minigrad.ops.diagonals import diag, diag_embed, diagonal, trace, tril, tril_indices, triu, triu_indices
+from minigrad.ops.diagonals import diag, diag_embed, diagonal, tril, tril_indices, triu, triu_indices
 from minigrad.ops.einsum import einsum, inner, kron, tensordot
 from minigrad.ops.elementwise import (
     abs,
@@ -277,6 +277,7 @@ from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
+from minigrad.tracing import trace
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"

@@ -56,6 +56,7 @@ class Tensor:
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
         "_memory",  # one for all tensors that share the memory; None as long as there is nothing to say of it
+        "_name",  # what traces call it; unset unless somebody gave it a name
         "_node",  # the op that made it, or None for a leaf
         "_requires_grad",
         "_viewed_at",  # for a view: the number of changes at which its node was made
@@ -73,6 +74,7 @@ class Tensor:
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
     _memory: Memory | None
+    _name: str | None
     _node: Op | None
     _requires_grad: bool
     _viewed_at: int
@@ -224,6 +226,15 @@ class Tensor:
         for tensor in (self, value):
             tensor.memory.holders += 1
         self._bump_version()
+
+    @property
+    def name(self) -> str | None:
+        """What a trace (`minigrad.trace`) calls this tensor; None unless a name was given: x.name = "images"."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
 
     # -- in-place changes (the rest is in inplace.py) -----------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import minigrad
-from compare.derivatives import (
+from compare.gradients.derivatives import (
     DIRECTIONS,
     FLOOR_32,
     SEEDS,

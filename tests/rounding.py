@@ -33,13 +33,13 @@ def without_ties(patch: pytest.MonkeyPatch) -> None:
 
 def in_float64(patch: pytest.MonkeyPatch, *tracks: str) -> None:
     """Both scripts (or those of the `tracks`), and the networks of `compare attacks`, compute in float64."""
-    for name in ("minigrad.training.run", "compare.attacks", "compare.attack_examples"):
+    for name in ("minigrad.training.run", "compare.attacks", "compare.attacks.examples"):
         module = importlib.import_module(name)
         patch.setattr(module, "normalize", widened(module.normalize, lambda x: x.astype(np.float64)))
     for name in tracks or ("minigrad", "torch"):
         script = importlib.import_module(f"train_{name}")
         patch.setattr(script, "create", widened(script.create, lambda model: model.double()))
-    track = importlib.import_module("compare.attack_tracks").Track
+    track = importlib.import_module("compare.attacks.tracks").Track
     patch.setattr(track, "load", widened(track.load, lambda model: model.double()))
 
 

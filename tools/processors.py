@@ -41,7 +41,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from compare.machine import commit, describe_machine  # noqa: E402
+from compare.kit.machine import commit, describe_machine  # noqa: E402
 
 PAGE = ROOT / "docs" / "processors.md"
 FOLDERS = [

@@ -39,7 +39,7 @@ import minigrad
 import minigrad.linalg
 import minigrad.nn.functional
 import minigrad.special
-from compare.derivatives import DIRECTIONS, SEEDS, Outcome, as_numpy, derive, distances, draw, flat, matching
+from compare.gradients.derivatives import DIRECTIONS, SEEDS, Outcome, as_numpy, derive, distances, draw, flat, matching
 from minigrad.autograd import grad
 
 NOT_OURS = {

@@ -31,14 +31,14 @@ from pathlib import Path
 from compare.accuracy import show
 from compare.accuracy.attacked import attack
 from compare.accuracy.experiments import EXPERIMENTS, SCALES, Arm, find, options_of, seeds_of
-from compare.accuracy.runs import Plan, train
+from compare.accuracy.measure import Plan, train
 from compare.accuracy.show import overview, picture_of_two, pictures, tables, verdict
 from compare.accuracy.state import FORMAT, State, differing
-from compare.arguments import Parser, count
-from compare.attack_tracks import TRACKS
 from compare.attacks import some_of
-from compare.results import check_target, write_result
-from compare.tables import as_text
+from compare.attacks.tracks import TRACKS
+from compare.kit.arguments import Parser, count
+from compare.kit.result import check_target, write_result
+from compare.kit.tables import as_text
 from minigrad.errors import MinigradError, OptionError
 from minigrad.training.recipes import as_written
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 
 from compare.accuracy.experiments import Arm
-from compare.accuracy.runs import Plan, run_folder
-from compare.attack_lines import PLAIN, TOP, Difference, Line, accuracy, difference, table_lines
-from compare.attack_results import Results
-from compare.attack_tracks import TRACKS, Job, open_track
+from compare.accuracy.measure import Plan, run_folder
 from compare.attacks import measure, settings_of
-from compare.results import Result
+from compare.attacks.lines import PLAIN, TOP, Difference, Line, accuracy, difference, table_lines
+from compare.attacks.results import Results
+from compare.attacks.tracks import TRACKS, Job, open_track
+from compare.kit.result import Result
 from minigrad.device import Device, get_device
 
 

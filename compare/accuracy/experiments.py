@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from compare.attack_lines import CLEAN, DEFENDED, PLAIN, REPORTED_DEFENCE, ROWS
-from compare.attack_lines import PRESETS as ATTACKS
+from compare.attacks.lines import CLEAN, DEFENDED, PLAIN, REPORTED_DEFENCE, ROWS
+from compare.attacks.lines import PRESETS as ATTACKS
 from minigrad.errors import OptionError
 
 SCALES = ("full", "small", "smoke")

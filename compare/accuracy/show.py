@@ -8,10 +8,10 @@ from typing import Any
 from compare.accuracy.attacked import accuracies, compared, pooled
 from compare.accuracy.experiments import find
 from compare.accuracy.state import DECIDING, differing
-from compare.attack_lines import MOST_ERRORS, MOST_POINTS
-from compare.plots import COLOURS, INK, as_png, new_figure, quiet
-from compare.results import Result
-from compare.tables import Table
+from compare.attacks.lines import MOST_ERRORS, MOST_POINTS
+from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
+from compare.kit.result import Result
+from compare.kit.tables import Table
 
 NAMES = {
     "top1": "top-1, %",

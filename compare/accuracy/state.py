@@ -8,9 +8,9 @@ from typing import Any
 
 from compare.accuracy.attacked import compared, figures, pooled
 from compare.accuracy.experiments import Pair
-from compare.accuracy.runs import Plan
+from compare.accuracy.measure import Plan
 from compare.accuracy.statistics import LEVEL, NAMES, TESTS, mean_and_error
-from compare.results import Result, origin, read_result, write_result
+from compare.kit.result import Result, origin, read_result, write_result
 from minigrad.errors import OptionError
 
 FORMAT = "compare accuracy 1"

@@ -25,10 +25,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compare.arguments import Parser, count, need_torch
-from compare.gradients.report import GROUPS, pictures, tables, verdict
-from compare.results import Result, check_target, origin, write_result
-from compare.tables import as_text
+from compare.gradients.show import GROUPS, pictures, tables, verdict
+from compare.kit.arguments import Parser, count, need_torch
+from compare.kit.result import Result, check_target, origin, write_result
+from compare.kit.tables import as_text
 from minigrad.errors import OptionError
 
 __all__ = ["pictures", "run", "tables", "verdict"]
@@ -137,6 +137,6 @@ def measure_all(chosen: Sequence[Plan], seed: int) -> list[Result]:
 
 def rules() -> Result:
     """What was allowed."""
-    from compare.derivatives import FLOOR_32, TOLERANCE_64
+    from compare.gradients.derivatives import FLOOR_32, TOLERANCE_64
 
     return {"tolerance": TOLERANCE_64, "floor": FLOOR_32}

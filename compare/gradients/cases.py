@@ -13,7 +13,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import minigrad
-from compare.derivatives import (
+from compare.gradients.derivatives import (
     DIRECTIONS,
     SEEDS,
     Given,

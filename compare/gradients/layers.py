@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import minigrad
 import minigrad.nn
-from compare.derivatives import (
+from compare.gradients import twins
+from compare.gradients.derivatives import (
     DIRECTIONS,
     SEEDS,
     Drawn,
@@ -25,7 +26,6 @@ from compare.derivatives import (
     run_minigrad,
     run_torch,
 )
-from compare.gradients import twins
 from minigrad.random import Generator
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compare.derivatives import FLOOR_32, PARTS, Distance, Outcome, distances
+from compare.gradients.derivatives import FLOOR_32, PARTS, Distance, Outcome, distances
 
 Row = dict[str, Any]
 AGAIN = 8

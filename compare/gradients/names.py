@@ -10,9 +10,9 @@ import minigrad.linalg
 import minigrad.nn
 import minigrad.nn.functional
 import minigrad.special
-from compare.derivatives import resolve
 from compare.gradients import ops
 from compare.gradients.cases import Case, in_place, renamed
+from compare.gradients.derivatives import resolve
 from minigrad import Tensor
 from minigrad.grad_mode import fused_ops
 

@@ -13,7 +13,7 @@ import minigrad
 import minigrad.nn.functional
 import models
 import models.reference
-from compare.derivatives import DIRECTIONS, SEEDS, Outcome, run_minigrad, run_torch
+from compare.gradients.derivatives import DIRECTIONS, SEEDS, Outcome, run_minigrad, run_torch
 from minigrad.random import Generator
 
 IMAGES, CLASSES = 4, 7

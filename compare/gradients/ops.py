@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from compare.derivatives import Drawn, Given, positive
 from compare.gradients import twins
 from compare.gradients.cases import Cases
+from compare.gradients.derivatives import Drawn, Given, positive
 
 INDEX = np.int64
 F = "nn.functional."

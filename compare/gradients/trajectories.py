@@ -15,7 +15,7 @@ import torch
 
 import minigrad
 import minigrad.optim
-from compare.derivatives import Outcome
+from compare.gradients.derivatives import Outcome
 
 STEPS, NOTED = 50, 10
 SHAPES = ((8, 6), (8,), (3, 8), (3,))

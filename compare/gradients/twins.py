@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from compare.derivatives import resolve
+from compare.gradients.derivatives import resolve
 from minigrad.random import Generator
 
 SEED = 5

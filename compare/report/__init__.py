@@ -18,14 +18,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from compare.arguments import Parser
-from compare.plots import need_matplotlib
+from compare.kit.arguments import Parser
+from compare.kit.plots import need_matplotlib
+from compare.kit.result import RESULTS, ROOT, check_writable
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
 from compare.report.markdown import FOLDER, picture_files, render_markdown
 from compare.report.page import MADE, render_page
 from compare.report.readme import put_into_readme
-from compare.results import RESULTS, ROOT, check_writable
 from minigrad.errors import OptionError
 from minigrad.weights import write_atomically
 

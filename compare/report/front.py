@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compare.plots import COLOURS, QUIET, as_png, new_figure, quiet
+from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
+from compare.kit.result import Result
+from compare.kit.tables import Table
 from compare.report.gather import Entry
-from compare.results import Result
-from compare.tables import Table
 
 NETWORKS = {"simplenet": "SimpleNet", "simplenet-bn": "SimpleNet-BN", "vit": "SimpleViT", "resnet18": "ResNet-18"}
 EXPERIMENTS = {  # of each network

@@ -6,15 +6,14 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from compare.kit.command import ALIASES, find
+from compare.kit.result import Result, read_result
+from compare.kit.tables import Table
 from compare.report.outline import SECTIONS, Section, Wanted
-from compare.results import Result, read_result
-from compare.tables import Table
 from minigrad.errors import OptionError
 
 OTHERS = Section("others", "Further results", (), ())
@@ -84,9 +83,7 @@ def read_entry(path: Path) -> Entry:
     """A file of results, by the module of the command that its format names."""
     result = read_result(path, option="--results")
     name = re.fullmatch(r"compare (\w+) \d+", result["format"])
-    module: Any = None
-    if name and find_spec(f"compare.{name[1]}"):
-        module = import_module(f"compare.{name[1]}")
+    module: Any = find(name[1]) if name else None
     if name is None or not all(hasattr(module, part) for part in ("FORMAT", "tables", "pictures", "verdict")):
         raise OptionError(f"--results {path} is of format {result['format']!r}, which no command here knows")
     if result["format"] != module.FORMAT:
@@ -96,7 +93,7 @@ def read_entry(path: Path) -> Entry:
         )
     try:
         told = module.tables(result), module.pictures(result), module.verdict(result)
-        return Entry(path.stem, name[1], result, *told)
+        return Entry(path.stem, ALIASES.get(name[1], name[1]), result, *told)
     except UNREADABLE as error:
         raise OptionError(f"--results {path} is damaged: {type(error).__name__} {error}") from error
 
@@ -125,7 +122,7 @@ def overviews(shown: Sequence[Shown]) -> list[Table]:
     """What the results of a command say together, for each command that has an `overview(results) -> Table`."""
     found = []
     for command in dict.fromkeys(one.entry.command for one in shown):
-        module = import_module(f"compare.{command}")
+        module = find(command)
         if hasattr(module, "overview"):
             found.append(module.overview([one.entry.result for one in shown if one.entry.command == command]))
     return [table for table in found if table.rows]
@@ -135,7 +132,7 @@ def pictures_of_two(places: Sequence[Sequence[Entry]]) -> list[bytes]:
     """One figure for each scale in which there are results of both kinds."""
     if not all(places) or not places:
         return []
-    draw = import_module(f"compare.{places[0][0].command}").picture_of_two
+    draw = find(places[0][0].command).picture_of_two
     pairs = [(a.result, b.result) for a, b in product(*places) if a.result.get("scale") == b.result.get("scale")]
     return [draw(*pair) for pair in pairs]
 

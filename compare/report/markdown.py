@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from compare.kit.tables import LONG, Table, as_markdown, markdown_text
 from compare.report.front import Front
 from compare.report.gather import Chapter, Shown
 from compare.report.origins import describe_origin
 from compare.report.page import INTRODUCTION, MADE, NOTHING, TITLE, TYPED
-from compare.tables import LONG, Table, as_markdown, markdown_text
 
 FOLDER = "pictures/results"  # of the pictures, beside the file
 FRONT = "front.png"  # among them: the picture of README's front page

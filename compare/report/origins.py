@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compare.results import Result
+from compare.kit.result import Result
 
 UNKNOWN = "not recorded"
 

@@ -54,8 +54,8 @@ def _experiment(title: str, name: str) -> Wanted:
 
 def _planted(model: str, error: str, title: str) -> Wanted:
     kind = error.partition(":")[0]
-    measure = f"bisect {model} --plant {error} --json compare/results/bisect-{kind}.json"
-    return Wanted(f"Planted and found: {title[0].lower()}{title[1:]}", "bisect", measure, (error,))
+    measure = f"layerwise {model} --plant {error} --json compare/results/bisect-{kind}.json"
+    return Wanted(f"Planted and found: {title[0].lower()}{title[1:]}", "layerwise", measure, (error,))
 
 
 def _speed(title: str, model: str, batch: int) -> Wanted:
@@ -97,7 +97,7 @@ SECTIONS = (
             _lockstep("SimpleNet-BN", "simplenet-bn"),
             _lockstep("SimpleViT", "vit"),
             _lockstep("ResNet-18", "resnet18"),
-            Wanted("Layer by layer, nothing planted", "bisect", "bisect vit --json compare/results/bisect-vit.json"),
+            Wanted("Layer by layer, nothing planted", "layerwise", "layerwise vit --json compare/results/bisect-vit.json"),
             _planted("simplenet", "output:features.5", "An output that is wrong by 1 %"),
             _planted("simplenet", "weight:features.5", "A weight's gradient"),
             _planted("simplenet", "bias:features.12", "A bias's gradient"),

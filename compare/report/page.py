@@ -7,11 +7,11 @@ import struct
 from collections.abc import Sequence
 from html import escape
 
+from compare.kit.tables import as_html
 from compare.report.front import Front
 from compare.report.gather import Chapter, Entry, Shown
 from compare.report.origins import describe_origin
 from compare.report.style import STYLE
-from compare.tables import as_html
 
 MADE = "made by python -m compare report: measure, and run it again; what is changed here by hand is lost"
 TITLE = "minigrad, held against PyTorch"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from compare.kit.tables import as_markdown, markdown_text
 from compare.report.front import Front
 from compare.report.markdown import FRONT
 from compare.report.page import NOTHING
-from compare.tables import as_markdown, markdown_text
 from minigrad.errors import OptionError
 
 BEGIN, END = "<!-- front: made by python -m compare report -->", "<!-- end of front -->"

@@ -29,8 +29,8 @@ def differentiable(outputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
 
 
 def on_host(x: Tensor) -> np.ndarray:
-    """The numbers, flattened."""
-    return np.asarray(x.detach().numpy(force=True), np.float64).ravel()
+    """A copy of the numbers, flattened: a view would change with what it is a view of."""
+    return np.array(x.detach().numpy(force=True), np.float64).ravel()
 
 
 def like(values: np.ndarray, x: Tensor) -> Tensor:

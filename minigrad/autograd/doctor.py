@@ -1,14 +1,18 @@
-"""The gradient doctor: which op's gradient is wrong, and how it looks wrong.
+"""The gradient doctor: which op's gradient is wrong, what the mistake is, and the line to look at.
 
 A gradient that disagrees with finite differences says only that some op is wrong. So the ops that ran are noted, and each is
-run again by itself on the inputs that it had, its gradient held against differences of its own forward. The Jacobian of the
-one that is wrong is then compared with the measured one for the mistakes that people make: a sign, a factor, a transpose, a
-sum left out, a term left out.
+run again by itself on the inputs that it had, its gradient compared with differences of its own forward. First its backward
+is called twice, and with twice the gradient coming in: the results must be the same, and twice as large. Then the Jacobian
+is compared with the measured one, and the mistake is named (minigrad/autograd/mistakes.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +26,13 @@ from minigrad.autograd.differences import (
     analytic_jacobian,
     as_tuple,
     copy_of,
+    like,
     on_host,
 )
+from minigrad.autograd.function import Node, recorded_forward
+from minigrad.autograd.mistakes import Evidence, name_mistake
 from minigrad.autograd.observer import Observer, only_observers, recorded, user_line
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
 from minigrad.op import Op
 from minigrad.tensor import Tensor
@@ -44,7 +52,9 @@ class Finding:
     input: int
     """Which of its inputs the gradient is wrong for."""
     how: str
-    """How it looks wrong, as far as can be told."""
+    """What the mistake is, as far as its Jacobian shows."""
+    look_at: str = ""
+    """file:line of the backward, at the gradient that it returns for this input; "" if it has no source."""
     index: Index | None = None
     """The worst element of that input."""
     analytic: float | None = None
@@ -56,7 +66,10 @@ class Finding:
             if (self.index is not None)
             else ""
         )
-        return f"{self.op}, called at {self.called_at}: the gradient of its input {self.input} has {self.how}{worst}"
+        look = f"; look at {self.look_at}" if self.look_at else ""
+        return (
+            f"{self.op}, called at {self.called_at}: the gradient of its input {self.input} has {self.how}{worst}{look}"
+        )
 
 
 def diagnose(
@@ -103,46 +116,111 @@ def _examine(node: Op, given: list[Any], where: str, eps: float, atol: float, rt
     findings = []
     for i in differences.wrt:
         try:
-            close = _agrees_along(differences, i, atol, rtol)
-            found = None if close else _worst_disagreement(node, differences, i, where, atol, rtol)
+            found = _not_linear(differences, i)
+            if found is None and not _agrees_along(differences, i, atol, rtol):
+                found = _worst_disagreement(node, differences, i, atol, rtol)
         except WrongForm as form:
-            found = Finding(node.name(), where, i, _wrong_form(form))
+            found = {"how": _wrong_form(form)}
         if found is not None:
-            findings.append(found)
+            findings.append(
+                Finding(op=node.name(), called_at=where, input=i, look_at=line_of_gradient(node, i), **found)
+            )
     return findings
 
 
-def _agrees_along(differences: Differences, i: int, atol: float, rtol: float) -> bool:
-    random = np.random.default_rng(0)
+def _pulled_back(differences: Differences, i: int, weights: list[np.ndarray]) -> np.ndarray:
+    """The gradient of input i, flattened, from these gradients of the outputs."""
     x = differences.inputs[i]
-    direction = random.uniform(0.5, 1, x.numel()) * random.choice([-1, 1], x.numel())
-    measured = differences.directional({i: direction})
-    weights = [random.uniform(0.5, 1, y.numel()) for y in differences.outputs]
-    starts = [Tensor(w.reshape(y.shape)).to(y.device) for w, y in zip(weights, differences.outputs, strict=True)]
+    starts = [like(w, y) for w, y in zip(weights, differences.outputs, strict=True)]
     (gradient,) = grad(differences.outputs, x, starts, retain_graph=True, allow_unused=True)
-    if gradient is not None and gradient.shape != x.shape:
+    if gradient is None:
+        return np.zeros(x.numel())
+    if gradient.shape != x.shape:
         raise WrongForm(i, x, gradient)
-    analytic = 0.0 if gradient is None else on_host(gradient) @ direction
+    return on_host(gradient)
+
+
+def _random_weights(differences: Differences) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.uniform(0.5, 1, y.numel()) for y in differences.outputs]
+
+
+def _not_linear(differences: Differences, i: int) -> dict[str, Any] | None:
+    """A backward is a linear function of the gradient that comes in, and of nothing that changes from call to call."""
+    weights = _random_weights(differences)
+    first, again = (_pulled_back(differences, i, weights) for _ in range(2))
+    double = _pulled_back(differences, i, [2 * w for w in weights])
+    if not (np.isfinite(first).all() and np.isfinite(again).all() and np.isfinite(double).all()):
+        return None
+    small = 1e-6 * max(np.abs(first).max(initial=0), 1e-12)
+    if np.abs(again - first).max(initial=0) > small:
+        more = (
+            "it is added to what an earlier call left" if np.abs(again - 2 * first).max() <= small else "it is random"
+        )
+        return {"how": f"another value at the second call of backward with the same gradient: {more}"}
+    if np.abs(double - 2 * first).max(initial=0) <= small:
+        return None
+    if np.abs(double - first).max(initial=0) <= small:
+        return {"how": "the same value whatever gradient comes in: the upstream gradient is forgotten"}
+    if np.abs(double - 4 * first).max(initial=0) <= small:
+        return {"how": "a value that grows with the square of the gradient that comes in: it is multiplied in twice"}
+    return {"how": "a value that is not linear in the gradient that comes in: a term without the upstream gradient?"}
+
+
+def _agrees_along(differences: Differences, i: int, atol: float, rtol: float) -> bool:
+    random = np.random.default_rng(1)
+    size = differences.inputs[i].numel()
+    direction = random.uniform(0.5, 1, size) * random.choice([-1, 1], size)
+    measured = differences.directional({i: direction})
+    weights = _random_weights(differences)
+    analytic = _pulled_back(differences, i, weights) @ direction
     numeric = sum(w @ m for w, m in zip(weights, measured, strict=True))
     return bool(abs(analytic - numeric) <= atol + rtol * abs(numeric))
 
 
-def _worst_disagreement(
-    node: Op, differences: Differences, i: int, where: str, atol: float, rtol: float
-) -> Finding | None:
+def _worst_disagreement(node: Op, differences: Differences, i: int, atol: float, rtol: float) -> dict[str, Any] | None:
     x = differences.inputs[i]
     if x.numel() * sum(y.numel() for y in differences.outputs) > MOST_ELEMENTS:
-        return Finding(node.name(), where, i, "another value along a random direction (too large to look at in full)")
-    for o, (a, n) in enumerate(
-        zip(analytic_jacobian(differences.outputs, differences.inputs, i), differences.jacobian(i), strict=True)
-    ):
+        return {"how": "another value along a random direction (too large to look at in full)"}
+    jacobians = analytic_jacobian(differences.outputs, differences.inputs, i), differences.jacobian(i)
+    for o, (a, n) in enumerate(zip(*jacobians, strict=True)):
         for row, element in disagreements(a, n, atol, rtol):
             if not differences.is_kink(i, element, o, row, a[row, element]):
-                index = tuple(int(k) for k in np.unravel_index(element, x.shape))
-                return Finding(
-                    node.name(), where, i, how(a, n, x.shape), index, float(a[row, element]), float(n[row, element])
-                )
+                return {
+                    "how": name_mistake(Evidence(a, n, differences, i, o, _own_graph(node))),
+                    "index": tuple(int(k) for k in np.unravel_index(element, x.shape)),
+                    "analytic": float(a[row, element]),
+                    "numeric": float(n[row, element]),
+                }
     return None
+
+
+def _own_graph(node: Op) -> Callable[..., Any] | None:
+    """The op's forward as a function of tensors whose ops are recorded: a fused op's definition, a Function's forward."""
+    if isinstance(node, FusedOp):
+        return node.definition
+    if isinstance(node, Node):
+        return functools.partial(recorded_forward, node.op)
+    return None
+
+
+def line_of_gradient(node: Op, i: int) -> str:
+    """file:line of a backward, where it returns the gradient of input i; "" if its source is not to be had."""
+    function = node.op.backward if isinstance(node, Node) else getattr(node, "backward_arrays", node.backward)
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    try:
+        lines, start = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+        file = inspect.getsourcefile(function)
+    except (OSError, SyntaxError, TypeError):
+        return ""
+    returns = [k for k in ast.walk(tree) if isinstance(k, ast.Return) and k.value is not None]
+    line = 1
+    if returns:
+        value = max(returns, key=lambda k: k.lineno).value
+        assert value is not None
+        line = value.elts[i].lineno if isinstance(value, ast.Tuple) and i < len(value.elts) else value.lineno
+    return f"{file}:{start + line - 1}"
 
 
 def disagreements(a: np.ndarray, n: np.ndarray, atol: float, rtol: float) -> list[tuple[int, int]]:
@@ -153,53 +231,6 @@ def disagreements(a: np.ndarray, n: np.ndarray, atol: float, rtol: float) -> lis
     places = np.argwhere(excess > 0)
     order = np.argsort(-excess[tuple(places.T)], kind="stable")
     return [(int(row), int(element)) for row, element in places[order]]
-
-
-def how(a: np.ndarray, n: np.ndarray, shape: Sequence[int]) -> str:
-    """How the Jacobian a (outputs, inputs) of an input of `shape` differs from the measured n: what follows "has"."""
-    if not (np.isfinite(a).all() and np.isfinite(n).all()):
-        return "NaN or Inf" if np.isfinite(n).all() else "no finite difference to be held against: NaN or Inf"
-    tolerance = 1e-4 * max(np.abs(n).max(), 1e-8)
-
-    def same(p: np.ndarray, q: np.ndarray) -> bool:
-        return bool(np.abs(p - q).max() <= tolerance)
-
-    if same(a, np.zeros_like(a)):
-        return "nothing: it is zero or None, where it should not be"
-    if same(n, np.zeros_like(n)):
-        return "a value, where it should be zero: the function does not depend on this input here"
-    if same(a, -n):
-        return "the wrong sign"
-    factor = float((a * n).sum() / (n * n).sum())
-    if abs(factor) > 1e-6 and np.abs(a - factor * n).max() <= tolerance * max(1, abs(factor)):
-        return f"a constant factor of {factor:.6g}{_origin(factor, len(a), shape)}"
-    if len(shape) == 2 and shape[0] == shape[1]:
-        if same(a.reshape(-1, *shape).swapaxes(1, 2).reshape(a.shape), n):
-            return "the transpose of what is right"
-    if same(np.abs(a), np.abs(n)):
-        return f"the wrong sign at {int((np.abs(a - n) > tolerance).sum())} of {a.size} places"
-    wrong = np.abs(a - n) > tolerance
-    if (np.abs(a[wrong]) <= tolerance).all():
-        return (
-            f"nothing at {int(wrong.sum())} places of {int((np.abs(n) > tolerance).sum())}, and the right values elsewhere: a "
-            "sum over a broadcast axis, or one of several paths, is left out"
-        )
-    if same(a - n, np.full_like(n, (a - n).flat[0])):
-        return f"the constant {(a - n).flat[0]:.6g} too much"
-    return f"other values at {int(wrong.sum())} of {a.size} places"
-
-
-def _origin(factor: float, outputs: int, shape: Sequence[int]) -> str:
-    """Where a factor may come from."""
-    lengths = {n: f"the length of axis {d}" for d, n in reversed(list(enumerate(shape)))}
-    lengths.setdefault(int(np.prod(shape)), "the number of elements")
-    lengths.setdefault(outputs, "the number of outputs")
-    for length, name in lengths.items():
-        if length > 1 and abs(factor * length - 1) < 1e-4:
-            return f", 1 / {name}: a mean where a sum belongs?"
-        if length > 1 and abs(factor / length - 1) < 1e-4:
-            return f", {name}: a sum where a mean belongs?"
-    return ": one of two equal paths left out?" if abs(factor - 0.5) < 1e-4 else ""
 
 
 def _wrong_form(form: WrongForm) -> str:

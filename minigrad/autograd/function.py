@@ -236,6 +236,13 @@ class Function:
         return tuple(led) if several else led[0]
 
 
+def recorded_forward(op: type[Function], *args: Any) -> Any:
+    """op.forward(*args) as a plain function, its own ops recorded: differentiated without op.backward."""
+    if op.setup_context is not Function.setup_context:
+        return op.forward(*args)
+    return op.forward(Context(Node(op, (False,) * len(args))), *args)
+
+
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a backward that cannot be differentiated again: to try is then an error, rather than a wrong number."""
 

@@ -1,4 +1,4 @@
-"""Gradients held against finite differences."""
+"""gradcheck and gradgradcheck: gradients compared with finite differences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from minigrad.autograd.differences import (
     like,
     on_host,
 )
-from minigrad.autograd.doctor import MOST_ELEMENTS, diagnose, disagreements, how
+from minigrad.autograd.doctor import MOST_ELEMENTS, diagnose, disagreements
+from minigrad.autograd.mistakes import Evidence, name_mistake
 from minigrad.autograd.observer import only_observers
 from minigrad.grad_mode import enable_grad
 from minigrad.tensor import Tensor, describe
@@ -178,7 +179,7 @@ def _check(
 ) -> None:
     differences = Differences(func, args, eps)
     if check_grad_dtypes or nondet_tol < float("inf"):
-        _check_repeated(differences, nondet_tol, check_grad_dtypes)
+        _check_repeated(differences, nondet_tol, check_grad_dtypes, atol, rtol)
     size = sum(args[i].numel() for i in differences.wrt) * sum(y.numel() for y in differences.outputs)
     if fast_mode and _agrees_along(differences, atol, rtol):
         return
@@ -237,7 +238,7 @@ def _compare(differences: Differences, i: int, o: int, a: np.ndarray, n: np.ndar
     text, op = _fault(differences, atol, rtol)
     raise GradcheckError(
         f"Jacobian mismatch for output {place} with respect to input {i}: {len(wrong)} of {a.size} elements, {kinks} of them at a "
-        f"kink.\n  worst: {values}\n  it has {how(a, n, x.shape)}{text}",
+        f"kink.\n  worst: {values}\n  it has {name_mistake(Evidence(a, n, differences, i, o))}{text}",
         "gradient",
         *found,
         op,
@@ -277,7 +278,9 @@ def _agrees_along(differences: Differences, atol: float, rtol: float) -> bool:
     return bool(abs(analytic - numeric) <= atol + rtol * abs(numeric))
 
 
-def _check_repeated(differences: Differences, nondet_tol: float, check_grad_dtypes: bool) -> None:
+def _check_repeated(
+    differences: Differences, nondet_tol: float, check_grad_dtypes: bool, atol: float, rtol: float
+) -> None:
     """The same backward pass twice gives the same gradients; they have their inputs' types, if asked."""
     if not differences.connected:
         return
@@ -292,9 +295,11 @@ def _check_repeated(differences: Differences, nondet_tol: float, check_grad_dtyp
             raise GradcheckError(f"the gradient of input {i}, {describe(x)}, is {describe(first)}", "dtype", i)
         apart = np.abs(on_host(first) - on_host(second)).max(initial=0.0)
         if apart > nondet_tol:
+            text, op = _fault(differences, atol, rtol)
             raise GradcheckError(
                 "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
-                f"different values: those of input {i}, {describe(x)}, are up to {apart:.3g} apart, nondet_tol={nondet_tol}",
+                f"different values: those of input {i}, {describe(x)}, are up to {apart:.3g} apart, nondet_tol={nondet_tol}{text}",
                 "nondeterministic",
                 i,
+                op=op,
             )

@@ -14,8 +14,9 @@ from PIL import Image
 
 import minigrad as mg
 import models
-from compare import explain, heatmaps
+from compare import explain
 from compare.__main__ import main
+from compare.explain import picture as heatmaps
 from minigrad.data import open_dataset
 from minigrad.training.checkpoints import save_checkpoint
 from minigrad.weights import save_weights

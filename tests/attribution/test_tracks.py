@@ -11,7 +11,7 @@ import torch
 import minigrad as mg
 import models
 import models.reference
-from compare import layers
+from compare.layerwise.measure import build
 from minigrad import attribution
 from models.reference import attribution as reference
 
@@ -42,7 +42,7 @@ LAYERS: dict[str, dict[str, Any]] = {  # behind most of these comes a ReLU that 
 def pair(name: str, device: str = "cpu", size: tuple[int, int] = (32, 32)) -> tuple[Any, Any, Any, Any]:
     """(our model, our images, torch's model, torch's images), in training mode, float64."""
     settings = SMALL_VIT if name == "vit" else {}
-    ours, theirs = (layers.build(package, name, np.float64, **settings) for package in (models, models.reference))
+    ours, theirs = (build(package, name, np.float64, **settings) for package in (models, models.reference))
     x = np.random.default_rng(1).standard_normal((3, 3, *size))
     return ours.to(device), mg.tensor(x, device=device), theirs, torch.from_numpy(x)
 

@@ -21,7 +21,7 @@ import compare.accuracy as accuracy
 from compare.__main__ import main
 from compare.accuracy import experiments
 from compare.accuracy.experiments import EXPERIMENTS, SCALES, Arm, Experiment, Pair, find
-from compare.accuracy.runs import Plan
+from compare.accuracy.measure import Plan
 from compare.accuracy.statistics import LEVEL, paired, welch
 
 stats = pytest.importorskip("scipy.stats")
@@ -287,7 +287,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
 
     (tmp_path / "parts.json").unlink()  # the folder alone says it, too
     started = time.perf_counter()
-    monkeypatch.setattr("compare.accuracy.runs.call", None)
+    monkeypatch.setattr("compare.accuracy.measure.call", None)
     assert command(capsys, *parts)[0] == 0 and time.perf_counter() - started < 60
     assert learnt(tmp_path / "parts.json") == learnt(tmp_path / "whole.json")
 

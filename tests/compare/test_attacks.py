@@ -14,10 +14,12 @@ from PIL import Image
 
 import minigrad as mg
 import models
-from compare import attack_curve, attack_examples, attack_report, attacks
+from compare import attacks
 from compare.__main__ import main
-from compare.arguments import Parser, add_trained, read_trained
-from compare.attack_lines import (
+from compare.attacks import curve as attack_curve
+from compare.attacks import examples as attack_examples
+from compare.attacks import show as attack_report
+from compare.attacks.lines import (
     CLEAN,
     NOISE,
     PRESETS,
@@ -31,7 +33,8 @@ from compare.attack_lines import (
     sweep_lines,
     table_lines,
 )
-from compare.attack_results import Results
+from compare.attacks.results import Results
+from compare.kit.arguments import Parser, add_trained, read_trained
 from minigrad.attacks import preset
 from minigrad.data import normalize, open_dataset
 from minigrad.training.checkpoints import save_checkpoint

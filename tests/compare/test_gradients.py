@@ -14,7 +14,6 @@ import minigrad
 import minigrad.nn.functional
 import minigrad.optim
 from compare.__main__ import main
-from compare.derivatives import FLOOR_32, Outcome, distances
 from compare.gradients import (
     FORMAT,
     Plan,
@@ -29,9 +28,10 @@ from compare.gradients import (
     verdict,
 )
 from compare.gradients.cases import Case
+from compare.gradients.derivatives import FLOOR_32, Outcome, distances
 from compare.gradients.measure import AGAIN, measure
-from compare.results import read_result
-from compare.tables import as_html, as_markdown, as_text
+from compare.kit.result import read_result
+from compare.kit.tables import as_html, as_markdown, as_text
 from minigrad.autograd.observer import Observer
 from minigrad.backends import cpu
 from minigrad.errors import OptionError
@@ -344,7 +344,7 @@ def test_a_file_of_something_else_stays(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
+    monkeypatch.setattr("compare.kit.arguments.find_spec", lambda name: None)
     assert main(["gradients"]) == 2
     assert "pip install" in capsys.readouterr().err
 

@@ -11,8 +11,8 @@ import pytest
 
 from compare import lockstep
 from compare.__main__ import main
-from compare.lockstep_steps import EXACT, NAMES, OURS, OURS_EXACT, TORCH, LockstepTrack, distances
-from compare.tables import as_text
+from compare.kit.tables import as_text
+from compare.lockstep.measure import EXACT, NAMES, OURS, OURS_EXACT, TORCH, LockstepTrack, distances
 
 TINY = ["--model", "vit", "--image-size", "12", "--batch", "4", "--threads", "1", "--seeds", "1"]
 TINY += [f"--set={setting}" for setting in ("depth=2", "dim=16", "heads=2", "patch_size=4", "drop_path=0.5")]
@@ -177,6 +177,6 @@ def test_a_file_of_something_else_stays(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_without_torch_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
+    monkeypatch.setattr("compare.kit.arguments.find_spec", lambda name: None)
     assert main(["lockstep"]) == 2
     assert "PyTorch" in capsys.readouterr().err

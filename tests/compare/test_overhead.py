@@ -10,7 +10,7 @@ import pytest
 
 from compare import overhead
 from compare.__main__ import main
-from compare.results import RESULTS, read_result
+from compare.kit.result import RESULTS, read_result
 
 
 def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +44,6 @@ def test_bad_options_are_one_line(arguments: list[str], capsys: Any) -> None:
 
 
 def test_without_torch_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compare.arguments.find_spec", lambda name: None)
+    monkeypatch.setattr("compare.kit.arguments.find_spec", lambda name: None)
     assert main(["overhead"]) == 2
     assert "PyTorch" in capsys.readouterr().err

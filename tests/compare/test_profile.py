@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from compare import profile, profile_tables
+from compare import profile
 from compare.__main__ import main
-from compare.results import ROOT, read_result
-from compare.worker import WARM_UP_STEPS
+from compare.kit.result import ROOT, read_result
+from compare.kit.worker import WARM_UP_STEPS
+from compare.profile import show as profile_tables
 from minigrad.grad_mode import state
 
 SMALL = ["--batch", "2", "--image-size", "32", "--threads", "1", "--steps", "2"]

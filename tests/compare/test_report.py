@@ -7,7 +7,6 @@ import re
 import sys
 import types
 from html.parser import HTMLParser
-from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ from typing import Any
 import pytest
 
 from compare.__main__ import COMMANDS, main
-from compare.plots import as_png, new_figure
+from compare.kit.command import find
+from compare.kit.plots import as_png, new_figure
+from compare.kit.result import ROOT
+from compare.kit.tables import Table
 from compare.report.front import make_front
 from compare.report.gather import Entry, arrange, place, read_folder
 from compare.report.markdown import FOLDER
 from compare.report.outline import SECTIONS, Wanted
 from compare.report.readme import BEGIN, END
-from compare.results import ROOT
-from compare.tables import Table
 
 EVIL = "<script>alert('x')</script> & \"a|b\" *c*"
 
@@ -158,7 +158,7 @@ def test_the_commands_that_are_named_exist(wanted: Wanted, tmp_path: Path, monke
     assert command == wanted.command and re.search(r" --json compare/results/[\w-]+\.json$", wanted.measure)
     monkeypatch.chdir(tmp_path)
     Path("compare/results").mkdir(parents=True)
-    import_module(f"compare.{command}").parse(arguments)
+    find(command).parse(arguments)
     entry = Entry("x", command, {"command": f"python -m compare {wanted.measure}"}, [], {}, "")
     assert place(entry)[1] == wanted.title
 
@@ -325,6 +325,7 @@ def test_the_front_page_shows_training_alone() -> None:
 def test_what_results_show_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of all results of a command that has one, and two experiments of one scale in one figure."""
     module: Any = types.ModuleType("compare.accuracy")
+    module.__spec__ = ModuleSpec("compare.accuracy", None)
     module.overview = lambda results: Table("", ["a"], [[result["scale"]] for result in results])
     module.picture_of_two = lambda first, second: f"{first['scale']} {second['scale']}".encode()
     monkeypatch.setitem(sys.modules, "compare.accuracy", module)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from compare.kit.result import RESULTS, ROOT
 from compare.report import run
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
 from compare.report.markdown import FOLDER, picture_files, render_markdown
 from compare.report.readme import BEGIN, END, put_into_readme
-from compare.results import RESULTS, ROOT
 from tests.compare.test_report import assert_links_resolve, assert_whole
 
 

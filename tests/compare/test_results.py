@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compare.plots import as_png, new_figure, quiet
-from compare.results import RESULTS, check_target, origin, read_result, write_result
-from compare.tables import Table, as_html, as_markdown, as_text, markdown_text
+from compare.kit.plots import as_png, new_figure, quiet
+from compare.kit.result import RESULTS, check_target, origin, read_result, write_result
+from compare.kit.tables import Table, as_html, as_markdown, as_text, markdown_text
 from minigrad.errors import OptionError
 
 FORMAT = "compare something 1"

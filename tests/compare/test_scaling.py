@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from compare import scaling, scaling_tables
+from compare import scaling
 from compare.__main__ import main
-from compare.results import RESULTS, read_result
-from compare.speed_measure import turn_steps
+from compare.kit.result import RESULTS, read_result
+from compare.scaling import show as scaling_tables
+from compare.speed.measure import turn_steps
 
 
 def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:

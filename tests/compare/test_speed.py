@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compare import speed, speed_measure, speed_tables
+from compare import speed
 from compare.__main__ import COMMANDS, main
-from compare.agreement import TOLERANCES, agree, compare_runs
-from compare.machine import commit, numerical_variables
-from compare.results import RESULTS, read_result
-from compare.summary import paired_ratios, relative_distance, summarize
-from compare.tracks import TRACKS, Job, MinigradTrack, gradients_of, make_start, weights_of
-from compare.worker import LOADED_GROUPS, PHASES, ROOT, Server, Worker, load_arrays, save_arrays
+from compare.kit.frameworks import TRACKS, Job, MinigradTrack, gradients_of, make_start, weights_of
+from compare.kit.machine import commit, numerical_variables
+from compare.kit.result import RESULTS, read_result
+from compare.kit.statistics import paired_ratios, relative_distance, summarize
+from compare.kit.worker import LOADED_GROUPS, PHASES, ROOT, Server, Worker, load_arrays, save_arrays
+from compare.speed import measure as speed_measure
+from compare.speed import show as speed_tables
+from compare.speed.agreement import TOLERANCES, agree, compare_runs
 from minigrad.errors import MinigradError, OptionError
 
 JOB = Job("simplenet", batch=2, image_size=32, device="cpu", threads=1, seed=1)

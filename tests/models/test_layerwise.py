@@ -11,7 +11,7 @@ import pytest
 
 import models
 import models.reference
-from compare.layers import Trace, build, differences, random_batch, trace
+from compare.layerwise.measure import Trace, build, differences, random_batch, trace
 from minigrad import Generator
 from minigrad.errors import MinigradError
 

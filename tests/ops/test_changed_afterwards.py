@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import minigrad
-from compare.derivatives import draw_inputs, flat, resolve
+from compare.gradients.derivatives import draw_inputs, flat, resolve
 from minigrad.nn import functional as F
 from tests.ops.table import Table
 

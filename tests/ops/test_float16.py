@@ -15,7 +15,7 @@ import torch
 
 import minigrad
 import minigrad.nn.functional
-from compare.derivatives import draw_inputs, flat
+from compare.gradients.derivatives import draw_inputs, flat
 from tests.checking import resolve
 from tests.ops.cases import OPTIONS, Case, cases
 from tests.ops.test_numbers import is_tensor

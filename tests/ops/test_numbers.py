@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import minigrad
-from compare.derivatives import draw_inputs, flat
+from compare.gradients.derivatives import draw_inputs, flat
 from tests.checking import resolve
 from tests.ops.cases import OPTIONS, Case, cases
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import models
 from compare.__main__ import main
-from compare.attack_lines import Line
+from compare.attacks.lines import Line
 from minigrad.errors import OptionError
 from minigrad.training import folder
 from minigrad.training.attacks import attack_settings, described

@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import minigrad
-from compare.pictures import write_picture
-from compare.results import check_writable, write_result
+from compare.kit.pictures import write_picture
+from compare.kit.result import check_writable, write_result
 from minigrad.convert import convert
 from minigrad.errors import OptionError, WriteError
 from minigrad.training import folder as folder_module

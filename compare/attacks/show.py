@@ -1,0 +1,149 @@
+"""What python -m compare attacks has to say: its tables, and the sentence that sums them up."""
+
+from __future__ import annotations
+
+from compare.attacks.lines import (
+    CLEAN,
+    DEFENDED,
+    MOST_ERRORS,
+    MOST_POINTS,
+    NOISE,
+    PLAIN,
+    TOP,
+    Line,
+    accuracy_error,
+    difference,
+)
+from compare.attacks.results import Results
+from compare.kit.tables import Table, as_text
+
+REPORTED_CLASSES = 100  # of MiniPlaces
+SHOWN = (10, 0.1, 0.01)  # the row that the verdict tells, where it was measured
+
+
+def report(results: Results) -> str:
+    """The tables and the verdict, as text."""
+    return "\n\n".join(["", *map(as_text, tables(results)), verdict(results)])
+
+
+def tables(results: Results) -> list[Table]:
+    """A table a checkpoint, each line in all tracks; and defended less plain. Lines that are not finished are left out."""
+    checkpoints = results.settings["weights"]
+    found = [_table(results, checkpoint) for checkpoint in checkpoints]
+    return [table for table in [*found, *([_defence(results)] if DEFENDED in checkpoints else [])] if table.rows]
+
+
+def _table(results: Results, checkpoint: str) -> Table:
+    """The lines of a checkpoint."""
+    settings, tracks, images = results.settings, results.tracks, results.images
+    pair = DEFENDED in settings["weights"]
+    original = settings["model"] == "simplenet" and settings["classes"] == REPORTED_CLASSES and not results.swept
+    both = len(tracks) == 2
+    head = ["steps/epsilon/alpha", *(["reported"] if original else []), *tracks]
+    head += [f"difference in {top}" for top in ("top-1", "top-5")] * both
+    lines = [line for line in results.finished if line.checkpoint == checkpoint]
+    rows = []
+    for line in lines:
+        row = [str(line)]
+        if original:
+            reported = line.reported(pair)
+            row.append(_percent(*reported) if reported else "")
+        row += [_percent(*results.accuracy(line, track)) for track in tracks]
+        rows.append(row + [_marked(results.difference(line, top)) for top in TOP] * both)
+    return Table(
+        f"{settings['model']} on {images:,} validation images of {settings['data']}"
+        + f"{f', {checkpoint} network' if pair else ''}: top-1 / top-5 in percent",
+        head,
+        rows,
+        _notes(results, lines, original, pair),
+    )
+
+
+def _notes(results: Results, lines: list[Line], original: bool, pair: bool) -> list[str]:
+    """What a reader has to know of a table."""
+    settings, images = results.settings, results.images
+    size = settings["image_size"]
+    notes = [
+        f"Images of {size}x{size}, on {settings['device']}. Attacks: max norm, normalised units, from the image, not clipped."
+    ]
+    if lines:
+        top1 = results.accuracy(lines[0], results.tracks[0])[0]
+        notes.append(
+            f"{top1:.1f} % of {images:,} images has a standard error of {accuracy_error(top1, images):.2f} points."
+        )
+    if original:
+        epochs = "10-epoch networks" if pair else "60-epoch network"
+        notes.append(
+            f"Reported: the original's {epochs} on 10,000 images of MiniPlaces; its attack is the preset report."
+        )
+    if len(results.tracks) == 2:
+        notes.append(
+            f"Differences: {' less '.join(results.tracks)}, in points, and the standard error by the images that only one "
+            f"track gets right; above {MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !."
+        )
+    return notes
+
+
+def _percent(top1: float, top5: float) -> str:
+    return f"{top1:.2f} / {top5:.2f}"
+
+
+def _marked(found: object) -> str:
+    return f"{found}{'' if getattr(found, 'alike', True) else ' !'}"
+
+
+def _defence(results: Results) -> Table:
+    """Defended less plain, image by image."""
+    head = [
+        "defended less plain, points",
+        *(f"{track}, {top}" for track in results.tracks for top in ("top-1", "top-5")),
+    ]
+    rows = []
+    for line in results.finished:
+        other = _defended(line)
+        if line.checkpoint == PLAIN and other in results.finished:
+            rows.append(
+                [str(line), *(str(_gain(results, line, track, top)) for track in results.tracks for top in TOP)]
+            )
+    return Table("What adversarial training brings", head, rows)
+
+
+def _defended(line: Line) -> Line:
+    return Line(DEFENDED, line.preset, *line.row)
+
+
+def _gain(results: Results, line: Line, track: str, top: str) -> object:
+    return difference(results.hits[_defended(line)][track], results.hits[line][track], top)
+
+
+def verdict(results: Results) -> str:
+    """What the attacks leave of top-1 in the first track, and whether the tracks say the same."""
+    if not results.complete:
+        done, all_lines = len(results.finished), len(results.lines)
+        return f"Not finished: {done} of {all_lines} lines are measured; the same command goes on."
+    first, plain = results.tracks[0], [line for line in results.lines if line.checkpoint == PLAIN]
+    rows = [line.row for line in plain if line.preset not in (CLEAN, NOISE)]
+    row = SHOWN if SHOWN in rows else max(rows, key=lambda row: row[1]) if results.swept else rows[0]
+    shown = [line for line in plain if line.row == row or line.preset == CLEAN]
+    shown += [line for line in plain if line.preset == NOISE and line.epsilon == row[1]]
+
+    if DEFENDED in results.settings["weights"]:
+        told = [f"{_gain(results, line, first, 'top1')} points ({line})" for line in shown]
+        said = f"Adversarial training changes top-1 by {_listed(told)}"
+    else:
+        told = [f"{results.accuracy(line, first)[0]:.1f} % ({line})" for line in shown]
+        said = f"Top-1 of {results.settings['model']} on {results.images:,} images: {_listed(told)}"
+    return f"{said}; {_agreement(results)}."
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _agreement(results: Results) -> str:
+    if len(results.tracks) == 1:
+        return "one track: nothing to compare"
+    differing = sum(not all(results.difference(line, top).alike for top in TOP) for line in results.lines)
+    if differing:
+        return f"THE TRACKS DIFFER in {differing} of {len(results.lines)} lines, those marked !"
+    return f"the tracks agree in all {len(results.lines)} lines"
