@@ -149,13 +149,13 @@ def _in_place(self: Tensor, op: Callable[..., Tensor], *others: Any) -> Tensor:
     The change of a view is recorded as one of its base, and the view is then taken from that base again.
     """
     self._check_in_place()
-    before, started = self._alias(), now()
-    result = _fitted(op(before, *others), self)
+    started = now()
+    result = _fitted(op(self._alias(), *others), self)
     if not state.grad or not (self._requires_grad or result._requires_grad):
         self.array[...] = result.array
         self._bump_version()
         return self
-    _keep_old_values(before, self, _made_since(started, result._node))
+    _keep_old_values(self, _made_since(started, result._node))
     changed, base = _written(self, result), self if self._base is None else self._base
     base._bump_version()
     base._node, base._index, base._requires_grad = changed._node, changed._index, True
@@ -193,13 +193,13 @@ def _written(self: Tensor, result: Tensor) -> Tensor:
     return result
 
 
-def _keep_old_values(before: Tensor, self: Tensor, nodes: list[Op]) -> None:
-    """Copies what these nodes saved of the values that are about to be overwritten."""
+def _keep_old_values(self: Tensor, nodes: list[Op]) -> None:
+    """Copies what these nodes saved, whole or in part, of the values that are about to be overwritten."""
     for node in nodes:
         for i, saved in enumerate(node._saved):
-            if type(saved) is tuple and (saved[0] is before or saved[0] is self):
-                kept = before._alias()
-                kept.array, kept._memory = before.array.copy(), None
+            if type(saved) is tuple and saved[0]._memory is self.memory:
+                kept = saved[0]._alias()
+                kept.array, kept._memory = kept.array.copy(), None
                 node._saved[i] = (kept, 0)
 
 

@@ -159,4 +159,4 @@ def _backward(
     backward([self], [gradient], retain_graph, create_graph, inputs=inputs)
 
 
-Tensor.backward = _backward  # type: ignore[attr-defined]
+Tensor.backward = _backward  # type: ignore
