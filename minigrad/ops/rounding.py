@@ -12,6 +12,7 @@ from minigrad.backends import keeping_layout
 from minigrad.op import Op, in_float32
 from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor
 
 
@@ -99,5 +100,5 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return Tensor._wrap(keeping_layout(lambda a, b: xp.where(a == 0, b, (a > 0).astype(a.dtype)), x.array, y.array))
 
 
-# torch's second names
-fix, sgn = trunc, sign
+offer("minigrad Tensor Tensor_ special", round)
+offer("minigrad Tensor Tensor_", ceil, floor, frac, heaviside, sign, trunc, fix=trunc, sgn=sign)

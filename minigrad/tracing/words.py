@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.device import CPU, to_device
 from minigrad.op import FusedOp, Op
-from minigrad.tracing.record import Node, Visit
+from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value
 
 _GRADIENT = re.compile(
@@ -79,7 +79,7 @@ def number(x: Any) -> str:
     return f"{int(value)}" if value.is_integer() and abs(value) < 1e6 else f"{value:.4g}"
 
 
-def in_numbers(node: Node, visit: Visit | None = None, input: int = 0) -> str:  # noqa: A002 - which input
+def in_numbers(node: Node, visit: Visit | None = None, input: int = 0) -> str:
     """The formula with numbers, "z = x y = 2 * 3 = 6": forward, or backward that of an input's gradient; "" if it has none.
 
     Of arrays it is one element: of the result's (forward) or gradient's (backward) largest magnitude.
@@ -203,10 +203,13 @@ def _written(right: str, here: dict[str, float]) -> str:
             value = number(here[token])
             power = k + 1 < len(tokens) and tokens[k + 1][0] == "^"
             out.append(f"({value})" if value.startswith("-") and (out or power) else value)
+        elif token == ",":
+            out.append(", ")
         elif token in "+-/*" and out and not out[-1].endswith("("):
             out.append(f" {token} ")
         else:
-            out.append(f"{token} " if token in _FUNCTIONS else token)
+            spaced = token in _FUNCTIONS and k + 1 < len(tokens) and tokens[k + 1][0] != "("
+            out.append(f"{token} " if spaced else token)
     return "".join(out).strip()
 
 

@@ -55,7 +55,7 @@ NAIVE = {"floor_divide": naive_floor_divide, "remainder": naive_remainder, "mod"
 REFUSED_ARGUMENTS = {"where", "initial", "like", "subok", "signature", "mean", "correction"}
 
 
-class ufunc:  # noqa: N801 - CuPy's name
+class ufunc:
     """An element-wise function with CuPy's arguments: arrays and scalars, out, dtype."""
 
     def __init__(self, function: np.ufunc) -> None:
