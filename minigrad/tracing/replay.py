@@ -17,7 +17,7 @@ from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.observer import only_observers
 from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
-from minigrad.ops.views import WriteThrough
+from minigrad.inplace import WriteThrough
 from minigrad.tensor import Tensor
 from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value
