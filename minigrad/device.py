@@ -17,13 +17,13 @@ class Device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: str | int | Device, index: int | None = None) -> None:  # noqa: A002 - torch's name
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:
         if isinstance(type, Device):
             self.type: str = type.type
             self.index: int | None = type.index if index is None else index
             return
         if isinstance(type, int) and not isinstance(type, bool):
-            type = f"gpu:{type}"  # noqa: A001
+            type = f"gpu:{type}"
         match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(type))
         if not match:
             raise DeviceError(f"unknown device {type!r}: use 'cpu', 'gpu' or 'gpu:N'")
@@ -90,4 +90,4 @@ def to_device(array: Any, device: Device) -> Any:
     if here == device:
         return array
     host = array if here.type == "cpu" else backends.of(array).to_host(array)
-    return host if device.type == "cpu" else backends.get("gpu").from_host(host, device.index)
+    return host if device.type == "cpu" else backends.get("gpu").from_host(host, index=device.index)

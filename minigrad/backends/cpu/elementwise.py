@@ -12,6 +12,7 @@ y' = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi). Source: D. Hendrycks, K. Gimpel, Gau
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minigrad.backends.cpu.layout import in_blocks
 from minigrad.backends.cpu.threads import scratch
 from minigrad.backends.cpu.windows import masked, relu_passes
 
-__all__ = ["erf", "erfc", "gelu", "gelu_backward", "relu", "relu_backward"]
+__all__ = ["erf", "erfc", "floor_divide", "gelu", "gelu_backward", "relu", "relu_backward", "remainder"]
 
 # P's coefficients, for erf: of x^0, x^2, ..., x^12.
 ERF = (
@@ -59,6 +60,16 @@ def relu_backward(gy: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     in_blocks(body, y, gy, gx)
     return gx
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """floor(x / y) of the exact quotient, not of the rounded one: 1.0 // 0.1 is 9."""
+    return x // y
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - y floor(x / y) of the exact quotient, with the sign of y."""
+    return x % y
 
 
 def _tanh_of(x: np.ndarray, square: np.ndarray, coefficients: tuple[float, ...], out: np.ndarray) -> None:
@@ -101,7 +112,7 @@ def erfc(x: np.ndarray) -> np.ndarray:
     return y
 
 
-def gelu(x: np.ndarray, approximate: bool, keep: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def gelu(x: np.ndarray, *, approximate: bool, keep: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """(y, kept): y = x Phi(x), or with Phi's approximation by tanh, in x's layout. kept: dy/dx if `keep`, else None.
 
     Here the derivative costs a quarter more; left to the backward pass it would cost all of this again.
@@ -156,9 +167,9 @@ def _approximate(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None = None) 
             slope += phi
 
 
-def gelu_backward(gy: np.ndarray, x: np.ndarray, kept: np.ndarray | None, approximate: bool) -> np.ndarray:
+def gelu_backward(gy: np.ndarray, x: np.ndarray, kept: np.ndarray | None, *, approximate: bool) -> np.ndarray:
     """gx = gy dy/dx, in x's layout: `kept` is what gelu returned, None to have it computed from x."""
-    slope = gelu(x, approximate, True)[1] if kept is None else kept
+    slope = gelu(x, approximate=approximate, keep=True)[1] if kept is None else kept
     gx = np.empty_like(x)
     in_blocks(lambda slope, gy, gx: np.multiply(gy, slope, out=gx), slope, gy, gx)  # type: ignore[arg-type]
     return gx
