@@ -11,7 +11,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 import numpy as np
 
-__all__ = ['BoolTensor', 'ByteTensor', 'CharTensor', 'DoubleTensor', 'FloatTensor', 'HalfTensor', 'IntTensor', 'LongTensor', 'ShortTensor', 'abs', 'absolute', 'acos', 'acosh', 'adaptive_avg_pool1d', 'adaptive_max_pool1d', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'argwhere', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'avg_pool1d', 'baddbmm', 'bernoulli', 'bilinear', 'bincount', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'cat', 'ceil', 'celu', 'channel_shuffle', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'concat', 'concatenate', 'conv1d', 'conv2d', 'conv_transpose1d', 'conv_transpose2d', 'cos', 'cosh', 'cosine_similarity', 'count_nonzero', 'cumprod', 'cumsum', 'diag', 'diag_embed', 'diagonal', 'div', 'divide', 'dot', 'dropout', 'dsplit', 'dstack', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmod', 'frac', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'greater', 'greater_equal', 'group_norm', 'gt', 'hardshrink', 'heaviside', 'hsplit', 'hstack', 'hypot', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_select', 'inner', 'isclose', 'isfinite', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'kron', 'kthvalue', 'layer_norm', 'le', 'lerp', 'less', 'less_equal', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'max', 'max_pool1d', 'max_pool2d', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'moveaxis', 'movedim', 'msort', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'not_equal', 'ones', 'ones_like', 'outer', 'pairwise_distance', 'permute', 'pixel_shuffle', 'pixel_unshuffle', 'positive', 'pow', 'prelu', 'prod', 'put', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'ravel', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'rms_norm', 'roll', 'rot90', 'round', 'rsqrt', 'scatter', 'scatter_add', 'searchsorted', 'select', 'selu', 'sgn', 'sigmoid', 'sign', 'sin', 'sinh', 'softmax', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 'swapaxes', 'swapdims', 't', 'take', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensor_split', 'tensordot', 'threshold', 'tile', 'topk', 'trace', 'transpose', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unique', 'unsqueeze', 'var', 'var_mean', 'vdot', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
+__all__ = ['BoolTensor', 'ByteTensor', 'CharTensor', 'DoubleTensor', 'FloatTensor', 'HalfTensor', 'IntTensor', 'LongTensor', 'ShortTensor', 'abs', 'absolute', 'acos', 'acosh', 'adaptive_avg_pool1d', 'adaptive_max_pool1d', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'argwhere', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'avg_pool1d', 'baddbmm', 'bernoulli', 'bilinear', 'bincount', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'cat', 'cdist', 'ceil', 'celu', 'channel_shuffle', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'concat', 'concatenate', 'conv1d', 'conv2d', 'conv_transpose1d', 'conv_transpose2d', 'copysign', 'cos', 'cosh', 'cosine_similarity', 'count_nonzero', 'cumprod', 'cumsum', 'deg2rad', 'diag', 'diag_embed', 'diagonal', 'diff', 'dist', 'div', 'divide', 'dot', 'dropout', 'dsplit', 'dstack', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'greater', 'greater_equal', 'group_norm', 'gt', 'hardshrink', 'heaviside', 'hsplit', 'hstack', 'hypot', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_select', 'inner', 'isclose', 'isfinite', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'kron', 'kthvalue', 'layer_norm', 'le', 'lerp', 'less', 'less_equal', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'max', 'max_pool1d', 'max_pool2d', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'moveaxis', 'movedim', 'msort', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'not_equal', 'ones', 'ones_like', 'outer', 'pairwise_distance', 'permute', 'pixel_shuffle', 'pixel_unshuffle', 'positive', 'pow', 'prelu', 'prod', 'put', 'rad2deg', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'ravel', 'reciprocal', 'relu', 'remainder', 'renorm', 'repeat_interleave', 'reshape', 'rms_norm', 'roll', 'rot90', 'round', 'rsqrt', 'scatter', 'scatter_add', 'scatter_reduce', 'searchsorted', 'select', 'selu', 'sgn', 'sigmoid', 'sign', 'sin', 'sinc', 'sinh', 'softmax', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 'swapaxes', 'swapdims', 't', 'take', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensor_split', 'tensordot', 'threshold', 'tile', 'topk', 'trace', 'transpose', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unique', 'unsqueeze', 'var', 'var_mean', 'vdot', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
 
 def BoolTensor(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
     """As Tensor(2, 3) or Tensor([2, 3]), of bool: torch's old constructor of that type."""
@@ -141,6 +141,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: builtins.bool = Fals
     """The bucket that each value falls in: i where boundaries[i-1] < x <= boundaries[i] (right: <= x <)."""
 def cat(tensors: Sequence[Tensor], dim: builtins.int = 0, *, axis: builtins.int = ...) -> Tensor:
     """Tensors joined along an existing axis."""
+def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str | None = None) -> Tensor:
+    """The p-norm of x1[..., i, :] - x2[..., j, :]: x1 (..., P, M), x2 (..., R, M), result (..., P, R)."""
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer that is not below input."""
 def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = False) -> Tensor:
@@ -173,6 +175,8 @@ def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     """The adjoint of conv1d: input (N, C, L) or (C, L), weight (C, O/groups, K); conv_transpose2d with one row."""
 def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: IntOrPair = 1, padding: IntOrPair = 0, output_padding: IntOrPair = 0, groups: builtins.int = 1, dilation: IntOrPair = 1) -> Tensor:
     """The adjoint of conv2d: input (N, C, H, W) or (C, H, W), weight (C, O/groups, KH, KW), bias (O)."""
+def copysign(input: Tensor, other: Any) -> Tensor:
+    """|x| with the sign of other."""
 def cos(input: Tensor) -> Tensor:
     """The cosine."""
 def cosh(input: Tensor) -> Tensor:
@@ -193,12 +197,18 @@ def cumsum(input: Tensor, dim: builtins.int, *, dtype: Any = None) -> Tensor:
 @overload
 def cumsum(input: Tensor, *, axis: builtins.int, dtype: Any = None) -> Tensor:
     """The running sum along an axis. Integers and bools are summed as int64."""
+def deg2rad(input: Tensor) -> Tensor:
+    """x pi / 180."""
 def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
     """A vector as a matrix with that diagonal; a matrix's diagonal as a vector."""
 def diag_embed(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
     """Matrices, in the axes dim1 and dim2, with the last axis on a diagonal and zeros elsewhere."""
 def diagonal(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
     """The elements at (i, i + offset) of two axes, as the last axis. Shares memory."""
+def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None, *, axis: builtins.int = ...) -> Tensor:
+    """x[i + 1] - x[i] along an axis, n times over; prepend and append are joined to the input first."""
+def dist(input: Tensor, other: Tensor, p: builtins.float = 2.0) -> Tensor:
+    """The p-norm of the difference."""
 def div(input: Any, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
     """input / other, as floats; rounding_mode "floor" or "trunc" rounds the quotient, in the operands' own type."""
 def divide(input: Any, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
@@ -225,6 +235,8 @@ def erf(input: Tensor) -> Tensor:
     """The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to input."""
 def erfc(input: Tensor) -> Tensor:
     """1 - erf(input), exact where erf(input) is nearly 1."""
+def erfinv(input: Tensor) -> Tensor:
+    """The inverse of erf: y with erf(y) = x, for -1 <= x <= 1; inf at the ends, NaN outside."""
 def exp(input: Tensor) -> Tensor:
     """e^input."""
 def exp2(input: Tensor) -> Tensor:
@@ -249,6 +261,10 @@ def floor(input: Tensor) -> Tensor:
     """The largest integer that is not above input."""
 def floor_divide(input: Any, other: Any) -> Tensor:
     """floor(input / other)."""
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two; of NaN and a number the number."""
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two; of NaN and a number the number."""
 def fmod(input: Tensor, other: Any) -> Tensor:
     """input - other trunc(input / other): the sign is input's."""
 def frac(input: Tensor) -> Tensor:
@@ -471,6 +487,8 @@ def prod(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool 
     """The product along an axis, or of all elements. Integers and bools are multiplied as int64."""
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
     """The input, with source's elements at these indices of the flattened tensor, or added there."""
+def rad2deg(input: Tensor) -> Tensor:
+    """x 180 / pi."""
 def rand(*given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, layout: Any = ..., pin_memory: Any = ...) -> Tensor:
     """Numbers from [0, 1)."""
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, layout: Any = ..., pin_memory: Any = ..., memory_format: Any = ...) -> Tensor:
@@ -493,6 +511,12 @@ def relu(input: Tensor) -> Tensor:
     """max(input, 0)."""
 def remainder(input: Any, other: Any) -> Tensor:
     """input - other floor(input / other): the sign is other's."""
+@overload
+def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+    """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
+@overload
+def renorm(input: Tensor, p: builtins.float, *, axis: builtins.int, maxnorm: builtins.float) -> Tensor:
+    """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
 def repeat_interleave(input: Any = None, repeats: builtins.int | Tensor | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None, axis: builtins.int | None = ...) -> Tensor:
     """Each element (or slice along `dim`) several times in a row. repeats: one number, or one for each slice."""
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
@@ -519,6 +543,12 @@ def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor) ->
 @overload
 def scatter_add(input: Tensor, *, axis: builtins.int, index: Tensor, src: Tensor) -> Tensor:
     """The input, with src[i, j, ...] added at [index[i, j, ...], j, ...] for dim = 0, and so on."""
+@overload
+def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+    """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
+@overload
+def scatter_reduce(input: Tensor, *, axis: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, include_self: builtins.bool = True) -> Tensor:
+    """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: builtins.bool = False, right: builtins.bool = False, side: builtins.str | None = None, sorter: Tensor | None = None) -> Tensor:
     """Where each value would be inserted to keep the (innermost) sequence in order: before its equals, or after (right)."""
 @overload
@@ -537,6 +567,8 @@ def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 (NaN gives 0, as in torch)."""
 def sin(input: Tensor) -> Tensor:
     """The sine."""
+def sinc(input: Tensor) -> Tensor:
+    """sin(pi x) / (pi x), 1 at 0."""
 def sinh(input: Tensor) -> Tensor:
     """The hyperbolic sine."""
 def softmax(input: Tensor, dim: builtins.int | None = None, dtype: Any = None, *, axis: builtins.int | None = ...) -> Tensor:
