@@ -141,7 +141,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: builtins.bool = Fals
     """The bucket that each value falls in: i where boundaries[i-1] < x <= boundaries[i] (right: <= x <)."""
 def cat(tensors: Sequence[Tensor], dim: builtins.int = 0, *, axis: builtins.int = ...) -> Tensor:
     """Tensors joined along an existing axis."""
-def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str | None = None) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str = 'use_mm_for_euclid_dist_if_necessary') -> Tensor:
     """The p-norm of x1[..., i, :] - x2[..., j, :]: x1 (..., P, M), x2 (..., R, M), result (..., P, R)."""
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer that is not below input."""

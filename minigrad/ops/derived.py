@@ -63,7 +63,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 
 @in_float32
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm of x1[..., i, :] - x2[..., j, :]: x1 (..., P, M), x2 (..., R, M), result (..., P, R)."""
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
