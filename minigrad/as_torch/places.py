@@ -46,6 +46,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.special": ("minigrad.special",),
     "torch.types": ("minigrad.as_torch.names.types",),
     "torch.utils": ("minigrad.utils", "minigrad.as_torch.names.utils"),
+    "torch.utils._pytree": ("minigrad.as_torch.names.utils._pytree",),
     "torch.utils.checkpoint": ("minigrad.utils.checkpoint", "minigrad.as_torch.names.checkpoint"),
     "torch.utils.data": ("minigrad.utils.data",),
     "torch.utils.model_zoo": ("minigrad.as_torch.names.hub",),
