@@ -52,9 +52,9 @@ device = Device  # torch's name; the module of that name is found by `from minig
 
 globals().update(_functions("minigrad"))
 
-bool = dtypes.bool_  # noqa: A001 - torch's names for types
-float = dtypes.float32  # noqa: A001
-int = dtypes.int32  # noqa: A001
+bool = dtypes.bool_
+float = dtypes.float32
+int = dtypes.int32
 
 
 def set_num_threads(threads: Any) -> None:

@@ -361,12 +361,12 @@ class Tensor(Methods):
             self.array[...] = result.array
             self._bump_version()
             return self
-        # What the op saved of the old values is copied before they are overwritten.
+        # What the op saved of the old values, whole or in part, is copied before they are overwritten.
         for node in _made_since(started, result._node):
             for i, saved in enumerate(node._saved):
-                if type(saved) is tuple and (saved[0] is before or saved[0] is self):
-                    kept = before._alias()
-                    kept.array, kept._version = before.array.copy(), [0, 0, 0]
+                if type(saved) is tuple and saved[0]._version is self._version:
+                    kept = saved[0]._alias()
+                    kept.array, kept._version = kept.array.copy(), [0, 0, 0]
                     node._saved[i] = (kept, 0)
         base, views = (self, ()) if self._base is None else (self._base, self._views)
         if views is None:

@@ -115,7 +115,7 @@ class JoinHeads(Op):
         return SplitHeads(self.parts, self.heads)(gx)
 
 
-def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  # noqa: A002
+def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """input (N, L, parts heads D) as `parts` tensors (N, heads, L, D): queries, keys and values of one product x W^T.
 
     They share the input's memory; their gradients are written side by side, without a sum. RuntimeError for another number
@@ -130,7 +130,7 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
     return split
 
 
-def merge_heads(input: Tensor) -> Tensor:  # noqa: A002
+def merge_heads(input: Tensor) -> Tensor:
     """input (N, H, L, D) as (N, L, H D): each token's heads side by side. A view of what attention returns."""
     return input.transpose(1, 2).flatten(2)
 

@@ -202,7 +202,7 @@ class Conv2dReluMaxPool2d(Conv2d):
 
 
 def unfold(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     kernel_size: IntOrPair,
     dilation: IntOrPair = 1,
     padding: IntOrPair = 0,
@@ -228,7 +228,7 @@ def unfold(
 
 
 def fold(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     output_size: IntOrPair,
     kernel_size: IntOrPair,
     dilation: IntOrPair = 1,
@@ -259,7 +259,7 @@ def _positive(**values: Pair) -> None:
 
 
 def conv2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: IntOrPair = 1,
@@ -287,7 +287,7 @@ def _single(value: Any, name: str) -> int:
 
 
 def conv1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
@@ -309,7 +309,7 @@ def conv1d(
 
 
 def conv_transpose1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
@@ -330,7 +330,7 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: IntOrPair = 1,
@@ -400,7 +400,7 @@ def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
 
 
 def conv2d_relu(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     stride: IntOrPair = 1,
@@ -413,7 +413,7 @@ def conv2d_relu(
 
 
 def conv2d_relu_max_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     stride: IntOrPair,

@@ -109,6 +109,7 @@ class BinaryCrossEntropy(Op):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    elementwise = True
     widens = True
     saves = {0: None, 1: 0}
 
@@ -146,7 +147,7 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). This will "
@@ -155,17 +156,17 @@ def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
         )
 
 
-def _check_floating(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _check_floating(name: str, input: Tensor, target: Tensor) -> None:
     if dtypes.result_type(input, target).kind != "f":
         raise NotImplementedError(f"{name} takes floating point numbers, not {describe(input)} and {describe(target)}")
 
 
-def _check_weight(weight: Tensor, input: Tensor) -> None:  # noqa: A002
+def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight.shape != input.shape:
         raise ValueError(f"Weights and input must have the same size, got {describe(weight)} and {describe(input)}")
 
 
-def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:  # noqa: A002
+def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:
     """Reduces weighted losses: "mean" divides by the sum of the weights."""
     if weight is None:
         return reduce_losses(losses, reduction)
@@ -178,7 +179,7 @@ def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: s
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -207,7 +208,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -310,7 +311,7 @@ def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduct
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -339,7 +340,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -366,7 +367,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -392,7 +393,7 @@ def kl_div(
 
 
 def poisson_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
@@ -414,7 +415,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     var: Tensor | float,
     full: bool = False,
@@ -447,7 +448,7 @@ def gaussian_nll_loss(
 
 
 def mse_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -462,12 +463,12 @@ def mse_loss(
 
 
 @in_float32
-def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+def _squared(input: Tensor, target: Tensor) -> Tensor:
     return (input - target) ** 2
 
 
 def l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -481,7 +482,7 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -499,13 +500,13 @@ def smooth_l1_loss(
 
 
 @in_float32
-def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:
     d = (input - target).abs()
     return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     reduction: str = "mean",
     delta: float = 1.0,
@@ -529,7 +530,7 @@ def huber_loss(
 
 
 @in_float32
-def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
 

@@ -181,7 +181,7 @@ def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002 - torch's name
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., in) times weight (out, in) transposed, plus bias (out)."""
     if input.ndim == 0 or weight.ndim not in (1, 2) or input.array.shape[-1] != weight.array.shape[-1]:
         raise RuntimeError(

@@ -233,7 +233,7 @@ class RMSNorm(FusedOp):
 
 
 def batch_norm(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -316,7 +316,7 @@ def _check_floating(x: Tensor, **parameters: Tensor | None) -> None:
 
 
 def layer_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -331,7 +331,7 @@ def layer_norm(
 
 
 def rms_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     eps: float | None = None,
@@ -347,7 +347,7 @@ def rms_norm(
 
 
 def group_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -381,7 +381,7 @@ def _check_per_channel(channels: int, **vectors: Tensor | None) -> None:
 
 
 def instance_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -432,7 +432,7 @@ def _update(running: Tensor, batch: Any, momentum: float) -> None:
 
 @in_float32
 def local_response_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: int,
     alpha: float = 1e-4,
     beta: float = 0.75,
