@@ -28,7 +28,7 @@ class finfo:
         self.bits, self.dtype = found.bits, kind.name
         self.eps, self.max, self.min = float(found.eps), float(found.max), float(found.min)
         self.tiny = self.smallest_normal = float(found.smallest_normal)
-        self.resolution = float(found.resolution)
+        self.resolution = float(f"1e-{found.precision}")
 
     def __repr__(self) -> str:
         return (
@@ -129,6 +129,11 @@ def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return self.new_empty(*args, **kind) if not isinstance(args[0], Size) else self.new_empty(args[0], **kind)
 
 
+def _never(self: Tensor, device: Any = None) -> bool:
+    """False."""
+    return False
+
+
 def _itself(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """The tensor itself."""
     return self
@@ -147,7 +152,7 @@ def install() -> None:
     for function in (is_complex, is_signed, is_nonzero, is_same_size):
         setattr(Tensor, function.__name__, function)
     for name in ("is_conj", "is_neg", "is_pinned", "is_shared", "is_inference", "is_distributed"):
-        setattr(Tensor, name, is_complex)
+        setattr(Tensor, name, _never)
     for name in ("pin_memory", "share_memory_", "conj", "conj_physical", "resolve_conj", "resolve_neg"):
         setattr(Tensor, name, _itself)
     for name, value in {"layout": strided, "ndimension": Tensor.dim, "new": _new, "real": property(_itself)}.items():
