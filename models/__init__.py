@@ -1,4 +1,4 @@
-"""The networks, on minigrad; their twins in PyTorch are in models/reference, under the same names."""
+"""The networks, on minigrad; their PyTorch versions are in models/reference, under the same names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     head: str = "fc"
 
 
-# Imported when asked for, so that neither track loads the other's.
+# Imported when asked for, so that neither framework loads the other's.
 MODELS = {
     "simplenet": Entry("simplenet", "SimpleNet"),
     "simplenet-bn": Entry("simplenet", "SimpleNetBN"),

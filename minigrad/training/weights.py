@@ -77,7 +77,7 @@ def _check_channels(weights: Arrays, expected: Shapes, name: str) -> None:
 
 
 def _imagenet(model: str) -> tuple[str, Arrays]:
-    """(file, weights) of torchvision's ResNet-18, from its cache or by its download; either is held against its hash."""
+    """(file, weights) of torchvision's ResNet-18, from its cache or by its download; either is checked against its hash."""
     if model != "resnet18":
         raise OptionError(f"--weights imagenet is for resnet18 alone, not for {model}, which takes --weights FILE")
     try:
