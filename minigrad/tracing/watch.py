@@ -169,7 +169,9 @@ class Watch:
         for name in self.parameters:
             figures = self.gradients[name][-1], self.weights[name][-1], relative[name][-1]
             lines.append(f"{name:{width}}  {figures[0]:10.3g}  {figures[1]:10.3g}  {figures[2]:13.3g}")
-        lines += [f"{layer:{width}}  {100 * shares[-1]:.3g} % of its units are dead" for layer, shares in self.dead.items()]
+        lines += [
+            f"{layer:{width}}  {100 * shares[-1]:.3g} % of its units are dead" for layer, shares in self.dead.items()
+        ]
         return "\n".join(lines)
 
 
@@ -235,4 +237,3 @@ class _Events:
     def close(self) -> None:
         """Finishes the file."""
         self.file.close()
-

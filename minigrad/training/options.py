@@ -46,6 +46,7 @@ class Options:
     evaluate: bool
     tta: bool
     detect_anomaly: bool
+    watch: int
     check_files: bool
     adversarial: float
     attack: str | None
@@ -65,10 +66,21 @@ FIXED: dict[str, Any] = {
     "model": "simplenet", "settings": {}, "device": "auto", "data": None, "momentum": 0.9, "seed": 2024,
     "print_freq": 50, "limit_train": None, "limit_val": None, "weights": None, "freeze_backbone": False,
     "conv": "fast", "custom_conv": False, "out": None, "resume": None, "evaluate": False, "tta": False,
-    "detect_anomaly": False, "check_files": True, "adversarial": 0.0, **ATTACK, "visualise": 0, "rows": None,
+    "detect_anomaly": False, "watch": 0, "check_files": True, "adversarial": 0.0, **ATTACK, "visualise": 0, "rows": None,
 }  # fmt: skip
 # On --resume these are not taken from the checkpoint ...
-OF_THIS_CALL = {"out", "resume", "evaluate", "tta", "detect_anomaly", "check_files", "device", "visualise", "rows"}
+OF_THIS_CALL = {
+    "out",
+    "resume",
+    "evaluate",
+    "tta",
+    "detect_anomaly",
+    "watch",
+    "check_files",
+    "device",
+    "visualise",
+    "rows",
+}
 # ... and these may differ from it: they do not change what is learnt. Every other option must agree.
 FREE_ON_RESUME = OF_THIS_CALL | {"data", "workers", "print_freq", "conv", "custom_conv"}
 # The options of one script alone, and what is there in its place in the other.
@@ -115,6 +127,8 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
     if given.get("tta") and not given.get("evaluate"):
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+    if given.get("evaluate") and "watch" in given:
+        raise OptionError("--watch belongs to training: --evaluate makes no step")
     if given.get("evaluate") and "adversarial" in given:
         raise OptionError("--adversarial belongs to training: what --evaluate measures is --attack")
     if "visualise" in given and not (given.get("evaluate") and "attack" in given):
@@ -278,6 +292,14 @@ def _parser(program: str, models: list[str]) -> argparse.ArgumentParser:
     )
     add("--tta", action="store_true", help="with --evaluate: average the logits with those of the mirrored image")
     add("--detect-anomaly", action="store_true", help="slow: name the operation that brings a NaN into the gradients")
+    add(
+        "--watch",
+        nargs="?",
+        const=10,
+        type=count,
+        metavar="N",
+        help="every N steps (10) note gradients, updates and dead units layer by layer: watch.png, and TensorBoard",
+    )
     add(
         "--conv",
         choices=["fast", "definition"],
