@@ -18,6 +18,7 @@ from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet, real
 from minigrad.ops.exponential import erf, erfc, exp, expm1, log1p, sigmoid
 from minigrad.ops.pointwise import floats_only, tensors
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import amax, logsumexp
 from minigrad.ops.trigonometric import tanh
 from minigrad.tensor import Tensor, describe
@@ -40,10 +41,10 @@ class Softmax(FusedOp):
         return e / e.sum(self.dim, keepdim=True)
 
     def forward(self, x: Any) -> Any:
-        return backends.of(x).softmax(x, self.dim)
+        return backends.of(x).softmax(x, dim=self.dim)
 
     def backward_arrays(self, gy: Any) -> Any:
-        return backends.of(gy).softmax_backward(gy, self.output_array, self.dim)
+        return backends.of(gy).softmax_backward(gy, self.output_array, dim=self.dim)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """From the output, which is saved, rather than the input, which is not."""
@@ -65,10 +66,10 @@ class LogSoftmax(FusedOp):
         return x - logsumexp(x, self.dim, keepdim=True)
 
     def forward(self, x: Any) -> Any:
-        return backends.of(x).log_softmax(x, self.dim)
+        return backends.of(x).log_softmax(x, dim=self.dim)
 
     def backward_arrays(self, gy: Any) -> Any:
-        return backends.of(gy).log_softmax_backward(gy, self.output_array, self.dim)
+        return backends.of(gy).log_softmax_backward(gy, self.output_array, dim=self.dim)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """From the output, which is saved, rather than the input, which is not."""
@@ -97,11 +98,11 @@ class Gelu(FusedOp):
         return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
 
     def forward(self, x: Any) -> Any:
-        y, self.kept = backends.of(x).gelu(x, self.approximate, self.needs[0])
+        y, self.kept = backends.of(x).gelu(x, approximate=self.approximate, keep=self.needs[0])
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
-        return backends.of(gy).gelu_backward(gy, self.arrays[0], self.kept, self.approximate)
+        return backends.of(gy).gelu_backward(gy, self.arrays[0], self.kept, approximate=self.approximate)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """By P(x) + x P'(x), which the definition's own gradient gives less exactly where P is nearly 0 or 1."""
@@ -475,3 +476,14 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {x.shape[d]}")
     a, b = x.chunk(2, d)
     return a * sigmoid(b)
+
+
+offer("minigrad Tensor nn.functional special", log_softmax, softmax)
+offer("minigrad nn.functional nn.functional_", celu, selu, threshold)
+offer("minigrad Tensor nn.functional", hardshrink, prelu)
+offer("nn.functional nn.functional_", elu, hardtanh, leaky_relu, relu)
+offer(
+    "nn.functional",
+    gelu, glu, hardsigmoid, hardswish, logsigmoid, mish, relu6, silu, softmin, softplus, softshrink, softsign,
+    tanhshrink,
+)  # fmt: skip

@@ -14,8 +14,9 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import FusedOp, Op
 from minigrad.ops.activation import softmax
+from minigrad.ops.choice import where
 from minigrad.ops.common import real, sum_to
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import HOLDERS, Tensor, describe
 
@@ -54,7 +55,9 @@ class ScaledDotProductAttention(FusedOp):
         self.saves_output = not small  # type: ignore[misc]
         attention = backends.of(q).attention
         v = v if self.kept is None else v * v.dtype.type(self.gain)
-        y, self.p, lse = attention(q, k, v, mask, self.causal, self.scale, self.kept, small and any(self.needs))
+        y, self.p, lse = attention(
+            q, k, v, mask, self.kept, causal=self.causal, scale=self.scale, keep_probabilities=small and any(self.needs)
+        )
         self.lse = None if small else lse
         return y
 
@@ -63,7 +66,18 @@ class ScaledDotProductAttention(FusedOp):
         y = self.output_array if self.saves_output else None
         v = v if self.kept is None else v * v.dtype.type(self.gain)
         gq, gk, gv, gs = backends.of(gy).attention_backward(
-            gy, q, k, v, mask, self.causal, self.scale, self.kept, y, self.p, self.lse, (*self.needs, False)[:4]
+            gy,
+            q,
+            k,
+            v,
+            mask,
+            self.kept,
+            y,
+            self.p,
+            self.lse,
+            causal=self.causal,
+            scale=self.scale,
+            needs=(*self.needs, False)[:4],
         )
         if gv is not None and self.kept is not None:
             gv *= gv.dtype.type(self.gain)
@@ -217,3 +231,6 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool
         raise RuntimeError(
             f"Expected attn_mask dtype to be bool or float32 or to match query dtype, but got {describe(mask)} and {given}"
         )
+
+
+offer("nn.functional", scaled_dot_product_attention)

@@ -3,9 +3,9 @@
 Notation: x (N, C, H, W) images; w (O, C/G, KH, KW) kernels in G groups; b (O); y (N, O, OH, OW). L = OH OW places, and
 OH = (H + 2 ph - dh (KH - 1) - 1) / sh + 1, likewise OW.
 
-The textbook road (`Conv2d.definition`) unfolds x into the columns that each output sees, U (N, C KH KW, L), and convolution
-is a matrix product Y = W U + b. So gW = sum over the batch of gY U^T, gX = fold(W^T gY), gb = the sum of gY. The fast road
-(`backends`) does the same a chunk at a time, and never keeps the columns.
+The reference implementation (`Conv2d.definition`) unfolds x into the columns that each output sees, U (N, C KH KW, L), and
+convolution is a matrix product Y = W U + b. So gW = sum over the batch of gY U^T, gX = fold(W^T gY), gb = the sum of gY. The
+kernels (`backends`) do the same a chunk at a time, and never keep the columns.
 
 Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document Processing (2006).
 """
@@ -13,16 +13,19 @@ Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neura
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
 from minigrad.op import FusedOp, Op
+from minigrad.ops.choice import ReluGradient, where
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
-from minigrad.ops.elementwise import ReluGradient, where
-from minigrad.ops.pooling import Pool, PoolScatter, as_pool, check_pool, max_pool2d, output_size
+from minigrad.ops.pooling import MaxPool2d, PoolScatter, as_pool, check_pool
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
+from minigrad.window import Window
 
 
 class Unfold(Op):
@@ -31,15 +34,15 @@ class Unfold(Op):
     fresh = True
     widens = True
 
-    def __init__(self, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
-        self.window = kernel, dilation, padding, stride
+    def __init__(self, window: Window) -> None:
+        self.window = window
 
     def forward(self, x: Any) -> Any:
         self.size = x.shape[2:]
-        return backends.of(x).unfold(x, *self.window)
+        return backends.of(x).unfold(x, window=self.window)
 
     def backward(self, gu: Tensor) -> Tensor:
-        return Fold(self.size, *self.window)(gu)
+        return Fold(self.size, self.window)(gu)
 
 
 class Fold(Op):
@@ -48,20 +51,14 @@ class Fold(Op):
     fresh = True
     widens = True
 
-    def __init__(self, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> None:
-        self.size, self.window = size, (kernel, dilation, padding, stride)
+    def __init__(self, size: Pair, window: Window) -> None:
+        self.size, self.window = size, window
 
     def forward(self, u: Any) -> Any:
-        return backends.of(u).fold(u, self.size, *self.window)
+        return backends.of(u).fold(u, output_size=self.size, window=self.window)
 
     def backward(self, gx: Tensor) -> Tensor:
-        return Unfold(*self.window)(gx)
-
-
-def _places(shape: Sequence[int], kernel: Sequence[int], stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    """(OH, OW) for images of `shape` (N, C, H, W)."""
-    height, width = (output_size(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1))
-    return height, width
+        return Unfold(self.window)(gx)
 
 
 class Conv2d(FusedOp):
@@ -71,32 +68,30 @@ class Conv2d(FusedOp):
     widens = True
     saves = {0: 1, 1: 0}
 
-    def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+    def __init__(self, window: Window) -> None:
+        self.window = window
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        n, groups, (out, _, kh, kw) = x.shape[0], self.groups, w.shape
-        height, width = _places(x.shape, (kh, kw), self.stride, self.padding, self.dilation)
-        u = Unfold((kh, kw), self.dilation, self.padding, self.stride)(x)
+        n, groups, (out, _, kh, kw) = x.shape[0], self.window.groups, w.shape
+        height, width = self.window.output_size(x.shape[2:])
+        u = Unfold(self.window)(x)
         u = u.reshape(n, groups, w.shape[1] * kh * kw, height * width)
         y = w.reshape(groups, out // groups, w.shape[1] * kh * kw) @ u
         y = y.reshape(n, out, height, width)
         return y if b is None else y + b.reshape(1, out, 1, 1)
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        self.shapes = x.shape, w.shape
-        return backends.of(x).conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups, False)
+        self.shape = x.shape
+        return backends.of(x).conv2d(x, w, b, window=self.window)
 
     def backward_arrays(self, gy: Any) -> Any:
         return self.convolution_gradients(gy, None)
 
     def convolution_gradients(self, gy: Any, y: Any) -> Any:
-        """(gx, gw, gb); with the output y of a fused ReLU, gy counts where y > 0."""
+        """(gx, gw, gb); with the output y of a fused ReLU, gy passes unless y <= 0."""
         x, w, _ = self.arrays
         needs = (*self.needs, False)[:3]
-        return backends.of(gy).conv2d_backward(
-            gy, x, w, y, *self.shapes, self.stride, self.padding, self.dilation, self.groups, needs
-        )
+        return backends.of(gy).conv2d_backward(gy, x, w, y, x_shape=self.shape, window=self.window, needs=needs)
 
 
 class ConvTranspose2d(FusedOp):
@@ -109,27 +104,27 @@ class ConvTranspose2d(FusedOp):
     widens = True
     saves = {0: 1, 1: 0}
 
-    def __init__(self, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
-        self.size, self.stride, self.padding, self.dilation, self.groups = size, stride, padding, dilation, groups
+    def __init__(self, size: Pair, window: Window) -> None:
+        self.size, self.window = size, window
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         n, channels, height, width = x.shape
-        groups, (_, out, kh, kw) = self.groups, w.shape
+        groups, (_, out, kh, kw) = self.window.groups, w.shape
         columns = w.reshape(groups, channels // groups, out * kh * kw).mT @ x.reshape(
             n, groups, channels // groups, height * width
         )
         columns = columns.reshape(n, groups * out * kh * kw, height * width)
-        y = Fold(self.size, (kh, kw), self.dilation, self.padding, self.stride)(columns)
+        y = Fold(self.size, self.window)(columns)
         return y if b is None else y + b.reshape(1, groups * out, 1, 1)
 
-    def _gradients(self, g: Any, x: Any, w: Any, shapes: tuple[Any, Any], needs: tuple[bool, bool, bool]) -> Any:
-        return backends.of(g).conv2d_backward(
-            g, x, w, None, *shapes, self.stride, self.padding, self.dilation, self.groups, needs
-        )
+    def _gradients(self, g: Any, x: Any, w: Any, needs: tuple[bool, bool, bool]) -> Any:
+        """Those of the convolution that this one is the adjoint of."""
+        backward = backends.of(g).conv2d_backward
+        return backward(g, x, w, None, x_shape=self.shape, window=self.window, needs=needs)
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        self.shapes = (x.shape[0], w.shape[1] * self.groups, *self.size), w.shape
-        y = self._gradients(x, None, w, self.shapes, (True, False, False))[0]
+        self.shape = x.shape[0], w.shape[1] * self.window.groups, *self.size
+        y = self._gradients(x, None, w, (True, False, False))[0]
         if b is not None:
             y += b.reshape(1, -1, 1, 1)
         return y
@@ -139,14 +134,14 @@ class ConvTranspose2d(FusedOp):
         needs_x, needs_w, needs_b = (*self.needs, False)[:3]
         gx = gw = None
         if needs_x:
-            gx = backends.of(gy).conv2d(gy, w, None, self.stride, self.padding, self.dilation, self.groups, False)
+            gx = backends.of(gy).conv2d(gy, w, None, window=self.window)
         if needs_w:
-            gw = self._gradients(x, gy, None, self.shapes, (False, True, False))[1]
+            gw = self._gradients(x, gy, None, (False, True, False))[1]
         return gx, gw, exact_sum(gy, (0, 2, 3)) if needs_b else None
 
 
 class Conv2dRelu(Conv2d):
-    """Y = max(W U + b, 0): convolution and ReLU in one pass, saving the result once;  gy counts where Y > 0."""
+    """Y = max(W U + b, 0): convolution and ReLU in one pass, saving the result once;  gy passes unless Y <= 0."""
 
     saves_output = True
 
@@ -154,8 +149,8 @@ class Conv2dRelu(Conv2d):
         return super().definition(x, w, b).relu()
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        self.shapes = x.shape, w.shape
-        return backends.of(x).conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups, True)
+        self.shape = x.shape
+        return backends.of(x).conv2d(x, w, b, window=self.window, relu=True)
 
     def backward_arrays(self, gy: Any) -> Any:
         return self.convolution_gradients(gy, self.output_array)
@@ -175,35 +170,31 @@ class Conv2dReluMaxPool2d(Conv2d):
 
     keeps = ("tap",)
 
-    def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: Pool) -> None:
-        super().__init__(stride, padding, dilation, groups)
+    def __init__(self, window: Window, pool: Window) -> None:
+        super().__init__(window)
         self.pool = pool
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        return max_pool2d(super().definition(x, w, b).relu(), *self.pool)
+        return MaxPool2d(self.pool)(super().definition(x, w, b).relu())
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        self.shapes = x.shape, w.shape
-        p, self.tap = backends.of(x).conv2d_relu_max_pool2d(
-            x, w, b, self.stride, self.padding, self.dilation, self.groups, self.pool
-        )
+        self.shape = x.shape
+        p, self.tap = backends.of(x).conv2d_relu_max_pool2d(x, w, b, window=self.window, pool=self.pool)
         return p
 
     def backward_arrays(self, gp: Any) -> Any:
         x, w, _ = self.arrays
         needs = (*self.needs, False)[:3]
         return backends.of(gp).conv2d_relu_max_pool2d_backward(
-            gp, x, w, self.tap, *self.shapes, self.stride, self.padding, self.dilation, self.groups, self.pool, needs
+            gp, x, w, self.tap, x_shape=self.shape, window=self.window, pool=self.pool, needs=needs
         )
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The ReLU's and the pool's part from the taps, the rest through the definition of the convolution."""
         self._kept()
-        x, w = self.shapes
-        size = _places(x, w[2:], self.stride, self.padding, self.dilation)
-        bit = cut_bit(self.tap.dtype)
+        size, bit = self.window.output_size(self.shape[2:]), cut_bit(self.tap.dtype)
         gp = where(Tensor._wrap(self.tap >= bit), 0.0, gradients[0])
-        gy = PoolScatter(self.tap & (bit - 1), (x[0], w[0], *size), self.pool)(gp)
+        gy = PoolScatter(self.tap & (bit - 1), (*gp.shape[:2], *size), self.pool)(gp)
         return super().differentiate(super().definition, gy)
 
 
@@ -226,15 +217,14 @@ def unfold(
         raise NotImplementedError(f"unfold is not implemented for {describe(input)}: it takes floating point numbers")
     if not input.shape[1]:
         raise RuntimeError(f"Expected an input of at least one channel, but got {describe(input)}")
-    k, d, p, s = pair(kernel_size), pair(dilation), pair(padding), pair(stride)
-    _positive(kernel_size=k, dilation=d, stride=s)
-    for i in range(2):
-        if output_size(input.shape[2 + i], k[i], s[i], p[i], d[i]) < 1:
-            raise RuntimeError(
-                f"Given input with spatial size {list(input.shape[2:])}, kernel_size={k}, dilation={d}, padding={p}, the "
-                "array of sliding blocks would be empty"
-            )
-    return Unfold(k, d, p, s)(input)
+    window = Window(pair(kernel_size), pair(stride), pair(padding), pair(dilation))
+    _positive(kernel_size=window.kernel, dilation=window.dilation, stride=window.stride)
+    if min(window.output_size(input.shape[2:])) < 1:
+        raise RuntimeError(
+            f"Given input with spatial size {list(input.shape[2:])}, kernel_size={window.kernel}, "
+            f"dilation={window.dilation}, padding={window.padding}, the array of sliding blocks would be empty"
+        )
+    return Unfold(window)(input)
 
 
 def fold(
@@ -250,15 +240,16 @@ def fold(
         return fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)
     if input.ndim != 3:
         raise RuntimeError(f"Expected 2D or 3D (batch mode) tensor for input, but got {describe(input)}")
-    size, k, d, p, s = pair(output_size), pair(kernel_size), pair(dilation), pair(padding), pair(stride)
+    size, window = pair(output_size), Window(pair(kernel_size), pair(stride), pair(padding), pair(dilation))
+    k, d, p, s = window.kernel, window.dilation, window.padding, window.stride
     _positive(kernel_size=k, dilation=d, stride=s)
-    counts = [(size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2)]
+    counts = window.output_size(size)
     if not input.shape[1] or input.shape[1] % (k[0] * k[1]) or input.shape[2] != counts[0] * counts[1]:
         raise RuntimeError(
             f"fold of {describe(input)}: expected its axis 1 to be divisible by {k[0] * k[1]} and its axis 2 to be "
             f"{counts[0]} * {counts[1]}, given output_size={size}, kernel_size={k}, dilation={d}, padding={p}, stride={s}"
         )
-    return Fold(size, k, d, p, s)(input)
+    return Fold(size, window)(input)
 
 
 def _positive(**values: Pair) -> None:
@@ -384,17 +375,19 @@ def conv_transpose2d(
                 f"output padding must be smaller than either stride or dilation, but got output_padding {extra}, "
                 f"stride {s} and dilation {d}"
             )
-    full = tuple([(input.shape[2 + i] - 1) * s[i] + d[i] * (weight.shape[2 + i] - 1) + 1 for i in range(2)])
-    size = tuple([full[i] - 2 * p[i] + extra[i] for i in range(2)])
+    window = Window(tuple(weight.shape[2:]), s, p, d, groups)
+    height, width = window.input_size(input.shape[2:])
+    size = height + extra[0], width + extra[1]
     if min(size) < 1:
         raise RuntimeError(
             f"Given input size per channel: {tuple(input.shape[2:])}. Calculated output size per channel: {size}. "
             "Output size is too small"
         )
     if all(extra[i] < s[i] for i in range(2)):
-        return ConvTranspose2d(size, s, p, d, groups)(input, weight, bias)  # type: ignore[arg-type]
+        return ConvTranspose2d(size, window)(input, weight, bias)
     # So much padding at the end is no size that conv2d would give x from: made without padding, then cut and filled up.
-    y = ConvTranspose2d(full, s, (0, 0), d, groups)(input, weight, None)  # type: ignore[arg-type]
+    window = replace(window, padding=(0, 0))
+    y = ConvTranspose2d(window.input_size(input.shape[2:]), window)(input, weight, None)
     y = y.pad((-p[1], extra[1] - p[1], -p[0], extra[0] - p[0]))
     return y if bias is None else y + bias.reshape(1, out, 1, 1)
 
@@ -438,7 +431,7 @@ def conv2d_relu_max_pool2d(
 
 def _convolve(
     op: type[Conv2d], x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int,
-    *more: Any,
+    *more: Window,
 ) -> Tensor:  # fmt: skip
     """Checks the arguments as torch does, and runs the op."""
     if x.ndim != 4 or w.ndim != 4:
@@ -461,24 +454,26 @@ def _convolve(
             f"of size {list(b.shape)} instead"
         )
     _check_types("conv2d", x, w, b)
-    kernel = w.shape[2:]
+    kernel = tuple(w.shape[2:])
     if isinstance(padding, str):
         x, padding = _named_padding(x, kernel, padding, s, d)
     p = pair(padding, "padding")
     if min(p) < 0:
         raise RuntimeError(f"negative padding is not supported, got {p}")
-    if min(_places(x.shape, kernel, s, p, d)) < 1:
+    window = Window(kernel, s, p, d, groups)
+    size = window.output_size(x.shape[2:])
+    if min(size) < 1:
         raise RuntimeError(
             f"Calculated padded input size per channel: {tuple(n + 2 * q for n, q in zip(x.shape[2:], p, strict=True))}. "
             f"Kernel size: {kernel}, dilation {d}. Kernel size can't be greater than actual input size"
         )
-    shape = (x.shape[0], w.shape[0] if x.shape[1] else 0, *_places(x.shape, kernel, s, p, d))
+    shape = (x.shape[0], w.shape[0] if x.shape[1] else 0, *size)
     for pool in more:
         check_pool(pool, shape)
     if not x.shape[1]:  # of no channels torch makes none
         nothing = x.reshape(-1) * w.reshape(-1)
         return (nothing if b is None else nothing + b.sum()).reshape(shape)
-    return op(s, p, d, groups, *more)(x, w, b)
+    return op(window, *more)(x, w, b)
 
 
 def _named_padding(x: Tensor, kernel: Any, name: str, stride: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
@@ -494,3 +489,7 @@ def _named_padding(x: Tensor, kernel: Any, name: str, stride: Pair, dilation: Pa
     if any(extra):  # an even kernel: one more row or column at the end, as in torch
         x = x.pad((0, extra[1], 0, extra[0]))
     return x, (before[0], before[1])
+
+
+offer("minigrad nn.functional", conv1d, conv2d, conv_transpose1d, conv_transpose2d)
+offer("nn.functional", fold, unfold, _conv2d_relu=conv2d_relu, _conv2d_relu_max_pool2d=conv2d_relu_max_pool2d)

@@ -12,8 +12,9 @@ import warnings
 
 import numpy as np
 
+from minigrad.ops.choice import where
 from minigrad.ops.common import real
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
 
@@ -136,3 +137,6 @@ def stochastic_depth(
     rows = input.shape[0] if mode == "row" else 1
     kept = _kept((rows, *(1,) * (input.ndim - 1)), p, input, generator)
     return input * (kept.to(input.dtype) * (0.0 if p == 1 else 1 / (1 - p)))
+
+
+offer("nn.functional", alpha_dropout, dropout1d, dropout2d, stochastic_depth)

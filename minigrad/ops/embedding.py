@@ -12,6 +12,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import Op
 from minigrad.ops.common import integer
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -34,7 +35,7 @@ class Embedding(Op):
             gy = gy * (index != self.padding).unsqueeze(-1).to(gy.dtype)
         if self.by_count:
             backend = backends.of(gy.array)
-            counts = backend.scatter_add(self.shape[:1], index.array, backend.xp.ones(index.shape, gy.dtype))
+            counts = backend.scatter_add(index.array, backend.xp.ones(index.shape, gy.dtype), shape=self.shape[:1])
             gy = gy / Tensor._wrap(counts[index.array][..., None])
         return AddRows(self.shape)(gy, index), None
 
@@ -49,7 +50,7 @@ class AddRows(Op):
         self.shape = shape
 
     def forward(self, y: Any, index: Any) -> Any:
-        return backends.of(y).scatter_add(self.shape, index, y)
+        return backends.of(y).scatter_add(index, y, shape=self.shape)
 
     def backward(self, gw: Tensor) -> tuple[Tensor, None]:
         return Embedding(None, False)(gw, self.inputs[1]), None
@@ -90,3 +91,6 @@ def embedding(
     if input.numel() and not 0 <= int(input.array.min()) <= int(input.array.max()) < rows:
         raise IndexError(f"index out of range in embedding: {describe(input)} goes beyond the rows 0 to {rows - 1}")
     return Embedding(padding_idx, scale_grad_by_freq)(weight, input)
+
+
+offer("nn.functional", embedding)

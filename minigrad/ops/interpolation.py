@@ -22,6 +22,7 @@ from minigrad import backends
 from minigrad.op import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 Weights = tuple[np.ndarray, np.ndarray]
@@ -309,3 +310,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
 def _own(y: Tensor) -> Tensor:
     """y in memory of its own, where nothing was moved and it would be a view of the input."""
     return y if y._base is None else y.clone()
+
+
+offer("minigrad nn.functional", channel_shuffle, pixel_shuffle, pixel_unshuffle)
+offer("nn.functional", interpolate, upsample)

@@ -19,9 +19,11 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.activation import log_softmax
+from minigrad.ops.choice import clamp_min, where
 from minigrad.ops.common import integer, quiet, real
-from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
+from minigrad.ops.exponential import exp, log, log1p, logaddexp, xlogy
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 TINY = float(np.float32(1e-12))
@@ -55,16 +57,19 @@ class CrossEntropy(FusedOp):
             losses = (1 - self.smoothing) * losses + self.smoothing / x.shape[1] * spread.sum(1)
         return where(ignored, 0.0, losses)
 
-    def _options(self) -> tuple[Any, ...]:
-        return None if self.weight is None else self.weight.array, self.ignore, self.smoothing
-
     def forward(self, x: Any, target: Any) -> Any:
-        losses, self.logp = backends.of(x).cross_entropy(x, target, *self._options())
+        weight = None if self.weight is None else self.weight.array
+        losses, self.logp = backends.of(x).cross_entropy(
+            x, target, weight, ignore_index=self.ignore, label_smoothing=self.smoothing
+        )
         return losses
 
     def backward_arrays(self, g: Any) -> Any:
-        target = self.arrays[1]
-        return backends.of(g).cross_entropy_backward(g, self.logp, target, *self._options()), None
+        weight = None if self.weight is None else self.weight.array
+        gx = backends.of(g).cross_entropy_backward(
+            g, self.logp, self.arrays[1], weight, ignore_index=self.ignore, label_smoothing=self.smoothing
+        )
+        return gx, None
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """At log p in the logits' place: they are log p and a number a row, which changes neither losses nor derivatives."""
@@ -527,3 +532,10 @@ def huber_loss(
 def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+offer(
+    "nn.functional",
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, gaussian_nll_loss, huber_loss, kl_div,
+    l1_loss, mse_loss, nll_loss, poisson_nll_loss, smooth_l1_loss,
+)  # fmt: skip

@@ -9,6 +9,7 @@ from minigrad import backends
 from minigrad.dtypes import result_type
 from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.common import real, sum_to
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -192,3 +193,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = matmul(input, weight)
         return y if bias is None else y + bias
     return Linear()(input, weight, bias)
+
+
+offer("minigrad Tensor Tensor_", addbmm, addmm, addmv, addr, baddbmm)
+offer("minigrad Tensor linalg", matmul)
+offer("minigrad Tensor", bmm, dot, mm, mv, outer, vdot)
+offer("nn.functional", linear)

@@ -21,6 +21,7 @@ from minigrad import backends
 from minigrad.op import HALF, FusedOp, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -52,12 +53,12 @@ class BatchNorm(FusedOp):
         return _affine((x - mean) / (var + self.eps).sqrt(), w, b)
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, self.eps)
+        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, eps=self.eps)
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, True, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=True, needs=self.needs)
 
 
 class BatchNormApply(FusedOp):
@@ -81,7 +82,7 @@ class BatchNormApply(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, False, self.needs)
+        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=False, needs=self.needs)
 
 
 def _affine(xh: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
@@ -119,13 +120,18 @@ class LayerNorm(FusedOp):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         w, b = (None if v is None else v.reshape(-1) for v in (w, b))
-        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), w, b, self.eps)
+        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), w, b, eps=self.eps)
         return y.reshape(x.shape)
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
         gx, gw, gb = backends.of(gy).layer_norm_backward(
-            self._rows(gy), self._rows(x), None if w is None else w.reshape(-1), self.mean, self.invstd, self.needs
+            self._rows(gy),
+            self._rows(x),
+            None if w is None else w.reshape(-1),
+            self.mean,
+            self.invstd,
+            needs=self.needs,
         )
         shape = gy.shape[gy.ndim - self.count :]
         return (
@@ -160,7 +166,7 @@ class GroupNorm(FusedOp):
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.per_channel = (1, x.shape[1]) + (1,) * (x.ndim - 2)
-        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), None, None, self.eps)
+        y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), None, None, eps=self.eps)
         y = y.reshape(x.shape)
         if w is not None:
             y *= w.reshape(self.per_channel)
@@ -175,7 +181,8 @@ class GroupNorm(FusedOp):
         if self.needs[0]:
             g = gy if w is None else gy * w.reshape(self.per_channel)
             backward = backends.of(gy).layer_norm_backward
-            gx = backward(self._rows(g), rows, None, self.mean, self.invstd, (True, False, False))[0].reshape(x.shape)
+            gx, _, _ = backward(self._rows(g), rows, None, self.mean, self.invstd, needs=(True, False, False))
+            gx = gx.reshape(x.shape)
         if self.needs[1]:
             z = ((rows - self.mean[:, None]) * self.invstd[:, None]).reshape(x.shape)
             z *= gy
@@ -443,3 +450,7 @@ def local_response_norm(
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)
     return input / (total * (real(alpha, "alpha") / size) + real(k, "k")) ** beta
+
+
+offer("minigrad nn.functional", group_norm, layer_norm, rms_norm)
+offer("nn.functional", batch_norm, instance_norm, local_response_norm)

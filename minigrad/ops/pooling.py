@@ -16,22 +16,9 @@ from minigrad.op import HALF, FusedOp, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
-
-Pool = tuple[Pair, Pair, Pair, Pair, bool]
-"""(kernel, stride, padding, dilation, ceil_mode)"""
-
-
-def output_size(n: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False) -> int:
-    """How many windows fit: floor((n + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
-
-    ceil_mode rounds up, but a last window that would start in the right padding is dropped.
-    """
-    span = n + 2 * padding - dilation * (kernel - 1) - 1
-    if not ceil_mode:
-        return span // stride + 1
-    count = -(-span // stride) + 1
-    return count - 1 if (count - 1) * stride >= n + padding else count
+from minigrad.window import Window
 
 
 class MaxPool2d(FusedOp):
@@ -41,17 +28,15 @@ class MaxPool2d(FusedOp):
     widens = True
     keeps = ("tap",)
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, window: Window) -> None:
+        self.window = window
 
     def definition(self, x: Tensor) -> Tensor:
-        (kh, kw), (sh, sw), (ph, pw), (dh, dw), ceil_mode = self.pool
-        n, c, h, w = x.shape
-        height = output_size(h, kh, sh, ph, dh, ceil_mode)
-        width = output_size(w, kw, sw, pw, dw, ceil_mode)
-        bottom = max((height - 1) * sh + dh * (kh - 1) + 1 - h - ph, 0)
-        right = max((width - 1) * sw + dw * (kw - 1) + 1 - w - pw, 0)
-        x = x.pad((pw, right, ph, bottom), value=-float("inf"))
+        window = self.window
+        (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
+        height, width = window.output_size(x.shape[2:])
+        (above, below), (left, right) = window.border(x.shape[2:])
+        x = x.pad((left, right, above, below), value=-float("inf"))
         windows = [
             x[:, :, i * dh : i * dh + (height - 1) * sh + 1 : sh, j * dw : j * dw + (width - 1) * sw + 1 : sw]
             for i in range(kh)
@@ -63,17 +48,17 @@ class MaxPool2d(FusedOp):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        y, self.tap = backends.of(x).max_pool2d(x, *self.pool)
+        y, self.tap = backends.of(x).max_pool2d(x, window=self.window)
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
         self._kept()
-        return backends.of(gy).max_pool2d_backward(gy, self.tap, self.shape, *self.pool[:4])
+        return backends.of(gy).max_pool2d_backward(gy, self.tap, x_shape=self.shape, window=self.window)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """From the winners, which are saved, rather than the input, which is not."""
         self._kept()
-        return (PoolScatter(self.tap, self.shape, self.pool)(gradients[0]),)
+        return (PoolScatter(self.tap, self.shape, self.window)(gradients[0]),)
 
 
 class PoolScatter(Op):
@@ -81,14 +66,14 @@ class PoolScatter(Op):
 
     widens = True
 
-    def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
-        self.tap, self.shape, self.pool = tap, shape, pool
+    def __init__(self, tap: Any, shape: tuple[int, ...], window: Window) -> None:
+        self.tap, self.shape, self.window = tap, shape, window
 
     def forward(self, y: Any) -> Any:
-        return backends.of(y).max_pool2d_backward(y, self.tap, self.shape, *self.pool[:4])
+        return backends.of(y).max_pool2d_backward(y, self.tap, x_shape=self.shape, window=self.window)
 
     def backward(self, gx: Tensor) -> Tensor:
-        return PoolGather(self.tap, self.shape, self.pool)(gx)
+        return PoolGather(self.tap, self.shape, self.window)(gx)
 
 
 class PoolGather(Op):
@@ -96,14 +81,14 @@ class PoolGather(Op):
 
     widens = True
 
-    def __init__(self, tap: Any, shape: tuple[int, ...], pool: Pool) -> None:
-        self.tap, self.shape, self.pool = tap, shape, pool
+    def __init__(self, tap: Any, shape: tuple[int, ...], window: Window) -> None:
+        self.tap, self.shape, self.window = tap, shape, window
 
     def forward(self, x: Any) -> Any:
-        return backends.of(x).max_pool2d_gather(x, self.tap, *self.pool[:4])
+        return backends.of(x).max_pool2d_gather(x, self.tap, window=self.window)
 
     def backward(self, gy: Tensor) -> Tensor:
-        return PoolScatter(self.tap, self.shape, self.pool)(gy)
+        return PoolScatter(self.tap, self.shape, self.window)(gy)
 
 
 class MaxUnpool(Op):
@@ -134,13 +119,14 @@ class AvgPool2d(FusedOp):
     fresh = True
     widens = True
 
-    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, size: Pair, divisor: Any) -> None:
-        self.kernel, self.stride, self.padding, self.size, self.divisor = kernel, stride, padding, size, divisor
+    def __init__(self, window: Window, divisor: Any) -> None:
+        self.window, self.divisor = window, divisor
 
     def definition(self, x: Tensor) -> Tensor:
-        (height, width), (before, after) = self.size, zip(*self._border(x.shape), strict=True)
-        x = x.pad((before[1], after[1], before[0], after[0]))
-        (kh, kw), (sh, sw) = self.kernel, self.stride
+        window, size = self.window, x.shape[2:]
+        (kh, kw), (sh, sw), (height, width) = window.kernel, window.stride, window.output_size(size)
+        (above, below), (left, right) = window.border(size)
+        x = x.pad((left, right, above, below))
         total = None
         for i in range(kh):
             for j in range(kw):
@@ -149,22 +135,15 @@ class AvgPool2d(FusedOp):
         assert total is not None
         return total / (Tensor._wrap(self.divisor) if self.divisor.__class__ is not float else self.divisor)
 
-    def _border(self, shape: Sequence[int]) -> list[Pair]:
-        """How many zeros the windows of each axis see before the image and after it."""
-        result = []
-        for n, out, k, s, p in zip(shape[2:], self.size, self.kernel, self.stride, self.padding, strict=True):
-            result.append((p, max((out - 1) * s + k - n - p, 0)))
-        return result
-
-    def _taps(self, i: int) -> list[tuple[slice, ...]]:
-        """For each of the window's taps along axis 2 + i, where all windows see it."""
-        k, s, out = self.kernel[i], self.stride[i], self.size[i]
+    def _offsets(self, i: int) -> list[tuple[slice, ...]]:
+        """For each of the window's offsets along axis 2 + i, where all windows see it."""
+        k, s, out = self.window.kernel[i], self.window.stride[i], self.window.output_size(self.shape[2:])[i]
         return [(slice(None),) * (2 + i) + (slice(j, j + (out - 1) * s + 1, s),) for j in range(k)]
 
     def forward(self, x: Any) -> Any:
         xp = backends.of(x).xp
         self.shape = x.shape
-        border = self._border(x.shape)
+        border = self.window.border(x.shape[2:])
         if any(max(sides) for sides in border):
             padded = xp.zeros_like(
                 x, shape=(*x.shape[:2], *(n + sum(b) for n, b in zip(x.shape[2:], border, strict=True)))
@@ -172,27 +151,27 @@ class AvgPool2d(FusedOp):
             padded[self._inside(border)] = x
             x = padded
         for i in (0, 1):
-            first, *others = self._taps(i)
+            first, *others = self._offsets(i)
             y = x[first].copy(order="K")
-            for tap in others:
-                y += x[tap]
+            for offset in others:
+                y += x[offset]
             x = y
         x /= self.divisor
         return x
 
-    def _inside(self, border: list[Pair]) -> tuple[slice, ...]:
+    def _inside(self, border: tuple[Pair, Pair]) -> tuple[slice, ...]:
         """Where the image lies within its border."""
         return (slice(None), slice(None), *(slice(b[0], b[0] + n) for b, n in zip(border, self.shape[2:], strict=True)))
 
     def backward_arrays(self, gy: Any) -> Any:
-        xp, border = backends.of(gy).xp, self._border(self.shape)
+        xp, border = backends.of(gy).xp, self.window.border(self.shape[2:])
         g = gy / self.divisor
         for i in (1, 0):
             shape = list(g.shape)
             shape[2 + i] = self.shape[2 + i] + sum(border[i])
             gx = xp.zeros_like(g, shape=tuple(shape))
-            for tap in self._taps(i):
-                gx[tap] += g
+            for offset in self._offsets(i):
+                gx[offset] += g
             g = gx
         return g[self._inside(border)]
 
@@ -222,10 +201,10 @@ class AdaptiveAvgPool2d(FusedOp):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        return backends.of(x).adaptive_avg_pool2d(x, self.size)
+        return backends.of(x).adaptive_avg_pool2d(x, output_size=self.size)
 
     def backward_arrays(self, gy: Any) -> Any:
-        return backends.of(gy).adaptive_avg_pool2d_backward(gy, self.shape)
+        return backends.of(gy).adaptive_avg_pool2d_backward(gy, x_shape=self.shape)
 
 
 # -- the functions, as torch names them ---------------------------------------------------------------------------------
@@ -249,19 +228,18 @@ def max_pool2d(
         return tuple([r.squeeze(0) for r in result]) if return_indices else result.squeeze(0)
     if input.ndim != 4:
         raise RuntimeError(f"non-empty 3D or 4D (batch mode) tensor expected for input, but got {describe(input)}")
-    pool = as_pool(kernel_size, stride, padding, dilation, ceil_mode)
-    check_pool(pool, input.shape)
-    op = MaxPool2d(pool)
-    y = op(input)
-    return (y, _flat_indices(input, pool)) if return_indices else y
+    window = as_pool(kernel_size, stride, padding, dilation, ceil_mode)
+    check_pool(window, input.shape)
+    y = MaxPool2d(window)(input)
+    return (y, _flat_indices(input, window)) if return_indices else y
 
 
 def as_pool(
     kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair, dilation: IntOrPair, ceil_mode: bool
-) -> Pool:
-    """max_pool2d's arguments as pairs."""
+) -> Window:
+    """max_pool2d's arguments as a window."""
     kernel, step = pair(kernel_size), pair(_given(stride, kernel_size))
-    return kernel, step, pair(padding), pair(dilation), ceil_mode
+    return Window(kernel, step, pair(padding), pair(dilation), ceil_mode=ceil_mode)
 
 
 def _given(stride: Any, kernel_size: IntOrPair) -> IntOrPair:
@@ -269,9 +247,9 @@ def _given(stride: Any, kernel_size: IntOrPair) -> IntOrPair:
     return stride if stride is not None and (alone(stride) or len(stride) > 0) else kernel_size
 
 
-def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
+def check_pool(window: Window, shape: tuple[int, ...]) -> None:
     """Raises as torch does where the window does not fit."""
-    kernel, stride, padding, dilation, ceil_mode = pool
+    kernel, stride, padding, dilation = window.kernel, window.stride, window.padding, window.dilation
     if 0 in shape[1:]:
         raise RuntimeError(f"Expected an input with no axis of size 0 but the batch, but got {list(shape)}")
     if min(*kernel, *stride, *dilation) < 1:
@@ -281,17 +259,15 @@ def check_pool(pool: Pool, shape: tuple[int, ...]) -> None:
             raise RuntimeError(
                 f"pad should be at most half of kernel size, but got pad={padding[i]} and kernel_size={kernel[i]}"
             )
-        if output_size(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) < 1:
-            raise RuntimeError(
-                f"Given input size: {tuple(shape[1:])}. Output size is too small for kernel size {kernel}"
-            )
+    if min(window.output_size(shape[2:])) < 1:
+        raise RuntimeError(f"Given input size: {tuple(shape[1:])}. Output size is too small for kernel size {kernel}")
 
 
-def _flat_indices(x: Tensor, pool: Pool) -> Tensor:
+def _flat_indices(x: Tensor, window: Window) -> Tensor:
     """The winners' places in the flattened image, from their taps."""
     backend = backends.of(x.array)
-    kernel, stride, padding, dilation, _ = pool
-    _, tap = backend.max_pool2d(x.array.astype(np.float32) if x.dtype == HALF else x.array, *pool)
+    kernel, stride, padding, dilation = window.kernel, window.stride, window.padding, window.dilation
+    _, tap = backend.max_pool2d(x.array.astype(np.float32) if x.dtype == HALF else x.array, window=window)
     tap = tap.astype(np.int64)
     i, j = tap // kernel[1], tap % kernel[1]
     rows = backend.xp.arange(tap.shape[2])[:, None] * stride[0] - padding[0]
@@ -375,24 +351,21 @@ def avg_pool2d(
     _floats_only("avg_pool2d", input)
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
-    kernel = pair(kernel_size)
-    step = pair(_given(stride, kernel_size))
-    p = pair(padding)
-    check_pool((kernel, step, p, (1, 1), ceil_mode), input.shape)
-    size, inside, with_border = [], [], []
-    for i in range(2):
-        n, k = input.shape[2 + i], kernel[i]
-        size.append(output_size(n, k, step[i], p[i], 1, ceil_mode))
-        start = np.arange(size[i]) * step[i] - p[i]
-        stop = np.minimum(start + k, n + p[i])
-        with_border.append(stop - start)
-        inside.append(np.minimum(stop, n) - np.maximum(start, 0))
-    rows, columns = with_border if count_include_pad else inside
+    window = as_pool(kernel_size, stride, padding, 1, ceil_mode)
+    check_pool(window, input.shape)
+    kernel, counted = window.kernel, []
+    for n, out, k, s, p in zip(
+        input.shape[2:], window.output_size(input.shape[2:]), kernel, window.stride, window.padding, strict=True
+    ):
+        start = np.arange(out) * s - p
+        stop = np.minimum(start + k, n + p)
+        counted.append(stop - start if count_include_pad else np.minimum(stop, n) - np.maximum(start, 0))
+    rows, columns = counted
     divisor: Any = float(kernel[0] * kernel[1]) if divisor_override is None else float(integer(divisor_override))
     if divisor_override is None and not (np.all(rows == kernel[0]) and np.all(columns == kernel[1])):
         counts = (rows[:, None] * columns).astype(input.dtype)
         divisor = backends.of(input.array).xp.asarray(counts)
-    return AvgPool2d(kernel, step, p, (size[0], size[1]), divisor)(input)
+    return AvgPool2d(window, divisor)(input)
 
 
 def avg_pool1d(
@@ -444,9 +417,10 @@ def max_unpool2d(
     if indices.dtype != np.int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
     if output_size is None:
-        size = [(input.shape[i - 2] - 1) * step[i] - 2 * p[i] + kernel[i] for i in (0, 1)]
+        size = Window(kernel, step, p).input_size(input.shape[-2:])
     else:
-        size = [integer(n, "output_size") for n in output_size][-2:]
+        height, width = [integer(n, "output_size") for n in output_size][-2:]
+        size = height, width
     places = size[0] * size[1]
     if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
         raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
@@ -535,3 +509,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
     _floats_only("adaptive_avg_pool2d", input)
     return AdaptiveAvgPool2d(_adaptive_size(input, output_size))(input)
+
+
+offer("minigrad nn.functional", adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d)
+offer("minigrad", adaptive_max_pool1d=adaptive_max_pool1d_with_indices)
+offer(
+    "nn.functional",
+    adaptive_avg_pool2d, adaptive_max_pool1d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d_with_indices,
+    max_unpool2d,
+)  # fmt: skip

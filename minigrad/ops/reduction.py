@@ -14,9 +14,10 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.op import FusedOp, Op, in_float32
-from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
-from minigrad.ops.elementwise import where
+from minigrad.ops.choice import where
+from minigrad.ops.common import axes, axis, floating, quiet, real
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 Dim = int | Sequence[int] | None
@@ -306,7 +307,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
     """max(x): the largest element. max(x, dim): (values, indices) along an axis. max(x, other): as maximum."""
     if isinstance(dim, Tensor) or other is not None:
-        from minigrad.ops.elementwise import maximum
+        from minigrad.ops.choice import maximum
 
         return maximum(input, dim if other is None else other)
     if dim is None:
@@ -317,7 +318,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
     """min(x): the smallest element. min(x, dim): (values, indices) along an axis. min(x, other): as minimum."""
     if isinstance(dim, Tensor) or other is not None:
-        from minigrad.ops.elementwise import minimum
+        from minigrad.ops.choice import minimum
 
         return minimum(input, dim if other is None else other)
     if dim is None:
@@ -397,7 +398,9 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.reshape(tuple([n for i, n in enumerate(x.shape) if i not in over]))
 
 
-__all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min",
-    "nanmean", "nansum", "std", "std_mean", "sum", "sum_to", "var", "var_mean",
-]  # fmt: skip
+offer("minigrad Tensor special", logsumexp)
+offer(
+    "minigrad Tensor",
+    all, amax, amin, aminmax, any, argmax, argmin, count_nonzero, max, mean, min, nanmean, nansum, std, sum, var,
+)  # fmt: skip
+offer("minigrad", std_mean, var_mean)

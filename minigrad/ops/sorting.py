@@ -13,6 +13,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.ops.common import axis, integer
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import Extreme
 from minigrad.tensor import Tensor, describe
 
@@ -205,6 +206,5 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-__all__ = [
-    "argsort", "bincount", "bucketize", "kthvalue", "median", "msort", "searchsorted", "sort", "topk", "unique",
-]  # fmt: skip
+offer("minigrad Tensor", argsort, bincount, kthvalue, median, msort, sort, topk, unique)
+offer("minigrad", bucketize, searchsorted)

@@ -18,6 +18,7 @@ from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.late import functional as F
 from minigrad.ops.late import given
+from minigrad.ops.public import offer
 from minigrad.ops.repeating import roll
 from minigrad.ops.shape import cat
 from minigrad.random import Generator
@@ -165,3 +166,6 @@ def _window(size: int | Sequence[int]) -> tuple[int, int]:
     if h < 1 or w < 1:
         raise ValueError(f"a window has at least one token, but got window_size {(h, w)}")
     return h, w
+
+
+offer("nn.functional", shifted_window_attention, window_partition, window_reverse)

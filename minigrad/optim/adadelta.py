@@ -66,9 +66,9 @@ class Adadelta(Optimizer):
             parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
             state["square_avg"].array,
             state["acc_delta"].array,
-            group["lr"],
-            group["rho"],
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
+            lr=group["lr"],
+            rho=group["rho"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            maximize=group["maximize"],
         )

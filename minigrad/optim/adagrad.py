@@ -72,8 +72,8 @@ class Adagrad(Optimizer):
             parameter.array,
             parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
             state["sum"].array,
-            group["lr"] / (1 + (int(state["step"]) - 1) * group["lr_decay"]),
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
+            lr=group["lr"] / (1 + (int(state["step"]) - 1) * group["lr_decay"]),
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            maximize=group["maximize"],
         )

@@ -65,11 +65,11 @@ class Adamax(Optimizer):
             parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
             state["exp_avg"].array,
             state["exp_inf"].array,
-            int(state["step"]),
-            group["lr"],
-            beta1,
-            beta2,
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
+            step=int(state["step"]),
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            maximize=group["maximize"],
         )

@@ -68,11 +68,11 @@ class SGD(Optimizer):
             parameter.array,
             parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
             None if buffer is None else buffer.array,
-            group["lr"],
-            group["momentum"],
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-            group["maximize"],
-            first,
+            lr=group["lr"],
+            momentum=group["momentum"],
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+            first=first,
         )

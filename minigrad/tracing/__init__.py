@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minigrad.ops.public import offer
+
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
     from minigrad.tracing.record import Trace
@@ -34,3 +36,6 @@ def _recorder(keep: int) -> Trace:
     from minigrad.tracing.record import Trace
 
     return Trace(keep)
+
+
+offer("minigrad", trace)

@@ -1,14 +1,13 @@
 """Trace: the observer that records every op of a thread, forward and backward, as steps that can be looked at afterwards.
 
-Forward, a `Node` is one op: what it was given, what it gave, what it saved. Backward, a `Visit` is one turn of the engine's
-loop: which nodes were waiting, the gradients that came in and from whom, the gradients that went out and to whom.
+It notes, and changes nothing: the program computes what it computes without a trace. Arrays are copied as they are seen, so
+that later in-place changes do no harm, and the program's own arrays are freed when they always are.
 """
 
 from __future__ import annotations
 
 import copy
 import weakref
-from dataclasses import dataclass, field
 from typing import Any
 
 from minigrad import backends
@@ -16,93 +15,26 @@ from minigrad.autograd.graph import held
 from minigrad.autograd.observer import Observer, recorded
 from minigrad.op import Op
 from minigrad.tensor import Tensor
-from minigrad.tracing.memory import Held, Memory
+from minigrad.tracing.breaks import Hit, breakpoints, dead_units
+from minigrad.tracing.memory import Memory
 from minigrad.tracing.places import Places
+from minigrad.tracing.replay import Change, Check, check, doubled, unfolded
+from minigrad.tracing.steps import Node, Sent, Visit
 from minigrad.tracing.values import Value, summarise
-
-
-@dataclass
-class Node:
-    """One op of the forward pass, in the order in which they ran."""
-
-    number: int
-    name: str
-    op: Op
-    """The op before it ran: its parameters alone. `op.again(*inputs)` runs it anew."""
-    module: str
-    line: str
-    inputs: list[Any]
-    """Values; numbers and None as they were given."""
-    order: int = -1
-    """The engine's number, by which it chooses the next node; -1 for an op that is no part of the graph."""
-    outputs: list[Value] = field(default_factory=list)
-    edges: list[tuple[int, int] | Value | None] = field(default_factory=list)
-    """Of each input where its gradient goes: (node, which output), a leaf, or None where it needs none."""
-    saved: list[tuple[str, tuple[int, ...], int]] = field(default_factory=list)
-    """(what, shape, bytes) of each array kept for the gradient."""
-    alive: int = 0
-    """Bytes alive when it had run."""
-    freed: list[Held] = field(default_factory=list)
-
-    @property
-    def recorded(self) -> bool:
-        """Whether it is part of the graph of gradients."""
-        return bool(self.edges)
-
-    @property
-    def label(self) -> str:
-        """As people refer to it: "Conv2d #3"."""
-        return f"{self.name} #{self.number}"
-
-
-@dataclass
-class Sent:
-    """One gradient that a visit sent on."""
-
-    visit: int
-    """The number of the visit that sent it."""
-    input: int
-    """As the gradient of which input of its node."""
-    to: int | Value
-    """The number of the node that it goes to, or the leaf."""
-    output: int
-    """Of that node's outputs, the one that it is the gradient of."""
-    value: Value
-
-
-@dataclass
-class Visit:
-    """One step of the backward pass: a node's turn."""
-
-    number: int
-    node: Node
-    begins: bool
-    """Whether the pass begins with it."""
-    waiting: list[int]
-    """The numbers of the nodes that had a gradient and waited, this one among them: the highest was taken."""
-    gradients: list[Value | None]
-    """What came in, of each output: complete."""
-    arrived: list[list[Sent]]
-    """Of each output what the gradient is the sum of; nothing where the pass begins."""
-    sent: list[Sent] = field(default_factory=list)
-    error: str = ""
-    alive: int = 0
-    """Bytes alive when its gradients were made, before anything was freed."""
-    after: int = 0
-    """Bytes alive when the next step began."""
-    freed: list[Held] = field(default_factory=list)
 
 
 class Trace(Observer):
     """What `mg.trace()` returns. `print(t)`, `t.html(path)`, `t.show()`; `t.nodes`, `t.visits`, `t.leaves` hold it all."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, inside: bool = False) -> None:
         self.nodes: list[Node] = []
         self.visits: list[Visit] = []
         self.leaves: list[Value] = []
         """What gradients ended in, by the first use."""
-        self._keep = keep
-        self._places = Places()
+        self.checks: dict[int, Check] = {}
+        """What `check` has found, by the number of the node."""
+        self._keep, self._inside = keep, inside
+        self._places = Places(nowhere=True)
         self._memory = Memory()
         self._running: list[tuple[Op, Node | None]] = []
         self._by_order: dict[int, Node] = {}
@@ -112,8 +44,13 @@ class Trace(Observer):
 
     # -- as an observer -----------------------------------------------------------------------------------------------
 
+    @classmethod
+    def within(cls, outer: Trace) -> Trace:
+        """A trace of what a node of another one is made of."""
+        return cls(max(0, outer._keep), inside=True)
+
     def _on(self) -> bool:
-        self._places = Places()
+        self._places = Places(nowhere=self._inside)
         return super()._on()
 
     def _off(self, before: bool) -> None:
@@ -144,6 +81,7 @@ class Trace(Observer):
             traced.outputs.append(value)
             self._remember(output, value)
             self._memory.note(output.array, f"the result of {traced.label}")
+        traced.dead = dead_units(traced.name, outputs[0].array) if outputs else None
         if recorded(node, outputs):
             self._by_order[node.order], traced.order = traced, node.order
             traced.edges = [self._edge(edge, x) for edge, x in zip(node.edges, traced.inputs, strict=True)]
@@ -162,7 +100,7 @@ class Trace(Observer):
         in_turn = sorted(waiting, key=lambda number: -self.nodes[number].order)
         arrived = [self._expected.pop((traced.number, i), []) for i in range(len(gradients))]
         values = [None if g is None else self._value(g.array) for g in gradients]
-        self.visits.append(Visit(len(self.visits), traced, begins, in_turn, values, arrived))
+        self.visits.append(Visit(len(self.visits), traced, begins, in_turn, values, arrived, hooked=bool(node.hooks)))
         for i, value in enumerate(values):
             if value is not None and i < len(traced.outputs):
                 traced.outputs[i].gradient = value
@@ -271,3 +209,73 @@ class Trace(Observer):
         from minigrad.tracing.terminal import text
 
         return text(self)
+
+    def node(self, which: Node | int | str) -> Node:
+        """A node by its number, by its module's name (its last op), or by its label, "Linear #3". ValueError if there is none."""
+        if isinstance(which, Node):
+            return which
+        found = [n for n in self.nodes if which in (n.number, n.module, n.label)]
+        if not found:
+            raise ValueError(f"no node is called {which!r}: there are {', '.join(n.label for n in self.nodes)}")
+        return found[-1]
+
+    def visit(self, node: Node | int | str) -> Visit | None:
+        """The last step of the backward pass that ran a node's backward; None if it was not run."""
+        wanted = self.node(node)
+        return next((visit for visit in reversed(self.visits) if visit.node is wanted), None)
+
+    def pass_of(self, visit: Visit) -> list[Visit]:
+        """All steps of the backward pass that a step belongs to."""
+        first = max(v.number for v in self.visits[: visit.number + 1] if v.begins)
+        rest = self.visits[first + 1 :]
+        end = next((v.number for v in rest if v.begins), len(self.visits))
+        return self.visits[first:end]
+
+    def before(self, node: Node) -> list[Node]:
+        """The nodes that a node's result was computed by, itself included, in the order in which they ran."""
+        found, stack = {node.number}, [node]
+        while stack:
+            for edge in stack.pop().edges:
+                if isinstance(edge, tuple) and edge[0] not in found:
+                    found.add(edge[0])
+                    stack.append(self.nodes[edge[0]])
+        return [self.nodes[number] for number in sorted(found)]
+
+    def after(self, node: Node) -> list[Node]:
+        """The nodes that were computed from a node's result, without itself, in the order in which they ran."""
+        found = {node.number}
+        for later in self.nodes[node.number + 1 :]:
+            if any(isinstance(edge, tuple) and edge[0] in found for edge in later.edges):
+                found.add(later.number)
+        return [self.nodes[number] for number in sorted(found - {node.number})]
+
+    # -- running parts of it again ------------------------------------------------------------------------------------
+
+    def check(self, node: Node | int | str) -> Check:
+        """A node's gradients beside finite differences, in float64, and the gradient doctor's verdict on its op.
+
+        Through the op alone with respect to each input, at the element of the largest gradient; then the loss with respect to
+        the op's result, for which all that follows is run again. The page shows the checks that were made before it.
+        """
+        found = self.node(node)
+        self.checks[found.number] = check(self, found)
+        return self.checks[found.number]
+
+    def doubled(self, node: Node | int | str, factor: float = 2.0) -> list[Change]:
+        """What becomes of each leaf's gradient if that which came in at the node were multiplied."""
+        return doubled(self, self.node(node), factor)
+
+    def unfolded(self, node: Node | int | str) -> Trace:
+        """The trace of a fused node's definition in primitives, forward and backward, on the same numbers."""
+        return unfolded(self, self.node(node))
+
+    def breakpoints(
+        self,
+        nan: bool = True,
+        zero: bool = True,
+        norm: float | None = None,
+        dead: float | None = None,
+        module: str | None = None,
+    ) -> list[Hit]:
+        """The steps at which one of these holds: see `tracing.breaks.breakpoints`."""
+        return breakpoints(self, nan, zero, norm, dead, module)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from minigrad.tracing.steps import Node, Sent, Visit
 from minigrad.tracing.values import Value
 from minigrad.tracing.words import formula, in_numbers, number
 
 if TYPE_CHECKING:
-    from minigrad.tracing.record import Node, Sent, Trace, Visit
+    from minigrad.tracing.record import Trace
 
 WIDTH = 80
 
@@ -50,7 +51,7 @@ def _backward(trace: Trace, visit: Visit) -> list[str]:
     lines = _line(f" #{visit.node.number:<3} {visit.node.name}", f"waiting: {waiting}" if waiting else "")
     for i, gradient in enumerate(visit.gradients):
         which = f" of output {i}" if len(visit.gradients) > 1 else ""
-        came = "the pass begins here" if visit.begins and not visit.arrived[i] else ""
+        came = "the pass begins here" if i in visit.started else ""
         arrived = visit.arrived[i] if i < len(visit.arrived) else []
         lines += _wrapped(
             f"      in{which}: ", f"{_shown(gradient)}{_sum(trace, arrived) if arrived else ''}  {came}".rstrip()

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.device import CPU, to_device
 from minigrad.op import FusedOp, Op
-from minigrad.tracing.record import Node, Visit
+from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value
 
 _GRADIENT = re.compile(
@@ -203,10 +203,13 @@ def _written(right: str, here: dict[str, float]) -> str:
             value = number(here[token])
             power = k + 1 < len(tokens) and tokens[k + 1][0] == "^"
             out.append(f"({value})" if value.startswith("-") and (out or power) else value)
+        elif token == ",":
+            out.append(", ")
         elif token in "+-/*" and out and not out[-1].endswith("("):
             out.append(f" {token} ")
         else:
-            out.append(f"{token} " if token in _FUNCTIONS else token)
+            spaced = token in _FUNCTIONS and k + 1 < len(tokens) and tokens[k + 1][0] != "("
+            out.append(f"{token} " if spaced else token)
     return "".join(out).strip()
 
 

@@ -16,7 +16,8 @@ F = torch.nn.functional
 
 from minigrad import backends  # noqa: E402
 from minigrad.backends import cpu  # noqa: E402
-from minigrad.backends.cpu import pooling, threads, windows  # noqa: E402
+from minigrad.backends.cpu import pooling, threads  # noqa: E402
+from minigrad.window import Window  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -167,12 +168,12 @@ def check_conv2d(x_shape, w_shape, *geometry, relu=False):
 
 
 def check_conv2d_values(x, w, b, gy, *geometry, relu=False):
-    needs = (True, True, b is not None)
+    needs, window = (True, True, b is not None), Window(w.shape[2:], *geometry)
 
     def kernel(x, w, b, gy):
-        y = cpu.conv2d(x, w, b, *geometry, relu)
+        y = cpu.conv2d(x, w, b, window=window, relu=relu)
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
-        return y, *cpu.conv2d_backward(gy, x, w, y if relu else None, x.shape, w.shape, *geometry, needs)
+        return y, *cpu.conv2d_backward(gy, x, w, y if relu else None, x_shape=x.shape, window=window, needs=needs)
 
     def reference(x, w, b, gy):
         x, w, b = (None if t is None else t.requires_grad_() for t in (x, w, b))
@@ -224,14 +225,14 @@ def test_winograd_says_where_a_result_is_not_finite(any_winograd):
 
 def test_conv2d_takes_any_strides_and_gives_what_is_asked(small_blocks):
     x, w, b, gy = numbers(2, 4, 6, 5), numbers(3, 4, 3, 3, seed=1), numbers(3, seed=2), numbers(2, 3, 6, 5, seed=3)
-    geometry = ((1, 1), (1, 1), (1, 1), 1)
-    y = cpu.conv2d(x, w, b, *geometry, True)
-    expected = cpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, *geometry, (True, True, True))
+    window = Window((3, 3), padding=(1, 1))
+    y = cpu.conv2d(x, w, b, window=window, relu=True)
+    expected = cpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=window, needs=(True, True, True))
     for x2, w2, gy2, y2 in zip(layouts(x), layouts(w), layouts(gy), layouts(y), strict=True):
-        np.testing.assert_allclose(cpu.conv2d(x2, w2, b, *geometry, True), y, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(cpu.conv2d(x2, w2, b, window=window, relu=True), y, rtol=1e-5, atol=1e-5)
         for needs in itertools.product([False, True], repeat=3):
             got = cpu.conv2d_backward(
-                gy2, x2 if needs[1] else None, w2 if needs[0] else None, y2, x.shape, w.shape, *geometry, needs
+                gy2, x2 if needs[1] else None, w2 if needs[0] else None, y2, x_shape=x.shape, window=window, needs=needs
             )
             for need, ours, right in zip(needs, got, expected, strict=True):
                 assert (ours is None) == (not need)
@@ -241,21 +242,17 @@ def test_conv2d_takes_any_strides_and_gives_what_is_asked(small_blocks):
 
 def test_a_few_channels_from_planes():
     x, w = numbers(2, 3, 9, 8), numbers(4, 3, 3, 3, seed=1)
-    ours = cpu.conv2d(x, w, None, (1, 1), (1, 1), (1, 1), 1)
+    ours = cpu.conv2d(x, w, None, window=Window((3, 3), padding=(1, 1)))
     right = F.conv2d(torch.from_numpy(x), torch.from_numpy(w), padding=1)
     np.testing.assert_allclose(ours, right, rtol=1e-5, atol=1e-5)
 
 
-def test_conv2d_where_no_window_fits():
-    with pytest.raises(RuntimeError, match=r"\(5, 5\).*\(4, 4\)"):
-        cpu.conv2d(numbers(1, 2, 4, 4), numbers(2, 2, 5, 5), None, (1, 1), (0, 0), (1, 1), 1)
-
-
 def test_relu_mask_keeps_infinite_gradients_out():
     x, w = np.array([[[[-1.0, 2.0]]]], np.float32), np.ones((1, 1, 1, 1), np.float32)
-    y = cpu.conv2d(x, w, None, (1, 1), (0, 0), (1, 1), 1, True)
+    window = Window((1, 1))
+    y = cpu.conv2d(x, w, None, window=window, relu=True)
     gy = np.array([[[[np.inf, 3.0]]]], np.float32)
-    gx, gw, _ = cpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, (1, 1), (0, 0), (1, 1), 1, (True, True, False))
+    gx, gw, _ = cpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=window, needs=(True, True, False))
     np.testing.assert_array_equal(gx, [[[[0, 3]]]])
     assert gw == 6
 
@@ -273,19 +270,28 @@ POOLS = {
 }
 
 
+def windows(name, pool):
+    """Those of the convolution `name` and of the pool after it."""
+    _, w_shape, *geometry = CONVOLUTIONS[name]
+    return {"window": Window(w_shape[2:], *geometry), "pool": as_window(pool)}
+
+
+def as_window(pool):
+    return Window(*POOLS[pool][:4], ceil_mode=POOLS[pool][4])
+
+
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(
     "name", ["3x3", "1x1", "stem", "dilated stride", "groups", "depthwise", "one image", "no images"]
 )
 def test_conv2d_relu_max_pool2d(name, pool, small_blocks, team):
     x_shape, w_shape, *geometry = CONVOLUTIONS[name]
-    pool = POOLS[pool]
-    kernel_size, stride, padding, dilation, ceil_mode = pool
+    slid = windows(name, pool)
     x, w, b = numbers(*x_shape), numbers(*w_shape, seed=1), numbers(w_shape[0], seed=2)
 
     def forward(x, w, b):
         y = F.relu(F.conv2d(x, w, b, *geometry))
-        return F.max_pool2d(y, kernel_size, stride, padding, dilation, ceil_mode)
+        return F.max_pool2d(y, *POOLS[pool])
 
     try:
         shape = forward(*map(torch.from_numpy, (x, w, b))).shape
@@ -294,11 +300,10 @@ def test_conv2d_relu_max_pool2d(name, pool, small_blocks, team):
     gp = numbers(*shape, seed=3)
 
     def kernel(x, w, b, gp):
-        p, tap = cpu.conv2d_relu_max_pool2d(x, w, b, *geometry, pool)
+        p, tap = cpu.conv2d_relu_max_pool2d(x, w, b, **slid)
         assert tap.dtype == np.uint8 and tap.shape == p.shape
         assert p.transpose(0, 2, 3, 1).flags.c_contiguous
-        grads = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
-        return p, *grads
+        return p, *cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape=x_shape, **slid, needs=(True,) * 3)
 
     def reference(x, w, b, gp):
         x, w, b = (t.requires_grad_() for t in (x, w, b))
@@ -309,14 +314,14 @@ def test_conv2d_relu_max_pool2d(name, pool, small_blocks, team):
 
 
 def test_fused_pool_gives_what_is_asked():
-    x_shape, w_shape, *geometry = CONVOLUTIONS["3x3"]
-    x, w, pool = numbers(*x_shape), numbers(*w_shape, seed=1), POOLS["3/2/1"]
-    p, tap = cpu.conv2d_relu_max_pool2d(x, w, None, *geometry, pool)
+    x_shape, w_shape, *_ = CONVOLUTIONS["3x3"]
+    x, w, slid = numbers(*x_shape), numbers(*w_shape, seed=1), windows("3x3", "3/2/1")
+    p, tap = cpu.conv2d_relu_max_pool2d(x, w, None, **slid)
     gp = numbers(*p.shape, seed=2)
-    expected = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape, w_shape, *geometry, pool, (True,) * 3)
+    expected = cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape=x_shape, **slid, needs=(True,) * 3)
     for needs in itertools.product([False, True], repeat=3):
         xs, ws = x if needs[1] else None, w if needs[0] else None
-        got = cpu.conv2d_relu_max_pool2d_backward(gp, xs, ws, tap, x_shape, w_shape, *geometry, pool, needs)
+        got = cpu.conv2d_relu_max_pool2d_backward(gp, xs, ws, tap, x_shape=x_shape, **slid, needs=needs)
         for need, ours, right in zip(needs, got, expected, strict=True):
             assert (ours is None) == (not need)
             if need:
@@ -326,13 +331,13 @@ def test_fused_pool_gives_what_is_asked():
 # ----------------------------------------------------------------------------------------------------------- pooling
 
 
-def torch_tap(index, x_shape, windows_):
+def torch_tap(index, x_shape, window):
     """torch's flat index into the image as the tap within the window."""
     out_h, out_w = index.shape[2:]
     h, w = index // x_shape[3], index % x_shape[3]
-    i = (h - np.arange(out_h)[:, None] * windows_.stride[0] + windows_.padding[0]) // windows_.dilation[0]
-    j = (w - np.arange(out_w) * windows_.stride[1] + windows_.padding[1]) // windows_.dilation[1]
-    return i * windows_.kernel[1] + j
+    i = (h - np.arange(out_h)[:, None] * window.stride[0] + window.padding[0]) // window.dilation[0]
+    j = (w - np.arange(out_w) * window.stride[1] + window.padding[1]) // window.dilation[1]
+    return i * window.kernel[1] + j
 
 
 def pool_inputs():
@@ -359,23 +364,21 @@ def pool_inputs():
 @pytest.mark.parametrize("values", list(pool_inputs()))
 @pytest.mark.parametrize("pool", POOLS)
 def test_max_pool2d(pool, values, small_blocks, team):
-    kernel_size, stride, padding, dilation, ceil_mode = POOLS[pool]
-    x = pool_inputs()[values]
-    geometry = windows.Windows(kernel_size, stride, padding, dilation)
+    x, window = pool_inputs()[values], as_window(pool)
     try:
         y, index = F.max_pool2d(torch.from_numpy(x), *POOLS[pool], return_indices=True)
     except RuntimeError:
         pytest.skip("torch takes no such pool")
     gy = numbers(*y.shape, seed=3)
-    taps = torch_tap(index.numpy(), x.shape, geometry)
+    taps = torch_tap(index.numpy(), x.shape, window)
 
     def kernel(x, gy):
-        y, tap = cpu.max_pool2d(x, *POOLS[pool])
+        y, tap = cpu.max_pool2d(x, window=window)
         assert tap.dtype == np.uint8
-        gathered = cpu.max_pool2d_gather(x, tap, kernel_size, stride, padding, dilation)
+        gathered = cpu.max_pool2d_gather(x, tap, window=window)
         np.testing.assert_array_equal(gathered, y)
         np.testing.assert_array_equal(tap, taps)
-        return y, cpu.max_pool2d_backward(gy, tap, x.shape, kernel_size, stride, padding, dilation)
+        return y, cpu.max_pool2d_backward(gy, tap, x_shape=x.shape, window=window)
 
     def reference(x, gy):
         x.requires_grad_()
@@ -388,18 +391,18 @@ def test_max_pool2d(pool, values, small_blocks, team):
 
 def test_max_pool2d_refuses_a_window_of_nothing_but_padding():
     with pytest.raises(RuntimeError, match="wholly in the padding"):
-        cpu.max_pool2d(numbers(1, 1, 2, 2), (2, 2), (1, 1), (1, 1), (3, 3), False)
+        cpu.max_pool2d(numbers(1, 1, 2, 2), window=Window((2, 2), padding=(1, 1), dilation=(3, 3)))
 
 
 def test_max_pool2d_of_a_large_window():
     x = numbers(2, 3, 20, 19)
-    y, tap = cpu.max_pool2d(x, (17, 18), (1, 1), (0, 0), (1, 1), False)
+    window = Window((17, 18))
+    y, tap = cpu.max_pool2d(x, window=window)
     right, index = F.max_pool2d(torch.from_numpy(x), (17, 18), 1, return_indices=True)
     assert tap.dtype == np.int32
     np.testing.assert_array_equal(y, right)
-    geometry = windows.Windows((17, 18), (1, 1), (0, 0), (1, 1))
-    np.testing.assert_array_equal(tap, torch_tap(index.numpy(), x.shape, geometry))
-    gx = cpu.max_pool2d_backward(np.ones_like(y), tap, x.shape, (17, 18), (1, 1), (0, 0), (1, 1))
+    np.testing.assert_array_equal(tap, torch_tap(index.numpy(), x.shape, window))
+    gx = cpu.max_pool2d_backward(np.ones_like(y), tap, x_shape=x.shape, window=window)
     assert gx.sum() == y.size
 
 
@@ -408,7 +411,7 @@ def test_adaptive_avg_pool2d(size, team):
     x, gy = numbers(3, 4, 7, 9), numbers(3, 4, *size, seed=1)
 
     def kernel(x, gy):
-        return cpu.adaptive_avg_pool2d(x, size), cpu.adaptive_avg_pool2d_backward(gy, x.shape)
+        return cpu.adaptive_avg_pool2d(x, output_size=size), cpu.adaptive_avg_pool2d_backward(gy, x_shape=x.shape)
 
     def reference(x, gy):
         x.requires_grad_()
@@ -422,21 +425,19 @@ def test_adaptive_avg_pool2d(size, team):
 def test_adaptive_avg_pool2d_of_ones_with_inf_beside():
     x = np.ones((1, 1, 2, 4), np.float32)
     x[..., 3] = np.inf
-    np.testing.assert_array_equal(cpu.adaptive_avg_pool2d(x, (1, 2)), [[[[1, np.inf]]]])
+    np.testing.assert_array_equal(cpu.adaptive_avg_pool2d(x, output_size=(1, 2)), [[[[1, np.inf]]]])
 
 
 @pytest.mark.parametrize("name", ["3x3", "stem", "rectangle", "dilated stride", "much padding", "no images"])
 def test_unfold_and_fold(name, small_blocks, team):
     x_shape, w_shape, stride, padding, dilation, _ = CONVOLUTIONS[name]
     kernel_size, x = w_shape[2:], numbers(*x_shape)
-    shape = cpu.unfold(x, kernel_size, dilation, padding, stride).shape
+    window = Window(kernel_size, stride, padding, dilation)
+    shape = cpu.unfold(x, window=window).shape
     cols = numbers(*shape, seed=1)
 
     def kernel(x, cols):
-        return (
-            cpu.unfold(x, kernel_size, dilation, padding, stride),
-            cpu.fold(cols, x_shape[2:], kernel_size, dilation, padding, stride),
-        )
+        return cpu.unfold(x, window=window), cpu.fold(cols, output_size=x_shape[2:], window=window)
 
     def reference(x, cols):
         if not len(x):
@@ -487,8 +488,8 @@ def test_softmax(name, shape, dim, small_blocks, team):
     x, gy = 5 * numbers(*shape), numbers(*shape, seed=1)
 
     def kernel(x, gy):
-        y = getattr(cpu, name)(x, dim)
-        return y, getattr(cpu, name + "_backward")(gy, y, dim)
+        y = getattr(cpu, name)(x, dim=dim)
+        return y, getattr(cpu, name + "_backward")(gy, y, dim=dim)
 
     def reference(x, gy):
         x.requires_grad_()
@@ -504,7 +505,7 @@ def test_softmax_of_what_is_not_finite(name):
     inf, nan = np.inf, np.nan
     rows = [[-inf, 0, 1], [-inf, -inf, -inf], [inf, 0, 1], [nan, 0, 1], [1e30, -1e30, 0], [-inf, -inf, 3]]
     x = np.array(rows, np.float32)
-    check(lambda x: (getattr(cpu, name)(x, 1),), lambda x: (getattr(F, name)(x, 1),), x)
+    check(lambda x: (getattr(cpu, name)(x, dim=1),), lambda x: (getattr(F, name)(x, 1),), x)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
@@ -519,8 +520,9 @@ def test_cross_entropy(rows, ignore_index, weighted, smoothing):
     weight = np.abs(numbers(5, seed=2)) if weighted else None
 
     def kernel(logits, g, target, weight):
-        losses, logp = cpu.cross_entropy(logits, target, weight, ignore_index, smoothing)
-        return losses, logp, cpu.cross_entropy_backward(g, logp, target, weight, ignore_index, smoothing)
+        options = {"ignore_index": ignore_index, "label_smoothing": smoothing}
+        losses, logp = cpu.cross_entropy(logits, target, weight, **options)
+        return losses, logp, cpu.cross_entropy_backward(g, logp, target, weight, **options)
 
     def reference(logits, g, target, weight):
         logits.requires_grad_()
@@ -535,7 +537,7 @@ def test_cross_entropy(rows, ignore_index, weighted, smoothing):
 @pytest.mark.parametrize("wrong", [5, -1])
 def test_cross_entropy_target_out_of_range(wrong):
     with pytest.raises(IndexError, match=str(wrong)):
-        cpu.cross_entropy(numbers(2, 5), np.array([0, wrong]), None, -100, 0.0)
+        cpu.cross_entropy(numbers(2, 5), np.array([0, wrong]), None, ignore_index=-100, label_smoothing=0.0)
 
 
 # ------------------------------------------------------------------------------------------------------ normalisation
@@ -550,9 +552,9 @@ def test_batch_norm(shape, affine, offset, small_blocks, team):
     needs = (True, affine, affine)
 
     def kernel(x, w, b, gy):
-        y, mean, invstd, var = cpu.batch_norm(x, w, b, 1e-5)
+        y, mean, invstd, var = cpu.batch_norm(x, w, b, eps=1e-5)
         assert np.moveaxis(y, 1, -1).flags.c_contiguous
-        return y, mean, invstd, var, *cpu.batch_norm_backward(gy, x, w, mean, invstd, True, needs)
+        return y, mean, invstd, var, *cpu.batch_norm_backward(gy, x, w, mean, invstd, training=True, needs=needs)
 
     def reference(x, w, b, gy):
         inputs = [None if t is None else t.requires_grad_() for t in (x, w, b)]
@@ -571,7 +573,7 @@ def test_batch_norm_with_given_statistics(small_blocks, team):
     def kernel(x, w, b, gy, mean, var):
         invstd = (1 / np.sqrt(var.astype(np.float64) + 1e-5)).astype(x.dtype)
         y = cpu.batch_norm_apply(x, w, b, mean, invstd)
-        return y, *cpu.batch_norm_backward(gy, x, w, mean, invstd, False, (True,) * 3)
+        return y, *cpu.batch_norm_backward(gy, x, w, mean, invstd, training=False, needs=(True,) * 3)
 
     def reference(x, w, b, gy, mean, var):
         x, w, b = (t.requires_grad_() for t in (x, w, b))
@@ -584,11 +586,11 @@ def test_batch_norm_with_given_statistics(small_blocks, team):
 
 def test_batch_norm_backward_gives_what_is_asked():
     x, gy, w = numbers(3, 4, 5, 6), numbers(3, 4, 5, 6, seed=1), numbers(4, seed=2)
-    _, mean, invstd, _ = cpu.batch_norm(x, w, None, 1e-5)
+    _, mean, invstd, _ = cpu.batch_norm(x, w, None, eps=1e-5)
     for training in (True, False):
-        expected = cpu.batch_norm_backward(gy, x, w, mean, invstd, training, (True,) * 3)
+        expected = cpu.batch_norm_backward(gy, x, w, mean, invstd, training=training, needs=(True,) * 3)
         for needs in itertools.product([False, True], repeat=3):
-            got = cpu.batch_norm_backward(gy, x, w, mean, invstd, training, needs)
+            got = cpu.batch_norm_backward(gy, x, w, mean, invstd, training=training, needs=needs)
             for need, ours, right in zip(needs, got, expected, strict=True):
                 assert (ours is None) == (not need)
                 if need:
@@ -597,7 +599,7 @@ def test_batch_norm_backward_gives_what_is_asked():
 
 def test_batch_norm_of_a_large_mean_keeps_its_variance():
     x = (numbers(4096, 2) + np.float32(3000)).astype(np.float32)
-    _, mean, _, var = cpu.batch_norm(x, None, None, 0.0)
+    _, mean, _, var = cpu.batch_norm(x, None, None, eps=0.0)
     np.testing.assert_allclose(mean, x.astype(np.float64).mean(0), rtol=1e-6)
     np.testing.assert_allclose(var, x.astype(np.float64).var(0), rtol=1e-4)
 
@@ -612,8 +614,8 @@ def test_layer_norm(shape, affine, offset, small_blocks, team):
     needs = (True, w is not None, b is not None)
 
     def kernel(x, w, b, gy):
-        y, mean, invstd = cpu.layer_norm(x, w, b, 1e-5)
-        return y, mean, invstd, *cpu.layer_norm_backward(gy, x, w, mean, invstd, needs)
+        y, mean, invstd = cpu.layer_norm(x, w, b, eps=1e-5)
+        return y, mean, invstd, *cpu.layer_norm_backward(gy, x, w, mean, invstd, needs=needs)
 
     def reference(x, w, b, gy):
         inputs = [None if t is None else t.requires_grad_() for t in (x, w, b)]
@@ -626,10 +628,10 @@ def test_layer_norm(shape, affine, offset, small_blocks, team):
 
 def test_layer_norm_backward_gives_what_is_asked():
     x, gy, w = numbers(6, 5), numbers(6, 5, seed=1), numbers(5, seed=2)
-    _, mean, invstd = cpu.layer_norm(x, w, None, 1e-5)
-    expected = cpu.layer_norm_backward(gy, x, w, mean, invstd, (True,) * 3)
+    _, mean, invstd = cpu.layer_norm(x, w, None, eps=1e-5)
+    expected = cpu.layer_norm_backward(gy, x, w, mean, invstd, needs=(True,) * 3)
     for needs in itertools.product([False, True], repeat=3):
-        got = cpu.layer_norm_backward(gy, x, w, mean, invstd, needs)
+        got = cpu.layer_norm_backward(gy, x, w, mean, invstd, needs=needs)
         for need, ours, right in zip(needs, got, expected, strict=True):
             assert (ours is None) == (not need)
             if need:
@@ -639,7 +641,7 @@ def test_layer_norm_backward_gives_what_is_asked():
 @pytest.mark.parametrize("value", [0.1, 3000.1, -1e-30])
 def test_layer_norm_of_equal_numbers_is_zero(value):
     x = np.full((3, 7), value, np.float32)
-    y, mean, invstd = cpu.layer_norm(x, None, None, 1e-5)
+    y, mean, invstd = cpu.layer_norm(x, None, None, eps=1e-5)
     np.testing.assert_allclose(y, 0, atol=1e-7)
     np.testing.assert_allclose(mean, x[:, 0], rtol=1e-7)
     np.testing.assert_allclose(invstd, 1e-5**-0.5, rtol=1e-6)
@@ -647,7 +649,7 @@ def test_layer_norm_of_equal_numbers_is_zero(value):
 
 def test_layer_norm_of_a_large_mean_keeps_its_variance():
     x = (numbers(5, 4096) * np.float32(0.01) + np.float32(3000)).astype(np.float32)
-    _, mean, invstd = cpu.layer_norm(x, None, None, 0.0)
+    _, mean, invstd = cpu.layer_norm(x, None, None, eps=0.0)
     np.testing.assert_allclose(mean, x.astype(np.float64).mean(1), rtol=1e-7)
     np.testing.assert_allclose(invstd, 1 / x.astype(np.float64).std(1), rtol=1e-4)
 
@@ -689,7 +691,7 @@ def test_matmul(x_shape, y_shape, monkeypatch, team):
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("shape", [(3, 2, 4, 5, 3, 2), (1, 4, 9, 6, 3, 7), (5, 1, 0, 2, 3, 4)])
 def test_attention(shape, keep, moderate, monkeypatch, team):
-    """By the road for moderate scores and by the other, several batches at a time and some queries of one."""
+    """With the kernel for moderate scores and with the other, several batches at a time and some queries of one."""
     monkeypatch.setattr(sys.modules["minigrad.backends.cpu.attention"], "BLOCK", 60)
     monkeypatch.setattr(sys.modules["minigrad.backends.cpu.attention"], "MODERATE", moderate)
     scale = 0.5
@@ -698,10 +700,11 @@ def test_attention(shape, keep, moderate, monkeypatch, team):
     v, gy = numbers(batches, heads, keys, of_values, seed=2), numbers(batches, heads, queries, of_values, seed=3)
 
     def kernel(q, k, v, gy):
-        y, p, lse = cpu.attention(q, k, v, None, False, scale, None, keep)
+        y, p, lse = cpu.attention(q, k, v, None, None, causal=False, scale=scale, keep_probabilities=keep)
         assert (p is None) == (not keep)
         saved = (None, p, None) if keep else (y, None, lse)
-        return y, lse, *cpu.attention_backward(gy, q, k, v, None, False, scale, None, *saved, (True,) * 4)
+        grads = cpu.attention_backward(gy, q, k, v, None, None, *saved, causal=False, scale=scale, needs=(True,) * 4)
+        return y, lse, *grads
 
     def reference(q, k, v, gy):
         q, k, v = (t.requires_grad_() for t in (q, k, v))
@@ -717,7 +720,7 @@ def test_attention(shape, keep, moderate, monkeypatch, team):
 def test_attention_to_scores_whose_exponentials_overflow(size):
     q, k, v = np.full((1, 1, 1, 1), size, np.float32), np.ones((1, 1, 40, 1), np.float32), numbers(1, 1, 40, 2)
     for sign in (1, -1):
-        y, _, lse = cpu.attention(sign * q, k, v, None, False, 1.0, None, False)
+        y, _, lse = cpu.attention(sign * q, k, v, None, None, causal=False, scale=1.0, keep_probabilities=False)
         np.testing.assert_allclose(y, v.mean(2, keepdims=True), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(lse, sign * size + np.log(40), rtol=1e-6)
 
@@ -765,17 +768,17 @@ def test_scatter_add(name, dtype):
     values = (10 * numbers(*np.zeros(shape)[index].shape)).astype(dtype)
     expected = np.zeros(shape, dtype)
     np.add.at(expected, index, values)
-    got = cpu.scatter_add(shape, index, values)
+    got = cpu.scatter_add(index, values, shape=shape)
     assert got.dtype == dtype
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-    np.testing.assert_array_equal(cpu.scatter_add(shape, index, np.ones((), dtype)).sum(), values.size)
+    np.testing.assert_array_equal(cpu.scatter_add(index, np.ones((), dtype), shape=shape).sum(), values.size)
 
 
 def test_scatter_add_into_one_axis_and_out_of_range():
-    np.testing.assert_array_equal(cpu.scatter_add((3,), np.array([0, 0, 2]), np.ones(3)), [2, 0, 1])
+    np.testing.assert_array_equal(cpu.scatter_add(np.array([0, 0, 2]), np.ones(3), shape=(3,)), [2, 0, 1])
     for shape in ((3,), (3, 2)):
         with pytest.raises(IndexError):
-            cpu.scatter_add(shape, np.array([3]), np.ones((1, *shape[1:])))
+            cpu.scatter_add(np.array([3]), np.ones((1, *shape[1:])), shape=shape)
 
 
 def step_both(optimizer, kernel, p, grads, state):
@@ -801,7 +804,10 @@ def step_both(optimizer, kernel, p, grads, state):
 def test_sgd_step(shape, momentum, dampening, weight_decay, nesterov, maximize, small_blocks, team):
     def kernel(p, g, kept, i):
         buf = kept[0] if momentum else None
-        cpu.sgd_step(p, g, buf, 0.1, momentum, dampening, weight_decay, nesterov, maximize, i == 0)
+        cpu.sgd_step(
+            p, g, buf, lr=0.1, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+            maximize=maximize, first=i == 0,
+        )  # fmt: skip
 
     def optimizer(ps):
         return torch.optim.SGD(ps, 0.1, momentum, dampening, weight_decay, nesterov, maximize=maximize, foreach=False)
@@ -816,7 +822,10 @@ def test_sgd_step(shape, momentum, dampening, weight_decay, nesterov, maximize, 
 def test_adamw_step(shape, betas, weight_decay, amsgrad, maximize, small_blocks, team):
     def kernel(p, g, kept, i):
         m, v, vmax = kept
-        cpu.adamw_step(p, g, m, v, vmax if amsgrad else None, i + 1, 0.01, *betas, 1e-8, weight_decay, maximize)
+        cpu.adamw_step(
+            p, g, m, v, vmax if amsgrad else None, step=i + 1, lr=0.01, beta1=betas[0], beta2=betas[1], eps=1e-8,
+            weight_decay=weight_decay, maximize=maximize,
+        )  # fmt: skip
 
     def optimizer(ps):
         return torch.optim.AdamW(ps, 0.01, betas, 1e-8, weight_decay, amsgrad, maximize=maximize, foreach=False)
@@ -830,16 +839,18 @@ def test_adamw_step(shape, betas, weight_decay, amsgrad, maximize, small_blocks,
 def network_pass():
     """A few kernels large enough for several threads; what they return, as bytes."""
     x, w, b = numbers(6, 8, 24, 24), numbers(16, 8, 3, 3, seed=1), numbers(16, seed=2)
-    geometry, pool = ((1, 1), (1, 1), (1, 1), 1), POOLS["3/2/1"]
-    y = cpu.conv2d(x, w, b, *geometry, True)
+    window, pool, needs = Window((3, 3), padding=(1, 1)), as_window("3/2/1"), (True,) * 3
+    y = cpu.conv2d(x, w, b, window=window, relu=True)
     gy = numbers(*y.shape, seed=3)
-    p, tap = cpu.conv2d_relu_max_pool2d(x, w, b, *geometry, pool)
+    p, tap = cpu.conv2d_relu_max_pool2d(x, w, b, window=window, pool=pool)
     gp = numbers(*p.shape, seed=4)
-    z, mean, invstd, var = cpu.batch_norm(y, None, None, 1e-5)
-    results = [y, p, tap, z, mean, invstd, var, cpu.softmax(y, 1), cpu.adaptive_avg_pool2d(y, (1, 1))]
-    results += cpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, *geometry, (True,) * 3)
-    results += cpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x.shape, w.shape, *geometry, pool, (True,) * 3)
-    results += cpu.batch_norm_backward(gy, y, np.ones_like(mean), mean, invstd, True, (True,) * 3)
+    z, mean, invstd, var = cpu.batch_norm(y, None, None, eps=1e-5)
+    results = [y, p, tap, z, mean, invstd, var, cpu.softmax(y, dim=1), cpu.adaptive_avg_pool2d(y, output_size=(1, 1))]
+    results += cpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=window, needs=needs)
+    results += cpu.conv2d_relu_max_pool2d_backward(
+        gp, x, w, tap, x_shape=x.shape, window=window, pool=pool, needs=needs
+    )
+    results += cpu.batch_norm_backward(gy, y, np.ones_like(mean), mean, invstd, training=True, needs=needs)
     return [r.tobytes() for r in results]
 
 
@@ -932,5 +943,5 @@ def test_a_backend_by_array_and_by_name():
 
 def test_host_copies_are_the_array_itself():
     x = np.ones(3)
-    assert cpu.to_host(x) is x and cpu.from_host(x, 0) is x
+    assert cpu.to_host(x) is x and cpu.from_host(x) is x
     cpu.synchronize()

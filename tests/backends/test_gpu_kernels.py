@@ -18,6 +18,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from minigrad.window import Window
 from tests import emulator
 
 torch.set_num_threads(1)
@@ -108,6 +109,10 @@ LAYOUTS = {
 }
 
 
+def window(case: tuple) -> Window:
+    return Window(*case[5:])
+
+
 def conv_arrays(case: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     n, c, h, w, o, kernel, stride, padding, dilation, groups = case
     out = F.conv2d(
@@ -120,9 +125,9 @@ def conv_both(gpu: Any, case: tuple, relu: bool, layout: Callable | None = None)
     options = case[6:]
 
     def ours(x, w, b, gy):
-        y = gpu.conv2d(x, w, b, *options, relu)
-        needs = (True, True, True)
-        return y, *gpu.conv2d_backward(gy, x, w, y if relu else None, x.shape, w.shape, *options, needs)
+        y = gpu.conv2d(x, w, b, window=window(case), relu=relu)
+        saved = y if relu else None
+        return y, *gpu.conv2d_backward(gy, x, w, saved, x_shape=x.shape, window=window(case), needs=(True,) * 3)
 
     def theirs(x, w, b, gy):
         x, w, b = leaf(x, w, b)
@@ -154,12 +159,10 @@ def test_conv2d_in_chunks_smaller_than_an_image(gpu, monkeypatch, name, chunk_by
 
 def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
     x, w, _, gy = (gpu.from_host(a) for a in conv_arrays(CONVOLUTIONS["3x3"]))
-    options = CONVOLUTIONS["3x3"][6:]
-    full = gpu.conv2d_backward(gy, x, w, None, x.shape, w.shape, *options, (True, True, True))
+    options = {"x_shape": x.shape, "window": window(CONVOLUTIONS["3x3"])}
+    full = gpu.conv2d_backward(gy, x, w, None, **options, needs=(True, True, True))
     for needs in itertools.product((False, True), repeat=3):
-        given = gpu.conv2d_backward(
-            gy, x if needs[1] else None, w if needs[0] else None, None, x.shape, w.shape, *options, needs
-        )
+        given = gpu.conv2d_backward(gy, x if needs[1] else None, w if needs[0] else None, None, **options, needs=needs)
         for need, part, whole in zip(needs, given, full, strict=True):
             assert (part is not None) == need
             if need:
@@ -168,19 +171,19 @@ def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
 
 def test_conv2d_without_bias(gpu):
     x, w, _, _ = conv_arrays(CONVOLUTIONS["groups"])
-    options = CONVOLUTIONS["groups"][6:]
-    compare(
-        gpu, lambda x, w: [gpu.conv2d(x, w, None, *options, False)], lambda x, w: [F.conv2d(x, w, None, *options)], x, w
-    )
+    case = CONVOLUTIONS["groups"]
+    ours = [lambda x, w: [gpu.conv2d(x, w, None, window=window(case))], lambda x, w: [F.conv2d(x, w, None, *case[6:])]]
+    compare(gpu, *ours, x, w)
 
 
 def test_images_are_channels_last(gpu):
     x, w, b, gy = (gpu.from_host(a) for a in conv_arrays(CONVOLUTIONS["3x3"]))
-    options = CONVOLUTIONS["3x3"][6:]
-    y = gpu.conv2d(x, w, b, *options, False)
-    p, tap = gpu.max_pool2d(y, (2, 2), (2, 2), (0, 0), (1, 1), False)
-    gx, _, _ = gpu.conv2d_backward(gy, None, w, None, x.shape, w.shape, *options, (True, False, False))
-    for image in (y, p, tap, gx, gpu.batch_norm(x, None, None, 1e-5)[0], gpu.adaptive_avg_pool2d(x, (2, 2))):
+    slid = window(CONVOLUTIONS["3x3"])
+    y = gpu.conv2d(x, w, b, window=slid)
+    p, tap = gpu.max_pool2d(y, window=Window((2, 2), (2, 2)))
+    gx, _, _ = gpu.conv2d_backward(gy, None, w, None, x_shape=x.shape, window=slid, needs=(True, False, False))
+    z = gpu.batch_norm(x, None, None, eps=1e-5)[0]
+    for image in (y, p, tap, gx, z, gpu.adaptive_avg_pool2d(x, output_size=(2, 2))):
         assert image.transpose(0, 2, 3, 1).flags.c_contiguous
     assert gpu.relu(y).strides == y.strides
     assert gpu.relu_backward(gy, y).strides == y.strides
@@ -198,13 +201,13 @@ def test_conv2d_relu_max_pool2d(gpu, monkeypatch, name, chunk_bytes, bias):
 
     def ours(x, w, b, gp):
         b = b if bias else None
-        p, tap = gpu.conv2d_relu_max_pool2d(x, w, b, *options, pool)
-        y = gpu.conv2d(x, w, b, *options, True)
-        plain, winners = gpu.max_pool2d(y, *pool)
+        slid = {"window": window(case), "pool": Window(*pool[:4])}
+        p, tap = gpu.conv2d_relu_max_pool2d(x, w, b, **slid)
+        y = gpu.conv2d(x, w, b, window=window(case), relu=True)
+        plain, winners = gpu.max_pool2d(y, window=slid["pool"])
         np.testing.assert_array_equal(gpu.to_host(p), gpu.to_host(plain))
         np.testing.assert_array_equal(gpu.to_host(tap), gpu.to_host(gpu.xp.where(plain > 0, winners, winners | 128)))
-        needs = (True, True, True)
-        return p, *gpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x.shape, w.shape, *options, pool, needs)
+        return p, *gpu.conv2d_relu_max_pool2d_backward(gp, x, w, tap, x_shape=x.shape, **slid, needs=(True,) * 3)
 
     def theirs(x, w, b, gp):
         x, w, b = leaf(x, w, b if bias else b * 0)
@@ -221,7 +224,8 @@ def test_unfold_and_fold(gpu, name):
     cols = random(*F.unfold(torch.zeros(n, c, h, w), *options).shape)
 
     def ours(x, cols):
-        return gpu.unfold(x, *options), gpu.fold(cols, (h, w), *options)
+        slid = Window(kernel, stride, padding, dilation)
+        return gpu.unfold(x, window=slid), gpu.fold(cols, output_size=(h, w), window=slid)
 
     def theirs(x, cols):
         return F.unfold(x, *options), F.fold(cols, (h, w), *options)
@@ -256,13 +260,14 @@ def test_max_pool2d(gpu, case, values):
     elif values == "infinite":
         x[:] = -np.inf
     gy = random(*F.max_pool2d(torch.zeros(n, c, h, w), *options).shape)
-    kernel, stride, padding, dilation, ceil_mode = options
+    *sizes, ceil_mode = options
+    slid = Window(*sizes, ceil_mode=ceil_mode)
 
     def ours(x, gy):
-        y, tap = gpu.max_pool2d(x, *options)
-        assert tap.dtype == (np.uint8 if kernel[0] * kernel[1] <= 128 else np.int32)
-        gx = gpu.max_pool2d_backward(gy, tap, x.shape, kernel, stride, padding, dilation)
-        return y, gx, gpu.max_pool2d_gather(x, tap, kernel, stride, padding, dilation)
+        y, tap = gpu.max_pool2d(x, window=slid)
+        assert tap.dtype == (np.uint8 if slid.kernel[0] * slid.kernel[1] <= 128 else np.int32)
+        gx = gpu.max_pool2d_backward(gy, tap, x_shape=x.shape, window=slid)
+        return y, gx, gpu.max_pool2d_gather(x, tap, window=slid)
 
     def theirs(x, gy):
         (x,) = leaf(x)
@@ -275,7 +280,8 @@ def test_max_pool2d(gpu, case, values):
 @pytest.mark.parametrize("output_size", [(1, 1), (2, 3), (5, 4), (8, 9)], ids=str)
 def test_adaptive_avg_pool2d(gpu, output_size):
     def ours(x, gy):
-        return gpu.adaptive_avg_pool2d(x, output_size), gpu.adaptive_avg_pool2d_backward(gy, x.shape)
+        y = gpu.adaptive_avg_pool2d(x, output_size=output_size)
+        return y, gpu.adaptive_avg_pool2d_backward(gy, x_shape=x.shape)
 
     def theirs(x, gy):
         (x,) = leaf(x)
@@ -318,10 +324,10 @@ def test_batch_norm(gpu, shape, affine):
 
     def ours(x, w, b, gy):
         w, b = (w, b) if affine else (None, None)
-        y, mean, invstd, var = gpu.batch_norm(x, w, b, eps)
-        gx, gw, gb = gpu.batch_norm_backward(gy, x, w, mean, invstd, True, (True, True, True))
+        y, mean, invstd, var = gpu.batch_norm(x, w, b, eps=eps)
+        gx, gw, gb = gpu.batch_norm_backward(gy, x, w, mean, invstd, training=True, needs=(True, True, True))
         frozen = gpu.batch_norm_apply(x, w, b, var, invstd)  # any statistics do
-        frozen_gradients = gpu.batch_norm_backward(gy, x, w, var, invstd, False, (True, True, True))
+        frozen_gradients = gpu.batch_norm_backward(gy, x, w, var, invstd, training=False, needs=(True, True, True))
         return (y, mean, invstd, var, gx, frozen, frozen_gradients[0]) + (
             (gw, gb, *frozen_gradients[1:]) if affine else ()
         )
@@ -343,17 +349,17 @@ def test_batch_norm(gpu, shape, affine):
 
 def test_batch_norm_of_large_means_does_not_cancel(gpu):
     x = (1e4 + random(600, 3)).astype(np.float32).astype(np.float64)
-    compare(gpu, lambda x: gpu.batch_norm(x, None, None, 1e-5)[3:], lambda x: [x.var(0, correction=0)], x)
+    compare(gpu, lambda x: gpu.batch_norm(x, None, None, eps=1e-5)[3:], lambda x: [x.var(0, correction=0)], x)
 
 
 def test_batch_norm_needs(gpu):
     x, w, gy = (gpu.from_host(random(*shape)) for shape in ((4, 3, 2, 2), (3,), (4, 3, 2, 2)))
-    _, mean, invstd, _ = gpu.batch_norm(x, w, None, 1e-5)
+    _, mean, invstd, _ = gpu.batch_norm(x, w, None, eps=1e-5)
     for training in (False, True):
-        full = gpu.batch_norm_backward(gy, x, w, mean, invstd, training, (True, True, True))
+        full = gpu.batch_norm_backward(gy, x, w, mean, invstd, training=training, needs=(True, True, True))
         for needs in itertools.product((False, True), repeat=3):
             used = x if training or needs[1] else None
-            given = gpu.batch_norm_backward(gy, used, w, mean, invstd, training, needs)
+            given = gpu.batch_norm_backward(gy, used, w, mean, invstd, training=training, needs=needs)
             for need, part, whole in zip(needs, given, full, strict=True):
                 assert (part is not None) == need
                 if need:
@@ -361,7 +367,7 @@ def test_batch_norm_needs(gpu):
 
 
 def test_batch_norm_of_an_empty_batch(gpu):
-    y, mean, _, _ = gpu.batch_norm(gpu.from_host(np.empty((0, 3, 2, 2), np.float32)), None, None, 1e-5)
+    y, mean, _, _ = gpu.batch_norm(gpu.from_host(np.empty((0, 3, 2, 2), np.float32)), None, None, eps=1e-5)
     assert y.shape == (0, 3, 2, 2) and np.isnan(gpu.to_host(mean)).all()
 
 
@@ -371,8 +377,8 @@ def test_batch_norm_of_an_empty_batch(gpu):
 )
 def test_softmax(gpu, name, shape, dim):
     def ours(x, gy):
-        y = getattr(gpu, name)(x, dim)
-        return y, getattr(gpu, f"{name}_backward")(gy, y, dim)
+        y = getattr(gpu, name)(x, dim=dim)
+        return y, getattr(gpu, f"{name}_backward")(gy, y, dim=dim)
 
     def theirs(x, gy):
         (x,) = leaf(x)
@@ -386,7 +392,7 @@ def test_softmax(gpu, name, shape, dim):
 def test_softmax_of_nan_and_infinities(gpu, name):
     x = random(4, 5)
     x[0, 2], x[1, 1], x[2] = np.nan, -np.inf, -np.inf
-    compare(gpu, lambda x: [getattr(gpu, name)(x, 1)], lambda x: [getattr(F, name)(x, 1)], x)
+    compare(gpu, lambda x: [getattr(gpu, name)(x, dim=1)], lambda x: [getattr(F, name)(x, 1)], x)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -398,8 +404,9 @@ def test_cross_entropy(gpu, rows, classes, weighted, smoothing):
 
     def ours(x, w, g, target):
         w = w if weighted else None
-        losses, logp = gpu.cross_entropy(x, target, w, -100, smoothing)
-        return losses, logp, gpu.cross_entropy_backward(g, logp, target, w, -100, smoothing)
+        options = {"ignore_index": -100, "label_smoothing": smoothing}
+        losses, logp = gpu.cross_entropy(x, target, w, **options)
+        return losses, logp, gpu.cross_entropy_backward(g, logp, target, w, **options)
 
     def theirs(x, w, g, target):
         (x,) = leaf(x)
@@ -412,7 +419,8 @@ def test_cross_entropy(gpu, rows, classes, weighted, smoothing):
 
 
 def test_cross_entropy_of_a_target_out_of_range_is_nan(gpu):
-    losses, _ = gpu.cross_entropy(gpu.from_host(random(4, 3)), gpu.from_host(np.array([0, 3, -1, 2])), None, -100, 0.0)
+    logits, target = gpu.from_host(random(4, 3)), gpu.from_host(np.array([0, 3, -1, 2]))
+    losses, _ = gpu.cross_entropy(logits, target, None, ignore_index=-100, label_smoothing=0.0)
     np.testing.assert_array_equal(np.isnan(gpu.to_host(losses)), [False, True, True, False])
 
 
@@ -439,10 +447,12 @@ def test_scatter_add(gpu, shape, index):
     values = random(*np.zeros(shape)[on_host].shape)
     expected = np.zeros(shape)
     np.add.at(expected, on_host, values)
-    result = gpu.scatter_add(shape, index(lambda a: gpu.from_host(np.asarray(a))), gpu.from_host(np.asarray(values)))
+    on_gpu = index(lambda a: gpu.from_host(np.asarray(a)))
+    result = gpu.scatter_add(on_gpu, gpu.from_host(np.asarray(values)), shape=shape)
     np.testing.assert_allclose(gpu.to_host(result), expected, rtol=1e-13, atol=1e-13)
 
 
+SGD = {"lr": 0.1, "momentum": 0.9, "dampening": 0.0, "weight_decay": 1e-2, "nesterov": True, "maximize": False}
 STEP_LAYOUTS = {"contiguous": lambda a: a, "transposed": lambda a: a.T, "strided": lambda a: a[:, ::2]}
 
 
@@ -477,7 +487,10 @@ def test_sgd_step(gpu, layout, momentum, dampening, weight_decay, nesterov, maxi
 
     def step(p, g, states, number):
         buf = states[0] if momentum else None
-        gpu.sgd_step(p, g, buf, np.float64(0.1), momentum, dampening, weight_decay, nesterov, maximize, number == 1)
+        gpu.sgd_step(
+            p, g, buf, lr=np.float64(0.1), momentum=momentum, dampening=dampening, weight_decay=weight_decay,
+            nesterov=nesterov, maximize=maximize, first=number == 1,
+        )  # fmt: skip
 
     optimizer_both(gpu, make, step, layout)
 
@@ -490,14 +503,17 @@ def test_adamw_step(gpu, layout, amsgrad, maximize):
 
     def step(p, g, states, number):
         m, v, vmax = states
-        gpu.adamw_step(p, g, m, v, vmax if amsgrad else None, number, np.float64(0.01), 0.8, 0.99, 1e-8, 0.05, maximize)
+        gpu.adamw_step(
+            p, g, m, v, vmax if amsgrad else None, step=number, lr=np.float64(0.01), beta1=0.8, beta2=0.99, eps=1e-8,
+            weight_decay=0.05, maximize=maximize,
+        )  # fmt: skip
 
     optimizer_both(gpu, make, step, layout)
 
 
 def test_other_dtypes_are_refused(gpu):
     with pytest.raises(NotImplementedError, match="softmax works on float32 and float64 on a GPU, not int64"):
-        gpu.softmax(gpu.from_host(np.arange(3)), 0)
+        gpu.softmax(gpu.from_host(np.arange(3)), dim=0)
 
 
 def test_relu_of_integers(gpu):
@@ -533,10 +549,10 @@ def test_memory_is_metered(gpu):
 def test_a_pooled_convolution_never_holds_its_full_map(gpu, monkeypatch):
     monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", 1)
     x, w = gpu.from_host(random(8, 2, 16, 16)), gpu.from_host(random(16, 2, 3, 3))
-    options, pool = ((1, 1), (1, 1), (1, 1), 1), ((2, 2), (2, 2), (0, 0), (1, 1), False)
+    slid = {"window": Window((3, 3), padding=(1, 1)), "pool": Window((2, 2), (2, 2))}
     gpu.reset_peak_memory_stats()
     before = gpu.memory_allocated()
-    p, tap = gpu.conv2d_relu_max_pool2d(x, w, None, *options, pool)
+    p, tap = gpu.conv2d_relu_max_pool2d(x, w, None, **slid)
     full_map = 8 * 16 * 16 * 16 * 8
     assert gpu.max_memory_allocated() - before < p.nbytes + tap.nbytes + full_map / 2
 
@@ -546,39 +562,41 @@ def test_kernels_never_read_back(gpu):
     if gpu.xp is not emulator.standin():
         pytest.skip("the emulator counts the reads")
     x, w, b, gy = (gpu.from_host(a) for a in conv_arrays(CONVOLUTIONS["groups"]))
-    options = CONVOLUTIONS["groups"][6:]
+    slid = window(CONVOLUTIONS["groups"])
     with emulator.capturing():
-        y = gpu.conv2d(x, w, b, *options, True)
-        gpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, *options, (True, True, True))
-        y, mean, invstd, _ = gpu.batch_norm(y, None, None, 1e-5)
-        gpu.batch_norm_backward(gy, y, None, mean, invstd, True, (True, True, True))
-        gpu.softmax(y, 1)
-        gpu.sgd_step(w, w, w.copy(), 0.1, 0.9, 0.0, 0.0, False, False, False)
+        y = gpu.conv2d(x, w, b, window=slid, relu=True)
+        gpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=slid, needs=(True, True, True))
+        y, mean, invstd, _ = gpu.batch_norm(y, None, None, eps=1e-5)
+        gpu.batch_norm_backward(gy, y, None, mean, invstd, training=True, needs=(True, True, True))
+        gpu.softmax(y, dim=1)
+        gpu.sgd_step(w, w, w.copy(), first=False, **SGD)
 
 
 # ---- the order in which threads run --------------------------------------------------------------------------------
 def everything(gpu: Any) -> list[np.ndarray]:
     """The results of every kernel, once."""
     x, w, b, gy = (gpu.from_host(a.astype(np.float32)) for a in conv_arrays(CONVOLUTIONS["groups"]))
-    options = CONVOLUTIONS["groups"][6:]
-    pool = ((2, 2), (1, 1), (0, 0), (1, 1))
-    y = gpu.conv2d(x, w, b, *options, True)
-    z, mean, invstd, var = gpu.batch_norm(x, None, None, 1e-5)
-    p, tap = gpu.max_pool2d(x, *pool, False)
+    slid, pool, needs = window(CONVOLUTIONS["groups"]), Window((2, 2)), (True, True, True)
+    y = gpu.conv2d(x, w, b, window=slid, relu=True)
+    z, mean, invstd, var = gpu.batch_norm(x, None, None, eps=1e-5)
+    p, tap = gpu.max_pool2d(x, window=pool)
     logits = gpu.from_host(random(20, 1100).astype(np.float32))
     target = gpu.from_host(np.arange(20))
-    losses, logp = gpu.cross_entropy(logits, target, None, 3, 0.1)
+    options = {"ignore_index": 3, "label_smoothing": 0.1}
+    losses, logp = gpu.cross_entropy(logits, target, None, **options)
     moved = [abs(w) for _ in range(6)]
-    gpu.sgd_step(moved[0], w, moved[1], 0.1, 0.9, 0.0, 1e-2, True, False, False)
-    gpu.adamw_step(moved[2], w, *moved[3:], 1, 0.1, 0.9, 0.99, 1e-8, 0.1, False)
+    gpu.sgd_step(moved[0], w, moved[1], first=False, **SGD)
+    gpu.adamw_step(
+        moved[2], w, *moved[3:], step=1, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1, maximize=False
+    )
     results = [
-        y, *gpu.conv2d_backward(gy, x, w, y, x.shape, w.shape, *options, (True, True, True)), z, mean, invstd, var,
-        *gpu.batch_norm_backward(z, x, None, mean, invstd, True, (True, True, True)), p, tap,
-        gpu.max_pool2d_backward(p, tap, x.shape, *pool), gpu.max_pool2d_gather(x, tap, *pool),
-        gpu.adaptive_avg_pool2d(x, (2, 3)), gpu.adaptive_avg_pool2d_backward(p, x.shape),
-        losses, logp, gpu.cross_entropy_backward(losses, logp, target, None, 3, 0.1), gpu.softmax(logits, 0),
-        gpu.log_softmax(logits, 1), gpu.softmax_backward(logits, logp, 1), gpu.log_softmax_backward(logits, logp, 1),
-        gpu.scatter_add((3, 1100), target % 3, logits), *moved,
+        y, *gpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=slid, needs=needs), z, mean, invstd, var,
+        *gpu.batch_norm_backward(z, x, None, mean, invstd, training=True, needs=needs), p, tap,
+        gpu.max_pool2d_backward(p, tap, x_shape=x.shape, window=pool), gpu.max_pool2d_gather(x, tap, window=pool),
+        gpu.adaptive_avg_pool2d(x, output_size=(2, 3)), gpu.adaptive_avg_pool2d_backward(p, x_shape=x.shape),
+        losses, logp, gpu.cross_entropy_backward(losses, logp, target, None, **options), gpu.softmax(logits, dim=0),
+        gpu.log_softmax(logits, dim=1), gpu.softmax_backward(logits, logp, dim=1),
+        gpu.log_softmax_backward(logits, logp, dim=1), gpu.scatter_add(target % 3, logits, shape=(3, 1100)), *moved,
     ]  # fmt: skip
     return [gpu.to_host(result) for result in results]
 

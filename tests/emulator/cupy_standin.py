@@ -278,7 +278,8 @@ def make_modules() -> dict[str, types.ModuleType]:
     cupy.get_array_module = lambda *args: cupy if any(isinstance(a, ndarray) for a in args) else np
     cupy.get_default_memory_pool = lambda: POOL
     cupy.cuda, cupy.random, cupy.lib, cupy.linalg = cuda.make_module(), _random_module(), lib, linalg
-    cupy.__version__ = "14.0.0"
+    cupy.__version__ = "14.2.0"
+    cupy.show_config = lambda: print("tests/emulator, in the place of CuPy 14.2")
     cupyx.scatter_add = _scatter_add
     return {
         "cupy": cupy,

@@ -152,15 +152,14 @@ def test_blocks_and_threads(shape: tuple[int, int], threads: int, monkeypatch: p
     cpu = backends.get("cpu")
 
     def run() -> list[Any]:
-        y, p, lse = cpu.attention(q, k, v, mask, True, 0.5, dropped, True)
-        args = (gy, q, k, v, mask, True, 0.5, dropped)
-        needs = (True,) * 4
+        y, p, lse = cpu.attention(q, k, v, mask, dropped, causal=True, scale=0.5, keep_probabilities=True)
+        args, options = (gy, q, k, v, mask, dropped), {"causal": True, "scale": 0.5, "needs": (True,) * 4}
         return [
             y,
             p,
             lse,
-            *cpu.attention_backward(*args, None, p, None, needs),
-            *cpu.attention_backward(*args, y, None, lse, needs),
+            *cpu.attention_backward(*args, None, p, None, **options),
+            *cpu.attention_backward(*args, y, None, lse, **options),
         ]
 
     whole, before = run(), cpu.get_num_threads()

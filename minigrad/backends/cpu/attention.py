@@ -70,9 +70,10 @@ def attention(
     k: np.ndarray,
     v: np.ndarray,
     mask: np.ndarray | None,
+    dropped: np.ndarray | None,
+    *,
     causal: bool,
     scale: float,
-    dropped: np.ndarray | None,
     keep_probabilities: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v, lse = log sum exp of the scores.
@@ -86,7 +87,11 @@ def attention(
     mask = None if mask is None else np.broadcast_to(mask, shape)
     if batches < min(heads, get_num_threads()):
         q, k, v, mask, dropped = _turned(q, k, v, mask, dropped)  # type: ignore[assignment]
-        return tuple(_turned(*attention(q, k, v, mask, causal, scale, dropped, keep_probabilities)))  # type: ignore[return-value]
+        return tuple(
+            _turned(
+                *attention(q, k, v, mask, dropped, causal=causal, scale=scale, keep_probabilities=keep_probabilities)
+            )
+        )  # type: ignore[return-value]
     y = np.empty((batches, queries, heads, v.shape[3]), q.dtype).swapaxes(1, 2)  # as the next layer wants it: by token
     lse = np.empty(shape[:3], q.dtype)
     p = np.empty(shape, q.dtype) if keep_probabilities else None
@@ -128,12 +133,13 @@ def attention_backward(
     k: np.ndarray,
     v: np.ndarray,
     mask: np.ndarray | None,
-    causal: bool,
-    scale: float,
     dropped: np.ndarray | None,
     y: np.ndarray | None,
     p: np.ndarray | None,
     lse: np.ndarray | None,
+    *,
+    causal: bool,
+    scale: float,
     needs: Sequence[bool],
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """(gq, gk, gv, gscores), None where `needs` is False; gscores (B, H, L, S) is the gradient of a float mask. With p the
@@ -149,7 +155,7 @@ def attention_backward(
     if batches < min(heads, get_num_threads()):
         gy, q, k, v, mask, dropped, y, p, lse = _turned(gy, q, k, v, mask, dropped, y, p, lse)  # type: ignore[assignment]
         return tuple(  # type: ignore[return-value]
-            _turned(*attention_backward(gy, q, k, v, mask, causal, scale, dropped, y, p, lse, needs))
+            _turned(*attention_backward(gy, q, k, v, mask, dropped, y, p, lse, causal=causal, scale=scale, needs=needs))
         )
     gq = np.empty(q.shape, q.dtype) if needs[0] else None
     new = np.empty if queries else np.zeros

@@ -13,14 +13,16 @@ its taps have for it, so that the sums run along the rows of an image. Groups ar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from minigrad.backends.cpu.threads import scratch
-from minigrad.backends.cpu.windows import CACHE, Block, Pair, Windows, padded, patches, runs
+from minigrad.backends.cpu.windows import CACHE, Block, padded, patches, runs
+from minigrad.window import Pair, Window
 
 __all__ = ["Convolution"]
 
@@ -29,57 +31,64 @@ SUMS = 1 << 22  # bytes of gU to gather from at once: rows at the border of two 
 LEAST = 256  # outputs multiplied at once: the matrix product copies all its weights each time
 
 
-@dataclass
+@dataclass(frozen=True)
 class Convolution:
     """The shapes of one convolution, and the steps that its passes are made of. Arrays here are (N, H, W, C)."""
 
-    windows: Windows
-    groups: int
+    window: Window
     size: Pair  # (H, W)
-    out: Pair  # (OH, OW)
     channels: Pair  # (C, O)
     itemsize: int
 
-    @property
+    @cached_property
+    def groups(self) -> int:
+        return self.window.groups
+
+    @cached_property
+    def out(self) -> Pair:
+        """(OH, OW)"""
+        return self.window.output_size(self.size)
+
+    @cached_property
     def columns(self) -> int:
         """Numbers in a patch, all groups together."""
-        return math.prod(self.windows.kernel) * self.channels[0]
+        return math.prod(self.window.kernel) * self.channels[0]
 
-    @property
+    @cached_property
     def block_rows(self) -> int:
         """Rows of output whose columns (a pointwise convolution has none: whose pixels) fill the cache, or a few more."""
-        numbers = sum(self.channels) if self.windows.pointwise else self.columns
+        numbers = sum(self.channels) if self.window.pointwise else self.columns
         width = max(1, self.out[1])
         return max(LEAST // width, CACHE // max(1, width * numbers * self.itemsize))
 
     def turned(self) -> Convolution:
         """The convolution that takes gY to gX: kernel turned by 180 degrees, its padding complemented. Stride 1."""
-        (rh, rw), (ph, pw) = self.windows.reach, self.windows.padding
-        windows = self.windows._replace(padding=(rh - ph, rw - pw))
-        return Convolution(windows, self.groups, self.out, self.size, self.channels[::-1], self.itemsize)
+        (eh, ew), (ph, pw) = self.window.extent, self.window.padding
+        window = replace(self.window, padding=(eh - 1 - ph, ew - 1 - pw))
+        return Convolution(window, self.out, self.channels[::-1], self.itemsize)
 
-    @property
+    @cached_property
     def turns(self) -> bool:
-        (rh, rw), (ph, pw) = self.windows.reach, self.windows.padding
-        return self.windows.stride == (1, 1) and ph <= rh and pw <= rw
+        (eh, ew), (ph, pw) = self.window.extent, self.window.padding
+        return self.window.stride == (1, 1) and ph < eh and pw < ew
 
-    @property
+    @cached_property
     def gathers(self) -> bool:
-        return self.groups == 1 and self.channels[0] <= FEW and not self.windows.pointwise
+        return self.groups == 1 and self.channels[0] <= FEW and not self.window.pointwise
 
-    @property
+    @cached_property
     def phases(self) -> Pair:
         """The size of the images of every SH-th row and SW-th column of gX, to each of which its own taps belong."""
-        (height, width), (sh, sw) = self.size, self.windows.stride
+        (height, width), (sh, sw) = self.size, self.window.stride
         return -(-height // sh), -(-width // sw)
 
-    @property
+    @cached_property
     def margins(self) -> tuple[Pair, Pair]:
         """How far before and beyond pixel i of a phase lie the outputs that see it: (above, below), (left, right)."""
-        (sh, sw), (ph, pw), (rh, rw) = self.windows.stride, self.windows.padding, self.windows.reach
-        return (max(0, (rh - ph) // sh), -(-ph // sh)), (max(0, (rw - pw) // sw), -(-pw // sw))
+        (sh, sw), (ph, pw), (eh, ew) = self.window.stride, self.window.padding, self.window.extent
+        return (max(0, (eh - 1 - ph) // sh), -(-ph // sh)), (max(0, (ew - 1 - pw) // sw), -(-pw // sw))
 
-    @property
+    @cached_property
     def gathered_rows(self) -> int:
         """Rows of the phases for which gU has about `SUMS` bytes."""
         rows, columns = self.margins
@@ -104,31 +113,31 @@ class Convolution:
         """Rows (..., channels) as (G, M, channels/G): a view of contiguous rows."""
         return rows.reshape(-1, self.groups, rows.shape[-1] // self.groups).transpose(1, 0, 2)
 
-    def below(self, row: int) -> Windows:
-        """The windows as seen from the block of outputs that starts at `row`."""
-        (ph, pw), (sh, _) = self.windows.padding, self.windows.stride
-        return self.windows._replace(padding=(ph - row * sh, pw))
+    def below(self, row: int) -> Window:
+        """The window as seen from the block of outputs that starts at `row`."""
+        (ph, pw), (sh, _) = self.window.padding, self.window.stride
+        return replace(self.window, padding=(ph - row * sh, pw))
 
     def image(self, x: np.ndarray, block: Block, y: np.ndarray | None) -> np.ndarray:
         """The padded pixels under the windows of a block."""
         n0, n1, r0, r1 = block
-        (sh, sw), (ph, pw), (rh, rw) = self.windows.stride, self.windows.padding, self.windows.reach
-        rows = (r0 * sh - ph, (r1 - 1) * sh - ph + rh + 1)
-        return padded(x, (n0, n1), rows, pw, (self.out[1] - 1) * sw + rw + 1, "image", y)
+        (sh, sw), (ph, pw), (eh, ew) = self.window.stride, self.window.padding, self.window.extent
+        rows = (r0 * sh - ph, (r1 - 1) * sh - ph + eh)
+        return padded(x, (n0, n1), rows, pw, (self.out[1] - 1) * sw + ew, "image", y)
 
     def patches(self, x: np.ndarray, block: Block, y: np.ndarray | None = None) -> np.ndarray:
         """A block of U: (G, M, KH KW C/G), for M = the block's images * rows * OW. x counts where y > 0, if given."""
         image = self.image(x, block, y)
-        if self.windows.pointwise:
+        if self.window.pointwise:
             return self.by_group(image)
         n, r, ow = len(image), block[3] - block[2], self.out[1]
-        (kh, kw), g, c = self.windows.kernel, self.groups, self.channels[0] // self.groups
+        (kh, kw), g, c = self.window.kernel, self.groups, self.channels[0] // self.groups
         columns = scratch("columns", (g, n, r, ow, kh, kw, c), x.dtype)
-        if g == 1 and self.windows.dilation[1] == 1:
-            source = runs(image, self.windows, (r, ow))
+        if g == 1 and self.window.dilation[1] == 1:
+            source = runs(image, self.window, (r, ow))
             columns.reshape(-1).view(source.dtype).reshape(source.shape)[...] = source
         else:
-            source = patches(image, self.windows, (r, ow)).reshape(n, r, ow, kh, kw, g, c)
+            source = patches(image, self.window, (r, ow)).reshape(n, r, ow, kh, kw, g, c)
             columns.transpose(1, 2, 3, 4, 5, 0, 6)[...] = source
         return columns.reshape(g, n * r * ow, kh * kw * c)
 
@@ -149,7 +158,7 @@ class Convolution:
 
     def weights(self, gw: np.ndarray) -> np.ndarray:
         """What `weight_gradient` added up, as (O, C/G, KH, KW)."""
-        kernel = self.windows.kernel
+        kernel = self.window.kernel
         parts = gw.reshape(self.channels[1], *kernel, self.channels[0] // self.groups).transpose(0, 3, 1, 2)
         return np.ascontiguousarray(parts)
 
@@ -157,12 +166,12 @@ class Convolution:
         """Add a block of gU = gY W^T to the pixels that its patches came from. matrix: (G, O/G, KH KW C/G)."""
         n0, n1, r0, r1 = block
         n, r, width = n1 - n0, r1 - r0, self.out[1]
-        (kh, kw), groups, c = self.windows.kernel, self.groups, self.channels[0] // self.groups
+        (kh, kw), groups, c = self.window.kernel, self.groups, self.channels[0] // self.groups
         columns = scratch("columns", (groups, n * r * width, kh * kw * c), gx.dtype)
         np.matmul(self.by_group(g), matrix, out=columns)
         columns = columns.reshape(groups, n, r, width, kh, kw, c).transpose(4, 5, 1, 2, 3, 0, 6)
         image = gx[n0:n1].reshape(n, *self.size, groups, c)
-        for i, j, (h, w), (oh, ow) in self.below(r0).taps(self.size, (r, width)):
+        for i, j, (h, w), (oh, ow) in self.below(r0).offsets(self.size, (r, width)):
             image[:, h, w] += columns[i, j, :, oh, ow]
 
     def gather(
@@ -172,7 +181,7 @@ class Convolution:
         y > 0. block: rows of the phases; matrix: (1, O, KH KW C).
         """
         n0, n1, r0, r1 = block
-        ((above, below), (left, right)), (sh, sw), (kh, kw) = self.margins, self.windows.stride, self.windows.kernel
+        ((above, below), (left, right)), (sh, sw), (kh, kw) = self.margins, self.window.stride, self.window.kernel
         g = padded(gy, (n0, n1), (r0 - above, r1 + below), left, left + self.phases[1] + right, "image", y)
         columns = scratch("columns", (self.columns, math.prod(g.shape[:3])), gx.dtype)
         np.matmul(matrix[0].T, g.reshape(-1, self.channels[1]).T, out=columns)
@@ -180,7 +189,7 @@ class Convolution:
         down, across, *each = columns.strides
         for a, b in np.ndindex(sh, sw):
             pixels = gx[n0:n1, r0 * sh + a : r1 * sh : sh, b::sw]
-            (rows, oh, back), (taps, ow, left_back) = self.windows.phase(0, a), self.windows.phase(1, b)
+            (rows, oh, back), (taps, ow, left_back) = self.window.phase(0, a), self.window.phase(1, b)
             first = columns[rows, taps, :, above + oh :, left + ow :]
             strides = down * rows.step - back * each[1], across * taps.step - left_back * each[2], *each
             terms = as_strided(first, (*first.shape[:2], *pixels.shape), strides)

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.depthwise import Depthwise
-from minigrad.backends.cpu.pooling import Winners, images_at_once, mark_cut, pool_images, unpool_images, without_cut
+from minigrad.backends.cpu.pooling import images_at_once, mark_cut, pool_images, unpool_images, winners_of, without_cut
 from minigrad.backends.cpu.threads import SHARES, parallel_for, scratch
-from minigrad.backends.cpu.windows import CACHE, Pair, Windows, blocks, channels_last, masked, nhwc, padded
+from minigrad.backends.cpu.windows import CACHE, blocks, channels_last, masked, nhwc, padded
 from minigrad.backends.cpu.winograd import Winograd, suits
 from minigrad.backends.taps import tap_dtype
+from minigrad.window import Pair, Window
 
 __all__ = ["conv2d", "conv2d_backward", "conv2d_relu_max_pool2d", "conv2d_relu_max_pool2d_backward"]
 
@@ -28,25 +30,18 @@ SHARE = 1 << 23  # multiply-adds of the least share of work: smaller ones would 
 
 Gradients: TypeAlias = tuple["np.ndarray | None", "np.ndarray | None", "np.ndarray | None"]
 Sums: TypeAlias = tuple["np.ndarray | None", "np.ndarray | None"]  # gw as the steps hold it, gb
-Pool: TypeAlias = tuple[Pair, Pair, Pair, Pair, bool]  # kernel, stride, padding, dilation, ceil_mode
 
 
-def _plan(
-    x_shape: Sequence[int],
-    w_shape: Sequence[int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-    dtype: np.dtype,
-) -> tuple[Convolution, float]:
-    """The steps of this convolution, and the least part of it that is worth a thread."""
-    windows = Windows((w_shape[2], w_shape[3]), stride, padding, dilation)
-    size = (x_shape[2], x_shape[3])
-    kind = Depthwise if groups == x_shape[1] > 1 else Convolution
-    conv = kind(windows, groups, size, windows.output_size(size), (x_shape[1], w_shape[0]), dtype.itemsize)
-    work = x_shape[0] * math.prod(conv.out) * w_shape[0] * math.prod(w_shape[1:])
-    return conv, SHARE / max(1, work)
+@lru_cache(maxsize=256)
+def _plan(window: Window, size: Pair, channels: Pair, itemsize: int) -> Convolution:
+    """The steps of this convolution of images (H, W) from C to O channels."""
+    kind = Depthwise if window.groups == channels[0] > 1 else Convolution
+    return kind(window, size, channels, itemsize)
+
+
+def _least(conv: Convolution, images: int) -> float:
+    """The least part of the convolution of so many images that is worth a thread."""
+    return SHARE / max(1, images * math.prod(conv.out) * conv.channels[1] * conv.columns // conv.groups)
 
 
 def _grain(units: int, least: float) -> int:
@@ -69,18 +64,17 @@ def conv2d(
     x: np.ndarray,
     w: np.ndarray,
     b: np.ndarray | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    *,
+    window: Window,
     relu: bool = False,
 ) -> np.ndarray:
     """y[n,o,oh,ow] = b[o] + sum over c, kh, kw of w[o,c,kh,kw] x[n, c, oh SH + kh DH - PH, ow SW + kw DW - PW].
 
     x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) or None, to y (N, O, OH, OW), channels-last; pixels outside the
-    image are 0, c runs over the channels of o's group. relu: max(y, 0). RuntimeError if no window fits into the image.
+    image are 0, c runs over the channels of o's group. relu: max(y, 0).
     """
-    conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
+    conv = _plan(window, x.shape[2:], (x.shape[1], w.shape[0]), x.itemsize)
+    least = _least(conv, len(x))
     y = channels_last((x.shape[0], w.shape[0], *conv.out), x.dtype)
     pixels, rows = nhwc(x), nhwc(y)
     if suits(conv, len(x)):
@@ -202,19 +196,17 @@ def conv2d_backward(
     x: np.ndarray | None,
     w: np.ndarray | None,
     y: np.ndarray | None,
+    *,
     x_shape: Sequence[int],
-    w_shape: Sequence[int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    window: Window,
     needs: Sequence[bool],
 ) -> Gradients:
-    """(gx, gw, gb) for gy (N, O, OH, OW), None where `needs` is False; with y, gy counts where y > 0.
+    """(gx, gw, gb) for gy (N, O, OH, OW), None where `needs` is False; with y, of a fused ReLU, gy passes unless y <= 0.
 
     gx is channels-last; x may be None where gw is not needed, w where gx is not.
     """
-    conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gy.dtype)
+    conv = _plan(window, (x_shape[2], x_shape[3]), (x_shape[1], gy.shape[1]), gy.itemsize)
+    least = _least(conv, len(gy))
     g, mask, pixels = nhwc(gy), None if y is None else nhwc(y), nhwc(x) if needs[1] and x is not None else None
     gx = channels_last(tuple(x_shape), gy.dtype) if needs[0] else None
     if suits(conv, len(g)) and (needs[0] or needs[1]):
@@ -235,22 +227,20 @@ def conv2d_relu_max_pool2d(
     x: np.ndarray,
     w: np.ndarray,
     b: np.ndarray | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-    pool: Pool,
+    *,
+    window: Window,
+    pool: Window,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(p, tap) = max_pool2d(relu(conv2d(x, w, b))), both (N, O, PH, PW); of the map, the images
     that fit into a core's cache exist.
 
-    pool: (kernel, stride, padding, dilation, ceil_mode). Bias and ReLU come after the pool, on fewer numbers: they keep
+    Bias and ReLU come after the pool, on fewer numbers: they keep
     the order of any two. `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    conv, least = _plan(x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
-    pooling = Windows(*pool[:4])
-    shape = (x.shape[0], w.shape[0], *pooling.output_size(conv.out, pool[4]))
-    p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pool[0]))
+    conv = _plan(window, x.shape[2:], (x.shape[1], w.shape[0]), x.itemsize)
+    least = _least(conv, len(x))
+    shape = (x.shape[0], w.shape[0], *pool.output_size(conv.out))
+    p, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(pool.kernel))
     pixels, matrix, step = nhwc(x), conv.matrix(w), images_at_once((1, w.shape[0], *conv.out), x.itemsize)
 
     def body(start: int, stop: int) -> None:
@@ -260,7 +250,7 @@ def conv2d_relu_max_pool2d(
             for block in blocks(n * conv.out[0], some.stop * conv.out[0], conv.out[0], conv.block_rows):
                 conv.forward(pixels, matrix, block, maps[block[0] - n : block[1] - n, block[2] : block[3]])
             pooled = nhwc(p)[some]
-            pool_images(maps, pooling, pooled, nhwc(tap)[some])
+            pool_images(maps, pool, pooled, nhwc(tap)[some])
             _bias_relu(pooled.reshape(-1, w.shape[0]), b, True)
             mark_cut(nhwc(tap)[some], pooled)
 
@@ -273,20 +263,17 @@ def conv2d_relu_max_pool2d_backward(
     x: np.ndarray | None,
     w: np.ndarray | None,
     tap: np.ndarray,
+    *,
     x_shape: Sequence[int],
-    w_shape: Sequence[int],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-    pool: Pool,
+    window: Window,
+    pool: Window,
     needs: Sequence[bool],
 ) -> Gradients:
     """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts at the winner, unless `cut_bit` is set."""
-    conv, least = _plan(x_shape, w_shape, stride, padding, dilation, groups, gp.dtype)
-    pooling = Windows(*pool[:4])
-    winners = Winners(pooling, conv.out, gp.shape[2:], w_shape[0])
-    step = images_at_once((1, w_shape[0], *conv.out), gp.itemsize)
+    conv = _plan(window, (x_shape[2], x_shape[3]), (x_shape[1], gp.shape[1]), gp.itemsize)
+    least = _least(conv, len(gp))
+    winners = winners_of(pool, conv.out, conv.channels[1])
+    step = images_at_once((1, conv.channels[1], *conv.out), gp.itemsize)
     pixels = None if x is None else nhwc(x)
     gx = channels_last(tuple(x_shape), gp.dtype) if needs[0] else None
     if needs[0]:
@@ -297,7 +284,7 @@ def conv2d_relu_max_pool2d_backward(
         for n in range(start, stop, step):
             some = slice(n, min(stop, n + step))
             count = some.stop - n
-            maps = scratch("map", (count, *conv.out, w_shape[0]), gp.dtype)
+            maps = scratch("map", (count, *conv.out, conv.channels[1]), gp.dtype)
             taps, passes = without_cut(nhwc(tap)[some])
             g = scratch("gradient", taps.shape, gp.dtype)
             masked(nhwc(gp)[some], passes, g)

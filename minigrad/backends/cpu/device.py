@@ -92,6 +92,6 @@ def to_host(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def from_host(array: np.ndarray, index: int = 0) -> np.ndarray:
+def from_host(array: np.ndarray, *, index: int = 0) -> np.ndarray:
     """The array itself: there is one CPU, whatever its index."""
     return array

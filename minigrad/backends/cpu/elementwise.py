@@ -101,7 +101,7 @@ def erfc(x: np.ndarray) -> np.ndarray:
     return y
 
 
-def gelu(x: np.ndarray, approximate: bool, keep: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def gelu(x: np.ndarray, *, approximate: bool, keep: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """(y, kept): y = x Phi(x), or with Phi's approximation by tanh, in x's layout. kept: dy/dx if `keep`, else None.
 
     Here the derivative costs a quarter more; left to the backward pass it would cost all of this again.
@@ -156,9 +156,9 @@ def _approximate(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None = None) 
             slope += phi
 
 
-def gelu_backward(gy: np.ndarray, x: np.ndarray, kept: np.ndarray | None, approximate: bool) -> np.ndarray:
+def gelu_backward(gy: np.ndarray, x: np.ndarray, kept: np.ndarray | None, *, approximate: bool) -> np.ndarray:
     """gx = gy dy/dx, in x's layout: `kept` is what gelu returned, None to have it computed from x."""
-    slope = gelu(x, approximate, True)[1] if kept is None else kept
+    slope = gelu(x, approximate=approximate, keep=True)[1] if kept is None else kept
     gx = np.empty_like(x)
     in_blocks(lambda slope, gy, gx: np.multiply(gy, slope, out=gx), slope, gy, gx)  # type: ignore[arg-type]
     return gx

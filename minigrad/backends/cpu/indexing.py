@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["scatter_add"]
 
 
-def scatter_add(shape: tuple[int, ...], index: Any, values: np.ndarray) -> np.ndarray:
+def scatter_add(index: Any, values: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
     """zeros(shape) with out[index] += values, an element that the index names twice added to twice.
 
     index is what NumPy takes; values broadcast to the shape of out[index] and give the dtype. IndexError as NumPy's.

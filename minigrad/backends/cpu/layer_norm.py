@@ -32,7 +32,7 @@ def _pairs(first: np.ndarray, second: float) -> np.ndarray:
 
 
 def layer_norm(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, *, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(y, mean, invstd): y = (x - mean) invstd w + b with the mean and (biased) variance of each row of x (M, D).
 
@@ -73,6 +73,7 @@ def layer_norm_backward(
     w: np.ndarray | None,
     mean: np.ndarray,
     invstd: np.ndarray,
+    *,
     needs: Sequence[bool],
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd, g = gy w and means over each row,

@@ -70,7 +70,7 @@ def _sums(rows: np.ndarray, terms: Callable[..., Sequence[np.ndarray]]) -> list[
 
 
 def batch_norm(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, eps: float
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, *, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(y, mean, invstd, var): y = (x - mean) invstd w + b with the mean and (biased) variance over all axes but 1.
 
@@ -123,6 +123,7 @@ def batch_norm_backward(
     w: np.ndarray | None,
     mean: np.ndarray,
     invstd: np.ndarray,
+    *,
     training: bool,
     needs: Sequence[bool],
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:

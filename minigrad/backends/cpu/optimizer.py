@@ -50,6 +50,7 @@ def sgd_step(
     p: np.ndarray,
     g: np.ndarray,
     buf: np.ndarray | None,
+    *,
     lr: float,
     momentum: float,
     dampening: float,
@@ -88,6 +89,7 @@ def adamw_step(
     m: np.ndarray,
     v: np.ndarray,
     vmax: np.ndarray | None,
+    *,
     step: int,
     lr: float,
     beta1: float,
@@ -130,6 +132,7 @@ def nadam_step(
     g: np.ndarray,
     m: np.ndarray,
     v: np.ndarray,
+    *,
     size_g: float,
     size_m: float,
     shrink: float,
@@ -168,6 +171,7 @@ def adamax_step(
     g: np.ndarray,
     m: np.ndarray,
     u: np.ndarray,
+    *,
     step: int,
     lr: float,
     beta1: float,
@@ -204,6 +208,7 @@ def rmsprop_step(
     v: np.ndarray,
     mean: np.ndarray | None,
     buf: np.ndarray | None,
+    *,
     lr: float,
     alpha: float,
     eps: float,
@@ -241,7 +246,7 @@ def rmsprop_step(
 
 
 def adagrad_step(
-    p: np.ndarray, g: np.ndarray, total: np.ndarray, lr: float, eps: float, weight_decay: float, maximize: bool
+    p: np.ndarray, g: np.ndarray, total: np.ndarray, *, lr: float, eps: float, weight_decay: float, maximize: bool
 ) -> None:
     """total += g^2;  p -= lr g / (sqrt(total) + eps), with g += weight_decay p before all.
 
@@ -266,6 +271,7 @@ def adadelta_step(
     g: np.ndarray,
     v: np.ndarray,
     delta: np.ndarray,
+    *,
     lr: float,
     rho: float,
     eps: float,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
-from minigrad.backends.cpu.windows import CACHE, Pair, Windows, channels_last, copy_image, nhwc
+from minigrad.backends.cpu.windows import CACHE, channels_last, copy_image, nhwc
 from minigrad.backends.taps import cut_bit, tap_dtype
+from minigrad.window import Pair, Window
 
 __all__ = [
     "Winners",
@@ -21,6 +23,7 @@ __all__ = [
     "max_pool2d_gather",
     "pool_images",
     "unpool_images",
+    "winners_of",
     "without_cut",
 ]
 
@@ -69,49 +72,56 @@ def _along(axis: int, part: slice) -> tuple[slice, ...]:
     return (*[slice(None)] * axis, part)
 
 
-def pool_images(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
+def pool_images(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -> None:
     """Pool images (n, H, W, C) into p and tap (n, OH, OW, C).
 
     First along each row, then along the columns of that: the first of equals by (kw within kh) is then the first by
     tap = kh * KW + kw, and fewer numbers are compared than in every window by itself.
     """
-    (kh, kw), (height, width), (oh, ow) = windows.kernel, x.shape[1:3], p.shape[1:3]
+    (kh, kw), (height, width), (oh, ow) = window.kernel, x.shape[1:3], p.shape[1:3]
     shape = (x.shape[0], height, ow, x.shape[3])
     across, across_tap = scratch("across", shape, x.dtype), scratch("across tap", shape, tap.dtype)
     for j in range(kw):
-        pixels, at = windows.tap(1, j, width, ow)
+        pixels, at = window.offset(1, j, width, ow)
         put = _take_larger if j else _start
         put(across, across_tap, x[:, :, pixels], tap.dtype.type(j), 2, at)
     for i in range(kh):
-        pixels, at = windows.tap(0, i, height, oh)
+        pixels, at = window.offset(0, i, height, oh)
         taps = across_tap[:, pixels]
         if i > 0:
             taps = np.add(taps, tap.dtype.type(i * kw), out=scratch("down tap", taps.shape, tap.dtype))
         put = _take_larger if i else _start
         put(p, tap, across[:, pixels], taps, 1, at)
     if p.size and not p.min() > -np.inf:  # NaN, or nothing larger than the padding
-        _pool_carefully(x, windows, p, tap)
+        _pool_carefully(x, window, p, tap)
 
 
-def _pool_carefully(x: np.ndarray, windows: Windows, p: np.ndarray, tap: np.ndarray) -> None:
+def _pool_carefully(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -> None:
     """torch's rule, tap by tap: the first pixel that is really there, then what is larger, or NaN."""
     p[...], tap[...] = -np.inf, 0
     seen = np.zeros(p.shape, np.bool_)
-    for i, j, (h, w), (oh, ow) in windows.taps(x.shape[1:3], p.shape[1:3]):
+    for i, j, (h, w), (oh, ow) in window.offsets(x.shape[1:3], p.shape[1:3]):
         value, into = x[:, h, w], (slice(None), oh, ow)
         take = (value > p[into]) | np.isnan(value) | ~seen[into]
         p[into] = np.where(take, value, p[into])
-        tap[into] = np.where(take, i * windows.kernel[1] + j, tap[into])
+        tap[into] = np.where(take, i * window.kernel[1] + j, tap[into])
         seen[into] = True
     if not seen.all():  # no winner for the gradient to go to (torch writes outside its memory)
-        raise RuntimeError(f"a pooling window lies wholly in the padding: {windows} on an image of {x.shape[1:3]}")
+        raise RuntimeError(f"a pooling window lies wholly in the padding: {window} on an image of {x.shape[1:3]}")
+
+
+@lru_cache(maxsize=32)
+def winners_of(window: Window, size: Pair, channels: int) -> Winners:
+    """The plan by which gradients find the winners of such a pool."""
+    return Winners(window, size, channels)
 
 
 class Winners:
     """Where in its image (H, W, C), as a flat index, the winner of each window lies."""
 
-    def __init__(self, windows: Windows, size: Pair, out: Pair, channels: int) -> None:
-        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = windows
+    def __init__(self, window: Window, size: Pair, channels: int) -> None:
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = window.kernel, window.stride, window.padding, window.dilation
+        out = window.output_size(size)
         self.row = sh * size[1] * channels  # from one row of windows to the next
         down, across = np.arange(kh)[:, None] * dh - ph, np.arange(kw) * dw - pw
         self.of_tap = ((down * size[1] + across) * channels).reshape(-1)
@@ -151,34 +161,28 @@ def _contiguous(x: np.ndarray, name: str) -> np.ndarray:
     return out
 
 
-def max_pool2d(
-    x: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def max_pool2d(x: np.ndarray, *, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """(y, tap): y[n,c,oh,ow] = the largest x[n, c, oh SH + kh DH - PH, ow SW + kw DW - PW], tap = kh * KW + kw of it.
 
     x (N, C, H, W) to y and tap (N, C, OH, OW), channels-last. The first of equals wins; NaN wins over all, the last of
     them; the padding never does. tap is uint8, int32 for windows of more than 128.
     """
-    windows = Windows(kernel, stride, padding, dilation)
-    shape = (*x.shape[:2], *windows.output_size(x.shape[2:], ceil_mode))
-    y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(kernel))
+    shape = (*x.shape[:2], *window.output_size(x.shape[2:]))
+    y, tap = channels_last(shape, x.dtype), channels_last(shape, tap_dtype(window.kernel))
     step = images_at_once(x.shape, x.itemsize)
 
     def body(start: int, stop: int) -> None:
         for n in range(start, stop, step):
             some = slice(n, min(stop, n + step))
-            pool_images(_contiguous(nhwc(x)[some], "image"), windows, nhwc(y)[some], nhwc(tap)[some])
+            pool_images(_contiguous(nhwc(x)[some], "image"), window, nhwc(y)[some], nhwc(tap)[some])
 
     parallel_for(x.shape[0], body, 1 if x.size >= SMALL else x.shape[0])
     return y, tap
 
 
-def max_pool2d_backward(
-    gy: np.ndarray, tap: np.ndarray, x_shape: Sequence[int], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> np.ndarray:
+def max_pool2d_backward(gy: np.ndarray, tap: np.ndarray, *, x_shape: Sequence[int], window: Window) -> np.ndarray:
     """gx (N, C, H, W): gy (N, C, OH, OW) added at each window's winner; channels-last."""
-    windows = Windows(kernel, stride, padding, dilation)
-    winners = Winners(windows, (x_shape[2], x_shape[3]), gy.shape[2:], gy.shape[1])
+    winners = winners_of(window, (x_shape[2], x_shape[3]), gy.shape[1])
     gx = channels_last(tuple(x_shape), gy.dtype)
     step = images_at_once(x_shape, gy.itemsize)
 
@@ -191,12 +195,9 @@ def max_pool2d_backward(
     return gx
 
 
-def max_pool2d_gather(
-    x: np.ndarray, tap: np.ndarray, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> np.ndarray:
+def max_pool2d_gather(x: np.ndarray, tap: np.ndarray, *, window: Window) -> np.ndarray:
     """y (N, C, OH, OW) = x (N, C, H, W) at each window's winner: the transpose of `max_pool2d_backward`."""
-    windows = Windows(kernel, stride, padding, dilation)
-    winners = Winners(windows, x.shape[2:], tap.shape[2:], tap.shape[1])
+    winners = winners_of(window, x.shape[2:], tap.shape[1])
     y = channels_last(tap.shape, x.dtype)
 
     def body(start: int, stop: int) -> None:
@@ -215,7 +216,7 @@ def _bins(size: int, out: int) -> list[slice]:
     return [slice(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
 
 
-def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
+def adaptive_avg_pool2d(x: np.ndarray, *, output_size: Pair) -> np.ndarray:
     """y[n,c,i,j] = mean of x (N, C, H, W) over rows floor(i H / OH) to ceil((i+1) H / OH) and the columns likewise.
 
     y (N, C, OH, OW), channels-last. Rows are summed first, then columns.
@@ -236,7 +237,7 @@ def adaptive_avg_pool2d(x: np.ndarray, output_size: Pair) -> np.ndarray:
     return y
 
 
-def adaptive_avg_pool2d_backward(gy: np.ndarray, x_shape: Sequence[int]) -> np.ndarray:
+def adaptive_avg_pool2d_backward(gy: np.ndarray, *, x_shape: Sequence[int]) -> np.ndarray:
     """gx (N, C, H, W) for gy (N, C, OH, OW): each bin's gradient over its size, added to each of its pixels.
 
     The gradient of one bin for all pixels is one number an image and channel, seen at each pixel: it takes no memory.

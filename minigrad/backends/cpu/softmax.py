@@ -45,10 +45,10 @@ def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
     parallel_for(length, run, grain=step)
 
 
-def softmax(x: np.ndarray, dim: int) -> np.ndarray:
+def softmax(x: np.ndarray, *, dim: int) -> np.ndarray:
     """y_i = exp(x_i - max x) / sum over j of exp(x_j - max x) along `dim`, in x's layout; a row of -inf is NaN."""
     if x.ndim == 0:
-        return softmax(x.reshape(1), 0).reshape(())
+        return softmax(x.reshape(1), dim=0).reshape(())
     y = np.empty_like(x)
 
     def body(x: np.ndarray, y: np.ndarray, axis: int) -> None:
@@ -60,10 +60,10 @@ def softmax(x: np.ndarray, dim: int) -> np.ndarray:
     return y
 
 
-def softmax_backward(gy: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
+def softmax_backward(gy: np.ndarray, y: np.ndarray, *, dim: int) -> np.ndarray:
     """gx = y (gy - sum over `dim` of gy y), in y's layout."""
     if y.ndim == 0:
-        return softmax_backward(gy.reshape(1), y.reshape(1), 0).reshape(())
+        return softmax_backward(gy.reshape(1), y.reshape(1), dim=0).reshape(())
     gx = np.empty_like(y)
 
     def body(y: np.ndarray, gy: np.ndarray, gx: np.ndarray, axis: int) -> None:
@@ -75,10 +75,10 @@ def softmax_backward(gy: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
     return gx
 
 
-def log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
+def log_softmax(x: np.ndarray, *, dim: int) -> np.ndarray:
     """y_i = x_i - max x - log sum over j of exp(x_j - max x) along `dim`, in x's layout; a row of -inf is NaN."""
     if x.ndim == 0:
-        return log_softmax(x.reshape(1), 0).reshape(())
+        return log_softmax(x.reshape(1), dim=0).reshape(())
     y = np.empty_like(x)
 
     def body(x: np.ndarray, y: np.ndarray, axis: int) -> None:
@@ -89,10 +89,10 @@ def log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
     return y
 
 
-def log_softmax_backward(gy: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
+def log_softmax_backward(gy: np.ndarray, y: np.ndarray, *, dim: int) -> np.ndarray:
     """gx = gy - exp(y) (sum over `dim` of gy), in y's layout."""
     if y.ndim == 0:
-        return log_softmax_backward(gy.reshape(1), y.reshape(1), 0).reshape(())
+        return log_softmax_backward(gy.reshape(1), y.reshape(1), dim=0).reshape(())
     gx = np.empty_like(y)
 
     def body(y: np.ndarray, gy: np.ndarray, gx: np.ndarray, axis: int) -> None:
@@ -117,6 +117,7 @@ def cross_entropy(
     logits: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None,
+    *,
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +130,7 @@ def cross_entropy(
     """
     rows, classes = logits.shape
     counts = _check_targets(target, ignore_index, classes)
-    logp = log_softmax(logits, 1)
+    logp = log_softmax(logits, dim=1)
     t = np.where(counts, target, 0)
     losses = -logp[np.arange(rows), t]
     if weight is not None:
@@ -145,6 +146,7 @@ def cross_entropy_backward(
     logp: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None,
+    *,
     ignore_index: int,
     label_smoothing: float,
 ) -> np.ndarray:

@@ -11,7 +11,7 @@ every step's transpose, in reverse:
     gM = A gy A^T,    gV_k = gM_k U_k^T,    gU_k = V_k^T gM_k,    gw = G^T gU G,    gd = B gV B^T, added up: tiles overlap.
 
 Sums and differences of inf are NaN, also for outputs that never saw the inf. Where a result is not finite, these functions
-say so, and the plain road is taken.
+say so, and the plain kernels run.
 
 Source: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks (2016), 4.1.
 """
@@ -28,6 +28,7 @@ import numpy as np
 from minigrad.backends.cpu.columns import Convolution
 from minigrad.backends.cpu.threads import get_num_threads, parallel_for, scratch
 from minigrad.backends.cpu.windows import padded
+from minigrad.window import Window
 
 __all__ = ["Winograd", "suits"]
 
@@ -50,8 +51,7 @@ Terms: TypeAlias = "np.ndarray | Sequence[np.ndarray]"
 
 def suits(conv: Convolution, images: int) -> bool:
     """Whether this convolution can be done so, and is the faster for it. The threads share whole images."""
-    kernel, stride, _, dilation = conv.windows
-    if images < get_num_threads() or kernel != (3, 3) or stride != (1, 1) or dilation != (1, 1) or conv.groups > 1:
+    if images < get_num_threads() or conv.window != Window((3, 3), padding=conv.window.padding):
         return False
     wanted, made = math.prod(conv.out), 4 * -(-conv.out[0] // 2) * -(-conv.out[1] // 2)
     enough = min(conv.channels) >= CHANNELS and images * wanted * math.prod(conv.channels) >= max(1, WORK)
@@ -143,7 +143,7 @@ class Winograd:
 
     def __init__(self, conv: Convolution, dtype: np.dtype) -> None:
         self.size, self.out, self.channels, self.dtype = conv.size, conv.out, conv.channels, dtype
-        self.padding = conv.windows.padding
+        self.padding = conv.window.padding
         self.tiles = -(-self.out[0] // 2), -(-self.out[1] // 2)
         self.whole = 2 * self.tiles[0], 2 * self.tiles[1]  # what the tiles cover
         self.outer = np.kron(G, G).astype(dtype)  # (16, 9): U = outer w with w as a vector

@@ -37,7 +37,7 @@ def _some(array: Any, shape: tuple[int, ...], some: slice) -> Any:
 
 
 def attention(
-    q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, dropped: Any, keep_probabilities: bool
+    q: Any, k: Any, v: Any, mask: Any, dropped: Any, *, causal: bool, scale: float, keep_probabilities: bool
 ) -> tuple[Any, Any, Any]:
     """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v; p is None unless kept.
 
@@ -70,7 +70,7 @@ def attention(
 
 
 def attention_backward(
-    gy: Any, q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, dropped: Any, y: Any, p: Any, lse: Any,
+    gy: Any, q: Any, k: Any, v: Any, mask: Any, dropped: Any, y: Any, p: Any, lse: Any, *, causal: bool, scale: float,
     needs: tuple[bool, bool, bool, bool],
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """(gq, gk, gv, gscores), None where not needed; gscores (B, H, L, S) is the gradient of a float mask.

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from minigrad.window import Pair, Window
 
 from .device import xp
 from .launch import kernel, max_blocks
@@ -23,52 +26,49 @@ from .launch import kernel, max_blocks
 CHUNK_BYTES = 24 * 2**20
 ROWS_PER_BLOCK = 8
 
-Pair = tuple[int, int]
-
-
-def output_length(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """How many places a window of `kernel` taps takes along an axis: floor((size + 2p - d(k-1) - 1)/s) + 1."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-
 
 @dataclass(frozen=True)
 class Geometry:
     """The sizes of one convolution."""
 
+    window: Window
+    O: int  # noqa: E741 - the letter of the maths
     N: int
     C: int
     H: int
     W: int
-    G: int
-    O: int  # noqa: E741 - the letter of the maths
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+
+    @cached_property
+    def G(self) -> int:
+        return self.window.groups
+
+    @cached_property
+    def out(self) -> Pair:
+        return self.window.output_size((self.H, self.W))
 
     @property
     def OH(self) -> int:
-        return output_length(self.H, self.kernel[0], self.stride[0], self.padding[0], self.dilation[0])
+        return self.out[0]
 
     @property
     def OW(self) -> int:
-        return output_length(self.W, self.kernel[1], self.stride[1], self.padding[1], self.dilation[1])
+        return self.out[1]
 
     @property
     def K(self) -> int:
-        return self.kernel[0] * self.kernel[1] * self.C // self.G
+        return self.window.kernel[0] * self.window.kernel[1] * self.C // self.G
 
     @property
     def is_pointwise(self) -> bool:
-        return self.kernel == self.stride == (1, 1) and self.padding == (0, 0) and self.G == 1
+        return self.window.pointwise and self.G == 1
 
     @property
     def arguments(self) -> tuple[int, ...]:
         """H to DW, as unfold and fold take them."""
-        channels = self.C // self.G
+        window = self.window
         return (
-            self.H, self.W, self.G, channels, *self.kernel, self.OH, self.OW, *self.stride, *self.padding,
-            *self.dilation,
+            self.H, self.W, self.G, self.C // self.G, *window.kernel, *self.out, *window.stride, *window.padding,
+            *window.dilation,
         )  # fmt: skip
 
     def line_bytes(self, itemsize: int) -> int:
@@ -117,8 +117,9 @@ def fold_rows(g: Geometry, cols: Any, gx: Any, rows: slice) -> None:
     if g.OH * g.OW and (rows.start % (g.OH * g.OW) or rows.stop % (g.OH * g.OW)):
         n, first = divmod(rows.start // g.OW, g.OH)
         last = (rows.stop - 1) // g.OW % g.OH
-        top = max(0, first * g.stride[0] - g.padding[0])
-        bottom = min(g.H, last * g.stride[0] - g.padding[0] + (g.kernel[0] - 1) * g.dilation[0] + 1)
+        stride, padding = g.window.stride[0], g.window.padding[0]
+        top = max(0, first * stride - padding)
+        bottom = min(g.H, last * stride - padding + g.window.extent[0])
         first_line, lines, accumulate = n * g.H + top, max(0, bottom - top), True
     else:
         images = slice(rows.start // (g.OH * g.OW), rows.stop // (g.OH * g.OW))

@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from .columns import Geometry, Pair, columns, fold_rows
+from minigrad.window import Window
+
+from .columns import Geometry, columns, fold_rows
 from .device import xp
 from .elementwise import bias_relu, relu_backward, split_groups
 from .layout import from_rows, to_rows
 from .normalization import column_sums
-from .pooling import Shape, Window, pool_images, pool_images_backward
+from .pooling import Pooling, Shape, pool_images, pool_images_backward
 from .products import gemm
 
 Needs = tuple[bool, bool, bool]
-
-
-def _geometry(x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Geometry:
-    return Geometry(*x_shape, groups, w_shape[0], (w_shape[2], w_shape[3]), stride, padding, dilation)
 
 
 def _matrix(g: Geometry, w: Any) -> Any:
@@ -74,7 +72,7 @@ def _convolve_backward(
                 _product(gz, matrix, cols)
                 fold_rows(g, cols, gx, rows)
     if needs_w:
-        gw = gw.reshape(g.O, *g.kernel, g.C // g.G).transpose(0, 3, 1, 2)
+        gw = gw.reshape(g.O, *g.window.kernel, g.C // g.G).transpose(0, 3, 1, 2)
     return (from_rows(gx, xp) if needs_x else None), gw, gb
 
 
@@ -85,9 +83,9 @@ def _product(a: Any, b: Any, out: Any, transpose_a: bool = False, accumulate: bo
     gemm(a, b, out=out, transpose_a=transpose_a, accumulate=accumulate)
 
 
-def conv2d(x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, relu: bool) -> Any:
+def conv2d(x: Any, w: Any, b: Any, *, window: Window, relu: bool = False) -> Any:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
-    g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    g = Geometry(window, w.shape[0], *x.shape)
     x, matrix = to_rows(x, xp), _matrix(g, w)
     b = None if b is None else xp.ascontiguousarray(b)
     y = xp.empty((g.N, g.OH, g.OW, g.O), x.dtype)
@@ -97,11 +95,10 @@ def conv2d(x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, 
 
 
 def conv2d_backward(
-    gy: Any, x: Any, w: Any, y: Any, x_shape: Shape, w_shape: Shape, stride: Pair, padding: Pair,
-    dilation: Pair, groups: int, needs: Needs,
-) -> tuple[Any, Any, Any]:  # fmt: skip
-    """(gx, gw, gb), None where not needed. y is the output after a fused ReLU: gy counts where y > 0."""
-    g = _geometry(x_shape, w_shape, stride, padding, dilation, groups)
+    gy: Any, x: Any, w: Any, y: Any, *, x_shape: Shape, window: Window, needs: Needs
+) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
+    g = Geometry(window, gy.shape[1], *x_shape)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
@@ -111,35 +108,32 @@ def conv2d_backward(
     return _convolve_backward(g, gradient, x, w, gy.dtype, needs)
 
 
-def conv2d_relu_max_pool2d(
-    x: Any, w: Any, b: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, pool: tuple
-) -> tuple[Any, Any]:
+def conv2d_relu_max_pool2d(x: Any, w: Any, b: Any, *, window: Window, pool: Window) -> tuple[Any, Any]:
     """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time.
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    g = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
-    window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
+    g = Geometry(window, w.shape[0], *x.shape)
+    pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
     x, matrix = to_rows(x, xp), _matrix(g, w)
     b = None if b is None else xp.ascontiguousarray(b)
-    p, tap = window.empty_outputs(x.dtype)
+    p, tap = pooling.empty_outputs(x.dtype)
     for images in g.image_groups(x.itemsize):
         z = xp.empty((images.stop - images.start, g.OH, g.OW, g.O), x.dtype)
         _convolve(g, x, matrix, None, False, images, z)
-        pool_images(window, z, b, True, p[images], tap[images])
+        pool_images(pooling, z, b, True, p[images], tap[images])
     return from_rows(p, xp), from_rows(tap, xp)
 
 
 def conv2d_relu_max_pool2d_backward(
-    gp: Any, x: Any, w: Any, tap: Any, x_shape: Shape, w_shape: Shape, stride: Pair,
-    padding: Pair, dilation: Pair, groups: int, pool: tuple, needs: Needs,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+    gp: Any, x: Any, w: Any, tap: Any, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
+) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
-    g = _geometry(x_shape, w_shape, stride, padding, dilation, groups)
-    window = Window.of((g.N, g.O, g.OH, g.OW), *pool)
+    g = Geometry(window, gp.shape[1], *x_shape)
+    pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
     def gradient(images: slice) -> Any:
-        return pool_images_backward(window, gp[images], tap[images])
+        return pool_images_backward(pooling, gp[images], tap[images])
 
     return _convolve_backward(g, gradient, x, w, gp.dtype, needs)

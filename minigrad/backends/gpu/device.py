@@ -47,7 +47,7 @@ def to_host(array: Any) -> np.ndarray:
     return array.transpose(axes).get().transpose(np.argsort(axes).tolist())
 
 
-def from_host(array: np.ndarray, index: int = 0) -> Any:
+def from_host(array: np.ndarray, *, index: int = 0) -> Any:
     """A copy of a NumPy array on GPU number `index`, lying in memory as it does."""
     axes = memory_order(array)
     with xp.cuda.Device(index):

@@ -48,7 +48,7 @@ def erfc(x: Any) -> Any:
     return _map("erfc_of", x)
 
 
-def gelu(x: Any, approximate: bool, keep: bool) -> tuple[Any, None]:
+def gelu(x: Any, *, approximate: bool, keep: bool) -> tuple[Any, None]:
     """(y, None): y = x Phi(x), or with Phi's approximation by tanh. Nothing is kept: computing it anew is no dearer."""
     x = dense(x)
     y = xp.empty_like(x)
@@ -56,7 +56,7 @@ def gelu(x: Any, approximate: bool, keep: bool) -> tuple[Any, None]:
     return y, None
 
 
-def gelu_backward(gy: Any, x: Any, kept: None, approximate: bool) -> Any:
+def gelu_backward(gy: Any, x: Any, kept: None, *, approximate: bool) -> Any:
     """gx = gy dy/dx, in x's layout."""
     x = dense(x)
     gy = like(gy, x, xp)

@@ -26,7 +26,7 @@ def _leading_axes(index: tuple[Any, ...]) -> int | None:
     return len(index) if whole_rows else None
 
 
-def scatter_add(shape: tuple[int, ...], index: Any, values: Any) -> Any:
+def scatter_add(index: Any, values: Any, *, shape: tuple[int, ...]) -> Any:
     """out = zeros(shape); out[index] += values, where a place that the index names twice gets both.
 
     index: what NumPy takes: integers, slices, None, ..., boolean and integer arrays, or a tuple of these.

@@ -26,7 +26,7 @@ def _over_rows(name: str, x: Any, *args: Any) -> None:
         kernel("layer_norm", name, x.dtype).launch((min(rows, max_blocks()),), (threads,), *args)
 
 
-def layer_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any]:
+def layer_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any]:
     """(y, mean, invstd) of x (M, D) for w, b (D,) or None; y (M, D), mean and invstd (M,)."""
     x, w, b = contiguous(x, w, b)
     rows, length = x.shape
@@ -35,7 +35,7 @@ def layer_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any]:
     return y, mean, invstd
 
 
-def layer_norm_backward(gy: Any, x: Any, w: Any, mean: Any, invstd: Any, needs: Needs) -> tuple[Any, Any, Any]:
+def layer_norm_backward(gy: Any, x: Any, w: Any, mean: Any, invstd: Any, *, needs: Needs) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), None where not needed."""
     gy, x, w = contiguous(gy, x, w)
     rows, length = x.shape

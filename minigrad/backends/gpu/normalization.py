@@ -61,7 +61,7 @@ def contiguous(*arrays: Any) -> list[Any]:
     return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
 
 
-def batch_norm(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any, Any]:
+def batch_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any, Any]:
     """(y, mean, invstd, var) of x (N, C, ...) over all axes but 1; var is biased; w, b (C,) or None.
 
     With no values to take statistics of (an empty batch) they are NaN.
@@ -89,7 +89,7 @@ def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
 
 
 def batch_norm_backward(
-    gy: Any, x: Any, w: Any, mean: Any, invstd: Any, training: bool, needs: Needs
+    gy: Any, x: Any, w: Any, mean: Any, invstd: Any, *, training: bool, needs: Needs
 ) -> tuple[Any, Any, Any]:
     """(gx, gw, gb), None where not needed. training: mean and invstd are of x itself, so gx goes through them too.
 

@@ -30,7 +30,7 @@ def _in_place(name: str, p: Any, g: Any, states: tuple[Any, ...], *args: Any) ->
 
 
 def sgd_step(
-    p: Any, g: Any, buf: Any, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
+    p: Any, g: Any, buf: Any, *, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
     maximize: bool, first: bool,
 ) -> None:  # fmt: skip
     """torch's SGD on p and buf, in place. buf is None without momentum; in the `first` step buf = g.
@@ -43,7 +43,7 @@ def sgd_step(
 
 
 def adamw_step(
-    p: Any, g: Any, m: Any, v: Any, vmax: Any, step: int, lr: float, beta1: float, beta2: float, eps: float,
+    p: Any, g: Any, m: Any, v: Any, vmax: Any, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
     weight_decay: float, maximize: bool, decoupled: bool = True,
 ) -> None:  # fmt: skip
     """torch's AdamW, or its Adam if not `decoupled`, on p, m, v and vmax (None without AMSGrad), in place.
@@ -63,7 +63,7 @@ def adamw_step(
 
 
 def nadam_step(
-    p: Any, g: Any, m: Any, v: Any, size_g: float, size_m: float, shrink: float, correction: float, beta1: float,
+    p: Any, g: Any, m: Any, v: Any, *, size_g: float, size_m: float, shrink: float, correction: float, beta1: float,
     beta2: float, eps: float, weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's NAdam on p, m and v, in place; the sizes of its two steps are given (Dozat 2016).
@@ -76,7 +76,7 @@ def nadam_step(
 
 
 def adamax_step(
-    p: Any, g: Any, m: Any, u: Any, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+    p: Any, g: Any, m: Any, u: Any, *, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
     maximize: bool,
 ) -> None:  # fmt: skip
     """torch's Adamax on p, m and u, in place; `step` counts from 1 (Kingma and Ba 2015, algorithm 2).
@@ -88,7 +88,7 @@ def adamax_step(
 
 
 def rmsprop_step(
-    p: Any, g: Any, v: Any, mean: Any, buf: Any, lr: float, alpha: float, eps: float, weight_decay: float,
+    p: Any, g: Any, v: Any, mean: Any, buf: Any, *, lr: float, alpha: float, eps: float, weight_decay: float,
     momentum: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's RMSprop on p, v, mean (None if not centered) and buf (None without momentum), in place.
@@ -100,14 +100,14 @@ def rmsprop_step(
     _in_place("rmsprop", p, g, (v, mean, buf), *map(float, numbers), maximize)
 
 
-def adagrad_step(p: Any, g: Any, total: Any, lr: float, eps: float, weight_decay: float, maximize: bool) -> None:
+def adagrad_step(p: Any, g: Any, total: Any, *, lr: float, eps: float, weight_decay: float, maximize: bool) -> None:
     """torch's Adagrad on p and total, in place: g += weight_decay p;  total += g^2;  p -= lr g / (sqrt(total) + eps)
     (Duchi, Hazan and Singer 2011)."""
     _in_place("adagrad", p, g, (total,), float(lr), float(eps), float(weight_decay), maximize)
 
 
 def adadelta_step(
-    p: Any, g: Any, v: Any, delta: Any, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
+    p: Any, g: Any, v: Any, delta: Any, *, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
 ) -> None:
     """torch's Adadelta on p, v and delta, in place (Zeiler 2012).
 

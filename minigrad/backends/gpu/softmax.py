@@ -31,22 +31,22 @@ def _over_rows(name: str, dim: int, *arrays: Any) -> Any:
     return xp.moveaxis(out, -1, dim)
 
 
-def softmax(x: Any, dim: int) -> Any:
+def softmax(x: Any, *, dim: int) -> Any:
     """y = exp(x - max x) / sum exp(x - max x) along `dim`."""
     return _over_rows("softmax", dim, x)
 
 
-def softmax_backward(gy: Any, y: Any, dim: int) -> Any:
+def softmax_backward(gy: Any, y: Any, *, dim: int) -> Any:
     """gx = y (gy - sum gy y) along `dim`."""
     return _over_rows("softmax_backward", dim, gy, y)
 
 
-def log_softmax(x: Any, dim: int) -> Any:
+def log_softmax(x: Any, *, dim: int) -> Any:
     """y = x - log sum exp(x) along `dim`."""
     return _over_rows("log_softmax", dim, x)
 
 
-def log_softmax_backward(gy: Any, y: Any, dim: int) -> Any:
+def log_softmax_backward(gy: Any, y: Any, *, dim: int) -> Any:
     """gx = gy - exp(y) sum gy along `dim`."""
     return _over_rows("log_softmax_backward", dim, gy, y)
 
@@ -55,7 +55,9 @@ def _prepare(array: Any, dtype: Any) -> Any:
     return None if array is None else xp.ascontiguousarray(array, dtype)
 
 
-def cross_entropy(logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> tuple[Any, Any]:
+def cross_entropy(
+    logits: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float
+) -> tuple[Any, Any]:
     """(losses (M,), logp (M, C)) for logits (M, C), target (M,) integers, weight (C,) or None; s = label_smoothing.
 
         loss = -(1 - s) w[t] logp[t] - s/C sum over c of w[c] logp[c],   0 where t = ignore_index
@@ -73,7 +75,7 @@ def cross_entropy(logits: Any, target: Any, weight: Any, ignore_index: int, labe
 
 
 def cross_entropy_backward(
-    g: Any, logp: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float
+    g: Any, logp: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float
 ) -> Any:
     """g_logits (M, C) = g (exp(logp) sum q - q) for g (M,), where loss = -sum q logp."""
     rows, classes = logp.shape
