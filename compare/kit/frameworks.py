@@ -169,8 +169,9 @@ class Torch(Framework):
         """The pool's meters; for the CPU, where torch has none, the process's, which the operating system keeps."""
         if self.on_gpu:
             return {name: partial(getattr(self.library.cuda, name), self.device) for name in METERS}
-        memory = import_module("minigrad.backends.cpu.memory")
-        return {name: getattr(memory, name) for name in METERS}
+        from minigrad.backends import cpu
+
+        return {name: getattr(cpu, name) for name in METERS}
 
     def facts(self) -> dict[str, Any]:
         torch = self.library
