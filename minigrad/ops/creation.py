@@ -420,7 +420,7 @@ def multinomial(
 
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: Generator | None = None
-) -> Tensor:  # noqa: A002
+) -> Tensor:
     """In training, zeros each element with probability p and scales the others by 1 / (1 - p)."""
     p = real(p, "p")
     if not 0 <= p <= 1:

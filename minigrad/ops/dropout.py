@@ -47,7 +47,7 @@ def _drop_channels(x: Tensor, p: float, training: bool, inplace: bool, generator
 
 
 def dropout1d(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
@@ -64,7 +64,7 @@ def dropout1d(
 
 
 def dropout2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
@@ -91,7 +91,7 @@ def dropout2d(
 
 
 def alpha_dropout(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float = 0.5,
     training: bool = False,
     inplace: bool = False,
@@ -116,7 +116,7 @@ def alpha_dropout(
 
 
 def stochastic_depth(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float,
     mode: str,
     training: bool = True,

@@ -57,7 +57,7 @@ class AddRows(Op):
 
 
 def embedding(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
     max_norm: float | None = None,

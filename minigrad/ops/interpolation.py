@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import FusedOp
+from minigrad.fused import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
 from minigrad.ops.public import offer
@@ -160,7 +160,7 @@ MODES = {
 
 
 def interpolate(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -245,7 +245,7 @@ def _sizes(x: Tensor, axes: int, size: Any, scale_factor: Any, recompute: bool |
 
 
 def upsample(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -256,7 +256,7 @@ def upsample(
     return functional.interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) to (..., C, H r, W r): y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]."""
     r = integer(upscale_factor, "upscale_factor")
     if input.ndim < 3:
@@ -275,7 +275,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     return _own(x.reshape(*batch, channels // (r * r), height * r, width * r))
 
 
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., C, H r, W r) to (..., C r^2, H, W): what pixel_shuffle takes apart, put back."""
     r = integer(downscale_factor, "downscale_factor")
     if input.ndim < 3:
@@ -294,7 +294,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     return _own(x.reshape(*batch, channels * r * r, height // r, width // r))
 
 
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, C, ...) with channels dealt out: y[:, i groups + g] = x[:, g C / groups + i]."""
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got {describe(input)}")

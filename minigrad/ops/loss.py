@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.op import FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import Op, in_float32
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.choice import clamp_min, where
 from minigrad.ops.common import integer, quiet, real
@@ -73,9 +74,9 @@ class CrossEntropy(FusedOp):
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """At log p in the logits' place: they are log p and a number a row, which changes neither losses nor derivatives."""
-        _, target = self._kept()
+        _, target = self._saved
         logits = StandIn(self.logp).at(self.edges[0])
-        self._saved = [(logits, logits._version[0]), target]
+        self._saved = [(logits, logits.version), target]
         try:
             return super().differentiate(definition, *gradients)
         finally:
@@ -109,6 +110,7 @@ class BinaryCrossEntropy(Op):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    elementwise = True
     widens = True
     saves = {0: None, 1: 0}
 
@@ -120,8 +122,8 @@ class BinaryCrossEntropy(Op):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, t = self.inputs
         return (
-            g * ((x - t) / clamp_min(x * (1 - x), TINY)) if self.needs[0] else None,
-            g * (log1p(-x) - log(x)) if self.needs[1] else None,
+            g * ((x - t) / clamp_min(x * (1 - x), TINY)) if self.asked_for[0] else None,
+            g * (log1p(-x) - log(x)) if self.asked_for[1] else None,
         )
 
 
@@ -146,7 +148,7 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). This will "
@@ -155,17 +157,17 @@ def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
         )
 
 
-def _check_floating(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _check_floating(name: str, input: Tensor, target: Tensor) -> None:
     if dtypes.result_type(input, target).kind != "f":
         raise NotImplementedError(f"{name} takes floating point numbers, not {describe(input)} and {describe(target)}")
 
 
-def _check_weight(weight: Tensor, input: Tensor) -> None:  # noqa: A002
+def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight.shape != input.shape:
         raise ValueError(f"Weights and input must have the same size, got {describe(weight)} and {describe(input)}")
 
 
-def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:  # noqa: A002
+def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:
     """Reduces weighted losses: "mean" divides by the sum of the weights."""
     if weight is None:
         return reduce_losses(losses, reduction)
@@ -178,7 +180,7 @@ def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: s
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -207,7 +209,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -310,7 +312,7 @@ def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduct
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -339,7 +341,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -366,7 +368,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -392,7 +394,7 @@ def kl_div(
 
 
 def poisson_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
@@ -414,7 +416,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     var: Tensor | float,
     full: bool = False,
@@ -447,7 +449,7 @@ def gaussian_nll_loss(
 
 
 def mse_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -462,12 +464,12 @@ def mse_loss(
 
 
 @in_float32
-def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+def _squared(input: Tensor, target: Tensor) -> Tensor:
     return (input - target) ** 2
 
 
 def l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -481,7 +483,7 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -499,13 +501,13 @@ def smooth_l1_loss(
 
 
 @in_float32
-def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:
     d = (input - target).abs()
     return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     reduction: str = "mean",
     delta: float = 1.0,
@@ -529,7 +531,7 @@ def huber_loss(
 
 
 @in_float32
-def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import HALF, FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
@@ -52,12 +53,10 @@ class MaxPool2d(FusedOp):
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
-        self._kept()
         return backends.of(gy).max_pool2d_backward(gy, self.tap, x_shape=self.shape, window=self.window)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """From the winners, which are saved, rather than the input, which is not."""
-        self._kept()
         return (PoolScatter(self.tap, self.shape, self.window)(gradients[0]),)
 
 
@@ -211,7 +210,7 @@ class AdaptiveAvgPool2d(FusedOp):
 
 
 def max_pool2d(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -281,7 +280,7 @@ def _floats_only(name: str, x: Tensor) -> None:
 
 
 def max_pool2d_with_indices(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -310,7 +309,7 @@ def _rows(name: str, x: Tensor) -> Tensor:
 
 
 def max_pool1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
@@ -330,7 +329,7 @@ def max_pool1d(
 
 
 def avg_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -369,7 +368,7 @@ def avg_pool2d(
 
 
 def avg_pool1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
@@ -384,7 +383,7 @@ def avg_pool1d(
 
 @in_float32
 def lp_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     norm_type: float,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
@@ -397,7 +396,7 @@ def lp_pool2d(
 
 
 def max_unpool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     indices: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
@@ -428,25 +427,25 @@ def max_unpool2d(
     return flat.unflatten(-1, size)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # noqa: A002
+def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The mean of each of OL bins of input (N, C, L) or (C, L)."""
     return adaptive_avg_pool2d(_rows("adaptive_avg_pool1d", input), _row(output_size, "output_size", 1)).squeeze(-2)
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:  # noqa: A002
+def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:
     """The largest of each of OL bins of input (N, C, L) or (C, L), and where along L it is if asked for."""
     x = _rows("adaptive_max_pool1d", input)
     result = adaptive_max_pool2d(x, _row(output_size, "output_size", 1), return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
 
 
-def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int]) -> Any:  # noqa: A002
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int]) -> Any:
     """adaptive_max_pool1d and where the largest are: what torch calls torch.adaptive_max_pool1d."""
     return adaptive_max_pool1d(input, output_size, return_indices=True)
 
 
 def adaptive_max_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     output_size: int | Sequence[int | None],
     return_indices: bool = False,
 ) -> Any:
@@ -501,7 +500,7 @@ def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) ->
     return size  # type: ignore[return-value]
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:  # noqa: A002
+def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """The mean of each of OH x OW bins of input (N, C, H, W) or (C, H, W); None keeps an axis's size."""
     if input.ndim == 3:
         return adaptive_avg_pool2d(input.unsqueeze(0), output_size).squeeze(0)

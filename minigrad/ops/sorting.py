@@ -67,7 +67,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
     size, k = input.shape[axis(dim, input.ndim)] if input.ndim else 1, integer(k, "k")
     if not 0 <= k <= size:
@@ -114,7 +114,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 def unique(
     input: Tensor,
-    sorted: bool = True,  # noqa: A002 - torch's name
+    sorted: bool = True,
     return_inverse: bool = False,
     return_counts: bool = False,
     dim: int | None = None,

@@ -28,7 +28,7 @@ APART = -100.0
 """What is added to the score of two tokens that a cyclic shift brought together: torchvision's number."""
 
 
-def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size: int | Sequence[int] = 0) -> Tensor:  # noqa: A002
+def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size: int | Sequence[int] = 0) -> Tensor:
     """The windows (B nH nW, h, w, C) of input (B, H, W, C): image by image, row by row.
 
     Zeros are added right and below where the windows do not divide the image; then the image is moved left and up by
@@ -69,7 +69,7 @@ def window_reverse(
 
 
 def shifted_window_attention(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     qkv_weight: Tensor,
     proj_weight: Tensor,
     relative_position_bias: Tensor | None,

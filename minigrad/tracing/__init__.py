@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GIBIBYTE = 1 << 30
 
 
-def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:  # noqa: A002 - torch's name
+def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:
     """Without a matrix: a context that records every op within it, forward and backward (`tracing.record.Trace`).
 
     keep: how many bytes of arrays are copied, so that steps can be run again (`check`, `doubled`, the definitions of fused
