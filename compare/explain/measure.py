@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import models
 from compare.kit.arguments import read_trained
 from compare.kit.distances import largest_error
 from compare.kit.frameworks import FRAMEWORKS
@@ -20,8 +21,7 @@ from minigrad.training.recipes import model_settings
 TOLERANCE = 1e-6  # of the largest number; some 1e-13 are seen
 UNSEEN = 1e-9  # of noise on images in units of their deviation: a grey level is some 1e-2
 
-# Where Grad-CAM looks: the last layer whose places can be distinguished. After it comes an average over them.
-LAYERS = {"simplenet": "features", "simplenet-bn": "features", "resnet18": "layer4", "vit": "norm"}
+LAYERS = {name: card.layer for name, card in models.MODELS.items()}  # where Grad-CAM looks; then comes an average
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def explain(name: str, subject: Subject, pixels: np.ndarray, classes: np.ndarray
     with framework.library.no_grad():
         logits = model(images)
     asked = logits.argmax(1) if classes is None else framework.tensor(classes)
-    reshape = tokens_to_maps if subject.model == "vit" and layer != "patch_embed" else None
+    images_at = models.MODELS[subject.model].image_layers
+    reshape = None if images_at is None or layer in images_at else tokens_to_maps
     try:
         grad_cam = framework.attribution.grad_cam(model, images, layer, asked, reshape)
     except ValueError as error:  # the layer runs twice, or gives no maps

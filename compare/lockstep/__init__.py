@@ -34,6 +34,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+import models
 from compare.kit.arguments import Parser, count
 from compare.kit.command import Command
 from compare.lockstep import measure, show
@@ -58,7 +59,7 @@ def options(parser: Parser) -> None:
 
 def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """The number of seeds. OptionError for a rate that is none."""
-    options.seeds = options.seeds or measure.SEEDS[options.model]
+    options.seeds = options.seeds or models.MODELS[options.model].lockstep[1]
     if options.lr is not None and not 0 < options.lr <= MOST_LR:
         raise OptionError(f"--lr: a number above 0 and at most {MOST_LR:g} is wanted, not {options.lr:g}")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import models
 from compare.kit.arguments import read_settings
 from compare.kit.distances import Arrays, norm_distance
 from compare.kit.frameworks import leave_cores
@@ -31,8 +32,6 @@ LIMIT = 2.0
 FLOOR, CEILING = 2.0**-24, 1.0
 CLIP = 10.0
 EXACT_LIMIT, EXACT_STEPS = 1e-9, 50
-BATCHES = {"simplenet": 32, "simplenet-bn": 32, "vit": 16, "resnet18": 16}
-SEEDS = {"simplenet": 3, "simplenet-bn": 3, "vit": 1, "resnet18": 1}
 REPORTED_STEPS = 10  # between two lines of progress
 
 Figures = dict[str, Any]
@@ -48,7 +47,7 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
     for seed in range(options.seed, options.seed + options.seeds):
         job = Job(
             options.model,
-            options.batch or BATCHES[options.model],
+            options.batch or models.MODELS[options.model].lockstep[0],
             data.image_size,
             "cpu",
             options.threads,

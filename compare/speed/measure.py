@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import models
 from compare.kit.arguments import read_settings
 from compare.kit.command import say
 from compare.kit.distances import Arrays, norm_distance
@@ -25,7 +26,7 @@ from compare.kit.worker import PHASES, Worker, load_arrays, save_arrays
 from compare.speed.agreement import agree, compare_runs
 from minigrad.data import open_dataset
 from minigrad.device import get_device
-from minigrad.training.recipes import FOLDER, RECIPES, model_settings, recipe
+from minigrad.training.recipes import model_settings, recipe
 
 CHECKED_STEPS = 2
 REFERENCE = "torch"
@@ -77,7 +78,7 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
 
 def make_job(options: argparse.Namespace, device: str) -> Job:
     """What is to be trained: the optimizer of the model's recipe, its settings with their defaults filled in."""
-    found = RECIPES[FOLDER][options.model]
+    recipe = models.MODELS[options.model].folder
     return Job(
         options.model,
         options.batch,
@@ -86,8 +87,10 @@ def make_job(options: argparse.Namespace, device: str) -> Job:
         options.threads,
         options.seed,
         settings=model_settings(options.model, options.image_size, read_settings(options.model, options.set)),
-        lr=LEARNING_RATES[found["optimizer"]],
-        **{name: found[name] for name in ("optimizer", "weight_decay", "clip_grad")},
+        optimizer=recipe.optimizer,
+        lr=LEARNING_RATES[recipe.optimizer],
+        weight_decay=recipe.weight_decay,
+        clip_grad=recipe.clip_grad,
     )
 
 
