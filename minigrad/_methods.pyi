@@ -541,22 +541,22 @@ class Methods:
         """This tensor as int32."""
     def is_complex(self) -> builtins.bool:
         """False: complex numbers are not built."""
-    def is_conj(self) -> builtins.bool:
-        """False: complex numbers are not built."""
-    def is_distributed(self) -> builtins.bool:
-        """False: complex numbers are not built."""
-    def is_inference(self) -> builtins.bool:
-        """False: complex numbers are not built."""
-    def is_neg(self) -> builtins.bool:
-        """False: complex numbers are not built."""
+    def is_conj(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_distributed(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_inference(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_neg(self, device: Any = None) -> builtins.bool:
+        """False."""
     def is_nonzero(self) -> builtins.bool:
         """Whether its one element is not 0. RuntimeError for more or fewer elements."""
-    def is_pinned(self) -> builtins.bool:
-        """False: complex numbers are not built."""
+    def is_pinned(self, device: Any = None) -> builtins.bool:
+        """False."""
     def is_same_size(self, other: Tensor) -> builtins.bool:
         """Whether both have the same shape."""
-    def is_shared(self) -> builtins.bool:
-        """False: complex numbers are not built."""
+    def is_shared(self, device: Any = None) -> builtins.bool:
+        """False."""
     def is_signed(self) -> builtins.bool:
         """Whether its type has negative numbers."""
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
@@ -988,7 +988,7 @@ class Methods:
     def unsqueeze(self, *, axis: builtins.int) -> Tensor:
         """With a new axis of length 1 at dim."""
     def var(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
-        """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+        """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
     def vdot(self, other: Tensor) -> Tensor:
         """The inner product of two vectors, as dot: numbers are real."""
     def view(self, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
