@@ -56,10 +56,10 @@ from compare.kit.tables import Table
 from minigrad.data import normalize, open_dataset
 from minigrad.device import Device, get_device
 from minigrad.errors import OptionError
+from minigrad.files import write_atomically
 from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.progress import Progress
 from minigrad.training.recipes import model_settings
-from minigrad.weights import write_atomically
 
 BATCH = 100
 MOST_STEPS = 10_000

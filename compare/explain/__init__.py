@@ -31,9 +31,9 @@ from compare.kit.result import check_writable
 from minigrad.data import normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError, OptionError
+from minigrad.files import write_atomically
 from minigrad.training.checkpoints import load_checked
 from minigrad.training.recipes import model_settings
-from minigrad.weights import write_atomically
 
 MOST_ROWS = 32
 TOLERANCE = 1e-6  # of the largest number; some 1e-13 are seen

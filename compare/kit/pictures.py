@@ -8,7 +8,7 @@ from pathlib import Path
 from compare.kit.plots import need_matplotlib
 from compare.kit.result import check_writable
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 
 def check_picture(path: Path | None) -> None:
