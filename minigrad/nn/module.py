@@ -48,6 +48,7 @@ class Module(Hooked):
 
     training: bool
     _version = 1  # of the layout of the module's own state_dict entries; torch's numbers
+    _shown = ""  # the settings that are printed as name=value; `:name` as the value alone, `name?` unless False
 
     def __init__(self) -> None:
         # object.__setattr__, for Module.__setattr__ looks into these dictionaries
@@ -481,8 +482,10 @@ class Module(Hooked):
         return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What stands between the brackets when the module is printed; subclasses write their own."""
-        return ""
+        """What stands between the brackets when the module is printed: name=value of what the class has `_shown`."""
+        shown = {word: getattr(self, word.strip(":?")) for word in self._shown.split()}
+        texts = {word: str(value) if word[0] == ":" else f"{word.rstrip('?')}={value}" for word, value in shown.items()}
+        return ", ".join(text for word, text in texts.items() if shown[word] or word[-1] != "?")
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
