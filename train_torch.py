@@ -1,4 +1,4 @@
-"""Train an image classifier with PyTorch, the reference track. Its twin is train_minigrad.py: read them through diff.
+"""Train an image classifier with PyTorch, the reference. The minigrad version is train_minigrad.py: read them through diff.
 
     python train_torch.py                                      SimpleNet on the embedded images
     python train_torch.py --data miniplaces                    ... on MiniPlaces, by its own recipe
@@ -52,7 +52,7 @@ def train(options: Options) -> None:
     print(f"device: {device_name(device)}")
     data = Data(options)
     torch.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both tracks draw the same ones from it
+    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:

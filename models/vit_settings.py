@@ -1,4 +1,4 @@
-"""What both tracks of SimpleViT refuse."""
+"""The settings that SimpleViT refuses, on minigrad and in PyTorch alike."""
 
 from __future__ import annotations
 
