@@ -68,6 +68,8 @@ from minigrad.random import manual_seed as manual_seed
 from minigrad.random import set_rng_state as set_rng_state
 from minigrad.size import Size as Size
 from minigrad.tensor import Tensor as Tensor
+from minigrad.tracing import Path
+from minigrad.tracing import Watch
 from minigrad.utils.serialization import load as load
 from minigrad.utils.serialization import save as save
 from minigrad.weights import load_torch_state_dict as load_torch_state_dict
@@ -683,7 +685,7 @@ def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
 def unsqueeze(input: Tensor, *, axis: builtins.int) -> Tensor:
     """With a new axis of length 1 at dim."""
 def var(input: Tensor, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
-    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
 def var_mean(input: Tensor, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """(var, mean) over `dim`."""
 def vdot(input: Tensor, other: Tensor) -> Tensor:
@@ -692,6 +694,8 @@ def vsplit(input: Tensor, sections: Any = None, *, indices: Any = None) -> built
     """Cut along the first axis."""
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along the first axis; vectors are rows."""
+def watch(model: Any, optimizer: Any = None, *, every: builtins.int = 1, folder: builtins.str | Path | None = None, first: builtins.int = 0) -> Watch:
+    """A context that notes the norms of gradients and updates and the share of dead units, over the steps of a training."""
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, other elsewhere; the condition alone: the indices where it holds, a tensor an axis."""
 def xlogy(input: Any, other: Any) -> Tensor:
@@ -704,9 +708,9 @@ bool: np.dtype
 float: np.dtype
 int: np.dtype
 def set_num_threads(threads: Any) -> None:
-    """Sets among how many CPU threads the kernels share their work."""
+    """Let the CPU kernels share their work among so many threads. ValueError unless it is at least 1."""
 def get_num_threads() -> Any:
-    """The number of CPU threads among which the kernels share their work."""
+    """The number of threads among which the CPU kernels share their work: the cores of the process unless it was set."""
 def result_type(*operands: Any, **named: Any) -> Any:
     """The type of an element-wise op's result on two Tensors or numbers. By name they are torch's (tensor, other), (scalar, tensor) or (scalar1, scalar2), in whatever order."""
 def memory_allocated(device: Any = None) -> Any:

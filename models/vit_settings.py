@@ -1,4 +1,4 @@
-"""The settings that SimpleViT refuses, on minigrad and in PyTorch alike."""
+"""What SimpleViT refuses in both frameworks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks in PyTorch, which those in models/ are compared with."""
+"""The networks in PyTorch: the measure of those in models/."""
 
 from __future__ import annotations
 
