@@ -63,7 +63,27 @@ from minigrad.op import Op as Op
 from minigrad.ops.pooling import IntOrPair
 from minigrad.ops.reduction import Dim
 from minigrad.printing import set_printoptions as set_printoptions
-from minigrad.queries import * as *
+from minigrad.queries import detach as detach
+from minigrad.queries import dtype as dtype
+from minigrad.queries import e as e
+from minigrad.queries import finfo as finfo
+from minigrad.queries import get_default_device as get_default_device
+from minigrad.queries import get_default_dtype as get_default_dtype
+from minigrad.queries import iinfo as iinfo
+from minigrad.queries import inf as inf
+from minigrad.queries import initial_seed as initial_seed
+from minigrad.queries import is_complex as is_complex
+from minigrad.queries import is_floating_point as is_floating_point
+from minigrad.queries import is_nonzero as is_nonzero
+from minigrad.queries import is_same_size as is_same_size
+from minigrad.queries import is_signed as is_signed
+from minigrad.queries import is_tensor as is_tensor
+from minigrad.queries import nan as nan
+from minigrad.queries import newaxis as newaxis
+from minigrad.queries import numel as numel
+from minigrad.queries import pi as pi
+from minigrad.queries import seed as seed
+from minigrad.queries import set_default_dtype as set_default_dtype
 from minigrad.random import Generator as Generator
 from minigrad.random import default_generator as default_generator
 from minigrad.random import get_rng_state as get_rng_state
