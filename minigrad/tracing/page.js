@@ -276,7 +276,7 @@ function fillRows() {
       element("span", { class: "name" }, element("b", {}, row.node.name), ` #${row.n} `, element("em", {}, row.node.module || made.map((y) => y.label).filter(Boolean).join(", "))),
       element("span", { class: "made" }, made.length ? `${single(made[0]) === null ? shape(made[0]) : ""} ${shown(made[0])}` : ""),
       element("span", { class: "given" }, givenTo(row, reached)),
-      element("span", { class: "gradient" }, besideMark(row), gradient ? [bar(gradient), shown(gradient)] : ""),
+      element("span", { class: "gradient" }, besideMark(row, gradient !== undefined), gradient ? [bar(gradient), shown(gradient)] : ""),
     );
   }
 }
@@ -516,13 +516,13 @@ function besideOf(step, kind) {
   return DATA.beside && step.context && !step.context.outer ? DATA.beside.nodes[step.n]?.[kind] : undefined;
 }
 
-function besideMark(row) {
-  if (!DATA.beside || row.context.outer) return "";
-  const found = DATA.beside.nodes[row.n];
-  if (!found) return "";
-  const worst = Math.max(...Object.values(found).map((side) => side.difference));
-  const ok = Object.values(found).every((side) => side.ok);
-  return element("span", { class: `beside ${ok ? "good" : "bad"}`, title: `PyTorch: at most ${number(worst)} of the largest element apart` }, ok ? "= torch " : "≠ torch ");
+// Of the result at first; of the gradient, too, once it has come.
+function besideMark(row, reached) {
+  const found = DATA.beside && !row.context.outer && DATA.beside.nodes[row.n];
+  const sides = found ? [found.forward, reached ? found.backward : undefined].filter(Boolean) : [];
+  if (!sides.length) return "";
+  const ok = sides.every((side) => side.ok), words = sides.map((side) => `${side.name} is ${number(side.difference)} of the largest element apart`);
+  return element("span", { class: `beside ${ok ? "good" : "bad"}`, title: `PyTorch: ${words.join(", ")}` }, ok ? "= torch " : "≠ torch ");
 }
 
 function besideDetail(step) {

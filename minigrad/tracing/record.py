@@ -12,6 +12,7 @@ import sys
 import tempfile
 import weakref
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from minigrad.autograd.graph import held
 from minigrad.autograd.observer import Observer, recorded
 from minigrad.op import Op
 from minigrad.tensor import Tensor
+from minigrad.tracing.beside import Beside, beside
 from minigrad.tracing.breaks import Hit, breakpoints, dead_units
 from minigrad.tracing.memory import Memory
 from minigrad.tracing.page import frame, page
@@ -44,6 +46,8 @@ class Trace(Observer):
         """What gradients ended in, by the first use."""
         self.checks: dict[int, Check] = {}
         """What `check` has found, by the number of the node."""
+        self.besides: Beside | None = None
+        """What `beside` has found."""
         self._keep, self._largest, self._inside = keep, keep, inside
         self._places = Places(nowhere=True)
         self._memory = Memory()
@@ -302,6 +306,15 @@ class Trace(Observer):
     def unfolded(self, node: Node | int | str) -> Trace:
         """The trace of a fused node's definition in primitives, forward and backward, on the same numbers."""
         return unfolded(self, self.node(node))
+
+    def beside(self, model: Any, step: Callable[[], Any], tolerance: float | None = None) -> Beside:
+        """The same step in PyTorch: every layer's result and gradient, and every parameter's, in the next column of the page.
+
+        model: of PyTorch, its modules and parameters named as those of the trace. step: runs its forward and backward pass.
+        tolerance: of the largest element; None: 1e-9 in float64, 1e-4 in float32. ValueError if no name is in both.
+        """
+        self.besides = beside(self, model, step, tolerance)
+        return self.besides
 
     def breakpoints(
         self,
