@@ -393,8 +393,7 @@ function forwardDetail(step) {
     ...heading(step, "Forward"),
     element("h3", {}, "What it computes"), ...formulaOf(node.formula, node.numbers),
     element("h3", {}, "Given"), element("div", { class: "cards" }, inputs),
-    element("h3", {}, "Result"), element("div", { class: "cards" }, node.outputs.map((i) => card(graph.values[i].label || "result", graph.values[i]))), dead,
-    ...besideDetail(step),
+    element("h3", {}, "Result"), element("div", { class: "cards" }, node.outputs.map((i) => card(graph.values[i].label || "result", graph.values[i])), besideCard(step)), dead,
     element("h3", {}, "Memory"), memory(step), savedWords(node), freedWords(node.freed),
   ];
 }
@@ -418,7 +417,6 @@ function backwardDetail(step) {
     element("div", { class: "why" }, whyNow(step, visit)),
     visit.error ? element("p", { class: "alarm" }, `It failed: ${visit.error}`) : null,
     element("h3", {}, "Comes in"), ...visit.gradients.map((i, output) => comesIn(step, visit, i, output)),
-    ...besideDetail(step),
     element("h3", {}, "Goes out"), ...(visit.sent.length ? visit.sent.map((sent) => goesOut(step, node, sent)) : ["Nothing: nobody asks for it."]),
     ...whatIf(visit.doubled), ...checked(node, step),
     element("h3", {}, "Memory"), memory(step), freedWords(visit.freed),
@@ -438,7 +436,7 @@ function comesIn(step, visit, i, output) {
   if (i === null) return element("p", {}, `Nothing${which}: zeros.`);
   const { graph } = step.context, whole = graph.values[i], parts = visit.arrived[output] || [];
   const start = visit.started.includes(output) && !step.context.outer ? " (where the pass begins)" : "";
-  const cards = [card(`gradient${which}${start}`, whole)];
+  const cards = [card(`gradient${which}${start}`, whole), output === 0 ? besideCard(step) : null].filter(Boolean);
   if (parts.length > 1) for (const sent of parts) cards.push(card(element("span", {}, "by ", link(step.context, graph.visits[sent.visit].node)), graph.values[sent.value]));
   return element("div", {}, parts.length > 1 ? equation(step.context, whole, parts) : "", visit.hooked ? "A hook of this node may have replaced what was sent." : "", element("div", { class: "cards" }, cards));
 }
@@ -525,10 +523,12 @@ function besideMark(row, reached) {
   return element("span", { class: `beside ${ok ? "good" : "bad"}`, title: `PyTorch: ${words.join(", ")}` }, ok ? "= torch " : "≠ torch ");
 }
 
-function besideDetail(step) {
+function besideCard(step) {
   const found = besideOf(step, step.kind);
-  if (!found) return [];
-  return [element("h3", {}, "In PyTorch, the same step"), besideWords(found), element("div", { class: "cards" }, card(found.name, found.value))];
+  if (!found) return null;
+  const made = card(`in PyTorch: ${found.name}`, found.value, besideWords(found));
+  made.classList.add("torch");
+  return made;
 }
 
 function besideWords(found) {
