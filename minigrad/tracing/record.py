@@ -157,12 +157,21 @@ class Trace(Observer):
             self.nodes[-1].freed += freed
 
     def _unseen(self, node: Op) -> Node:
-        """The node of an op that ran before the trace, or within a backward pass."""
-        traced = Node(len(self.nodes), node.name(), node, "", "", [None] * len(node.edges), order=node.order)
-        self.nodes.append(traced)
-        self._by_order[node.order] = traced
-        traced.edges = [self._edge(edge, None) for edge in node.edges]
-        return traced
+        """The node of an op that ran before the trace, or within a backward pass; those behind it are noted, too."""
+        behind, stack = [], [node]
+        while stack:
+            unseen = stack.pop()
+            if unseen.order not in self._by_order:
+                traced = Node(
+                    len(self.nodes), unseen.name(), unseen, "", "", [None] * len(unseen.edges), order=unseen.order
+                )
+                self.nodes.append(traced)
+                self._by_order[unseen.order] = traced
+                behind.append(unseen)
+                stack.extend(edge[0] for edge in unseen.edges if type(edge) is tuple)
+        for unseen in behind:
+            self._by_order[unseen.order].edges = [self._edge(edge, None) for edge in unseen.edges]
+        return self._by_order[node.order]
 
     def _edge(self, edge: Any, given: Any) -> tuple[int, int] | Value | None:
         if edge is None:
