@@ -266,11 +266,14 @@ function fillRows() {
   const step = state.steps[state.at], reached = reachedBy(state.at), targets = new Set();
   if (step.kind === "backward") for (const sent of step.context.graph.visits[step.v].sent) if (sent.node !== undefined) targets.add(makerOf(step.context, sent.node, sent.out));
   for (const row of state.rows) {
-    const gradient = reached.get(row.key), values = row.context.graph.values;
+    const gradient = reached.get(row.key), now = row.key === step.key;
+    if (row.filled && row.gradient === gradient && !now && !row.now) continue; // as it was at the step before
+    Object.assign(row, { filled: true, gradient, now });
+    const values = row.context.graph.values;
     row.dot.setAttribute("fill", colour(gradient));
-    row.dot.classList.toggle("now", row.key === step.key);
-    row.element.className = `row${row.key === step.key ? " now" : ""}${gradient === undefined ? " unreached" : ""}`;
-    row.edges?.forEach((path, from) => path.classList.toggle("flow", row.key === step.key && (step.kind === "forward" || targets.has(from))));
+    row.dot.classList.toggle("now", now);
+    row.element.className = `row${now ? " now" : ""}${gradient === undefined ? " unreached" : ""}`;
+    row.edges?.forEach((path, from) => path.classList.toggle("flow", now && (step.kind === "forward" || targets.has(from))));
     const made = row.node.outputs.map((i) => values[i]);
     row.element.replaceChildren(
       element("span", { class: "name" }, element("b", {}, row.node.name), ` #${row.n} `, element("em", {}, row.node.module || made.map((y) => y.label).filter(Boolean).join(", "))),
