@@ -294,12 +294,12 @@ int = dtypes.int32  # noqa: A001
 
 def set_num_threads(threads: Any) -> None:
     """How many CPU threads the kernels share their work among."""
-    backends.get("cpu").set_num_threads(threads)
+    backends.cpu.set_num_threads(threads)
 
 
 def get_num_threads() -> Any:
     """How many CPU threads the kernels share their work among."""
-    return backends.get("cpu").get_num_threads()
+    return backends.cpu.get_num_threads()
 
 
 def result_type(*operands: Any, **named: Any) -> Any:

@@ -90,4 +90,4 @@ def to_device(array: Any, device: Device) -> Any:
     if here == device:
         return array
     host = array if here.type == "cpu" else backends.of(array).to_host(array)
-    return host if device.type == "cpu" else backends.get("gpu").from_host(host, index=device.index)
+    return host if device.type == "cpu" else backends.get("gpu").from_host(host, index=device.index or 0)

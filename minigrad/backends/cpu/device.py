@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
+    "device_count",
     "from_host",
     "max_memory_allocated",
     "memory_allocated",
@@ -81,6 +82,11 @@ def reset_peak_memory_stats() -> None:
         pass
     finally:
         os.close(fd)
+
+
+def device_count() -> int:
+    """There is one CPU."""
+    return 1
 
 
 def synchronize() -> None:
