@@ -17,13 +17,13 @@ class Device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: str | int | Device, index: int | None = None) -> None:  # noqa: A002 - torch's name
+    def __init__(self, type: str | int | Device, index: int | None = None) -> None:
         if isinstance(type, Device):
             self.type: str = type.type
             self.index: int | None = type.index if index is None else index
             return
         if isinstance(type, int) and not isinstance(type, bool):
-            type = f"gpu:{type}"  # noqa: A001
+            type = f"gpu:{type}"
         match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(type))
         if not match:
             raise DeviceError(f"unknown device {type!r}: use 'cpu', 'gpu' or 'gpu:N'")

@@ -1,11 +1,9 @@
 """torch.linalg's names: norms, and products of matrices."""
 
-from minigrad.aliases import numpys_names as _numpys_names
-from minigrad.ops.matmul import matmul
-from minigrad.ops.norm import linalg_norm as norm
-from minigrad.ops.norm import matrix_norm, vector_norm
+from minigrad.ops import matmul, norm  # noqa: F401 - what they offer
+from minigrad.ops.public import functions
 
-__all__ = ["matmul", "matrix_norm", "norm", "vector_norm"]
+_functions = functions("linalg")
+globals().update(_functions)
 
-for _name in __all__:
-    globals()[_name] = _numpys_names(globals()[_name], __name__)
+__all__ = sorted(_functions)

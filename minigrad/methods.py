@@ -18,71 +18,16 @@ from minigrad.device import Device, get_device
 from minigrad.errors import DeviceError
 from minigrad.grad_mode import state
 from minigrad.memory_format import MemoryFormat, preserve_format
-from minigrad.ops import (
-    activation,
-    comparison,
-    creation,
-    cumulative,
-    diagonals,
-    einsum,
-    elementwise,
-    filling,
-    indexing,
-    joining,
-    matmul,
-    norm,
-    padding,
-    reduction,
-    repeating,
-    scattering,
-    shape,
-    sorting,
-)
-from minigrad.tensor import Tensor
 
-METHODS: dict[Any, str] = {
-    elementwise: "abs absolute acos acosh add addcdiv addcmul arccos arccosh arcsin arcsinh arctan arctan2 arctanh "
-    "asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip clone cos cosh div divide erf erfc "
-    "exp exp2 expm1 fix float_power floor floor_divide fmod frac heaviside hypot lerp log log10 log1p "
-    "log2 logaddexp logaddexp2 logit masked_fill maximum minimum mul multiply nan_to_num neg negative "
-    "ones_like positive pow reciprocal relu remainder round rsqrt sgn sigmoid sign sin sinh sqrt square "
-    "sub subtract tan tanh true_divide trunc xlogy zeros_like",
-    comparison: "allclose bitwise_and bitwise_not bitwise_or bitwise_xor eq equal ge greater greater_equal gt "
-    "isclose isfinite isinf isnan isneginf isposinf isreal le less less_equal logical_and logical_not "
-    "logical_or logical_xor lt ne not_equal",
-    reduction: "all amax amin aminmax any argmax argmin count_nonzero logsumexp max mean min nanmean nansum std sum var",
-    cumulative: "cumprod cumsum prod",
-    norm: "norm",
-    sorting: "argsort bincount kthvalue median msort sort topk unique",
-    shape: "broadcast_to chunk contiguous expand expand_as flatten movedim moveaxis narrow permute ravel reshape reshape_as "
-    "select squeeze swapaxes swapdims t transpose unbind unflatten unsqueeze view view_as",
-    joining: "dsplit hsplit tensor_split vsplit",
-    repeating: "flip fliplr flipud repeat repeat_interleave roll rot90 tile",
-    padding: "pad",
-    diagonals: "diag diag_embed diagonal trace tril triu",
-    indexing: "argwhere gather index_select masked_select nonzero take take_along_dim",
-    scattering: "index_add index_copy index_fill index_put masked_scatter put scatter scatter_add",
-    einsum: "inner kron",
-    creation: "bernoulli multinomial",
-    matmul: "addbmm addmm addmv addr baddbmm bmm dot matmul mm mv outer vdot",
-    activation: "hardshrink log_softmax prelu softmax",
-}
-"""The methods, by the module that holds them."""
+from minigrad.ops import (  # noqa: F401 - for what they offer  # isort: skip
+    activation, arithmetic, attention, choice, comparison, convolution, creation, cumulative, diagonals, einsum,
+    exponential, filling, indexing, interpolation, joining, loss, matmul, norm, normalization, padding, pairs,
+    pointwise, pooling, public, reduction, repeating, rounding, scattering, shape, sorting, trigonometric,
+)  # fmt: skip
+from minigrad.tensor import Tensor
 
 NAMED = {"dim", "keepdim", "other"}
 """Arguments of methods that NumPy calls otherwise."""
-
-IN_PLACE = (
-    "abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan "
-    "arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp "
-    "clamp_max clamp_min clip cos cosh cumprod cumsum div divide eq erf erfc exp exp2 expm1 fix float_power floor "
-    "floor_divide fmod frac ge greater greater_equal gt heaviside hypot index_add index_copy index_fill index_put le "
-    "lerp less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill "
-    "masked_scatter mul multiply nan_to_num ne neg negative not_equal pow put reciprocal relu remainder round rsqrt "
-    "scatter scatter_add sgn sigmoid sign sin sinh sqrt square sub subtract tan tanh tril triu true_divide trunc "
-    "xlogy"
-)
-"""Methods that also have an in-place form, with a trailing underscore."""
 
 
 def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -122,16 +67,14 @@ def _rmatmul(self: Tensor, other: Any) -> Any:
 
 
 def _install() -> None:
-    for module, names in METHODS.items():
-        for name in names.split():
-            op = getattr(module, name)
-            # The methods of the input alone have no argument that could go by another name.
-            setattr(Tensor, name, numpys_names(op) if NAMED & {*inspect.unwrap(op).__code__.co_varnames} else op)
-    for name in IN_PLACE.split():
+    for name, op in public.PLACES["Tensor"].items():
+        # The methods of the input alone have no argument that could go by another name.
+        setattr(Tensor, name, numpys_names(op) if NAMED & {*inspect.unwrap(op).__code__.co_varnames} else op)
+    for name in public.PLACES["Tensor_"]:
         setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
     operators = {
-        "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
-        "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.pow,
+        "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.div,
+        "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow,
         "and": comparison.bitwise_and, "or": comparison.bitwise_or, "xor": comparison.bitwise_xor,
     }  # fmt: skip
     for name, op in operators.items():
@@ -140,20 +83,14 @@ def _install() -> None:
         setattr(Tensor, f"__i{name}__", _in_place(op))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(Tensor, f"__{name}__", _operator(getattr(comparison, name)))
-    Tensor.__matmul__ = _matmul  # type: ignore[method-assign]
-    Tensor.__rmatmul__ = _rmatmul  # type: ignore[attr-defined]
-    Tensor.__neg__ = elementwise.neg  # type: ignore[method-assign]
-    Tensor.__pos__ = lambda self: self  # type: ignore[method-assign]
-    Tensor.__abs__ = elementwise.abs  # type: ignore[method-assign]
-    Tensor.__invert__ = comparison.bitwise_not  # type: ignore[method-assign]
-    Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
-    Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
-    for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where, split):
-        setattr(Tensor, function.__name__, function)
-    for name in filling.__all__:
-        setattr(Tensor, name, getattr(filling, name))
-    setattr(Tensor, "cuda", gpu)  # noqa: B010 - torch's name for gpu
-    setattr(Tensor, "type", type_)  # noqa: B010 - a name of Python's
+    named = {
+        "__matmul__": _matmul, "__rmatmul__": _rmatmul, "__neg__": arithmetic.neg, "__pos__": lambda self: self,
+        "__abs__": arithmetic.abs, "__invert__": comparison.bitwise_not, "__getitem__": indexing.getitem,
+        "__setitem__": indexing.setitem, "cuda": gpu, "type": type_,
+    }  # fmt: skip
+    named |= {function.__name__: function for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where, split)}
+    for name, function in named.items():
+        setattr(Tensor, name, function)
     for name, dtype in (
         ("float", np.float32), ("double", np.float64), ("half", np.float16), ("int", np.int32), ("long", np.int64),
         ("short", np.int16), ("char", np.int8), ("byte", np.uint8), ("bool", np.bool_),
@@ -206,11 +143,11 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     copy, which makes it another tensor in any case; or all of them, and memory_format, by name.
     """
     if not kwargs and len(args) == 1 and isinstance(args[0], np.dtype):  # by far the most frequent
-        return self if args[0] == self.array.dtype else elementwise.Cast(dtypes.as_dtype(args[0]))(self)
+        return self if args[0] == self.array.dtype else pointwise.Cast(dtypes.as_dtype(args[0]))(self)
     device, dtype, copy, memory_format = target(*args, **kwargs)
     result = self
     if dtype is not None and dtype != self.array.dtype:
-        result = elementwise.Cast(dtype)(result)
+        result = pointwise.Cast(dtype)(result)
     if device is not None and device != result.device:
         result = shape.ToDevice(device)(result)
     if memory_format is not None and memory_format is not preserve_format:
@@ -282,14 +219,14 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """This tensor where the condition holds, other elsewhere."""
-    return elementwise.where(condition, self, other)
+    return choice.where(condition, self, other)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Sets every element to value, in place; the gradient of what was there before is zero."""
 
     def filled(x: Tensor) -> Tensor:
-        return elementwise.ZeroGradient(x.shape, creation.full_like(x, value))(x)
+        return pointwise.ZeroGradient(x.shape, creation.full_like(x, value))(x)
 
     if state.grad and self._requires_grad:
         return self._in_place(filled)

@@ -297,7 +297,7 @@ def read_safetensors(path: str | Path) -> tuple[Arrays, dict[str, str]]:
 
     path = Path(path)
     with _opened(path, "numpy") as file:
-        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        types = {name: file.get_slice(name).get_dtype() for name in file.keys()}
         if small := [name for name, kind in types.items() if kind.startswith("F8_")]:
             raise CheckpointError(f"{path}: {small[0]} is {types[small[0]]}, a type that NumPy has not")
         arrays = {name: file.get_tensor(name) for name, kind in types.items() if kind != "BF16"}
@@ -320,7 +320,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     _import_torch(path)
     with _opened(path, "pt") as file:
         if "minigrad" not in (file.metadata() or {}):
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
             return _unwrapped(tensors, None, path)
     return to_tensors(load_weights(path))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -55,11 +55,12 @@ class Case:
         cotangents, directions = ([1000 * seed + s for s in seeds] for seeds in (SEEDS, DIRECTIONS))
         if track == "torch":
             with sdpa_kernel(SDPBackend.MATH):  # torch's fast attention has no second gradient
-                return run_torch(self._called(torch), arrays, kwargs, cotangents, directions, self.order)
+                return run_torch(self.called(torch), arrays, kwargs, cotangents, directions, self.order)
         with minigrad.definitions() if track == "definition" else nullcontext():
-            return run_minigrad(self._called(minigrad), arrays, kwargs, cotangents, directions, "cpu", self.order)
+            return run_minigrad(self.called(minigrad), arrays, kwargs, cotangents, directions, "cpu", self.order)
 
-    def _called(self, framework: Any) -> Call:
+    def called(self, framework: Any) -> Call:
+        """What is called with the inputs, minigrad's or torch's."""
         if framework is torch and self.torch_call is not None:
             return self.torch_call
         function = resolve(framework, self.name) if self.call is None else partial(self.call, framework)
@@ -74,17 +75,20 @@ def _shown(x: Any) -> str:
 
 
 class Cases:
-    """The cases of many names."""
+    """The cases of many names. `kind`: what a case is noted as, whose fields are the options of `case`."""
 
-    def __init__(self) -> None:
-        self.by_name: dict[str, list[Case]] = {}
+    kind: type[Case] = Case
 
-    def case(self, names: str, *inputs: Any, call: Call | None = None, torch_call: Call | None = None, order: int = 2,
-             single: bool = True, as_list: bool = False, note: str | None = None, **kwargs: Any) -> None:  # fmt: skip
-        """A case of each of the names, which spaces part."""
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.by_name: dict[str, list[Any]] = {}
+
+    def case(self, names: str, *inputs: Any, **kwargs: Any) -> None:
+        """A case of each of the names, which spaces part. kwargs: the case's options by their names, and the call's own."""
+        options = {f.name: kwargs.pop(f.name) for f in fields(self.kind)[3:] if f.name in kwargs}
         for name in names.split():
-            made = Case(name, inputs, kwargs, call, torch_call, order, single, as_list, note)
-            self.by_name.setdefault(name, []).append(made)
+            made = self.kind(self.prefix + name, inputs, kwargs, **options)
+            self.by_name.setdefault(made.name, []).append(made)
 
 
 def renamed(case: Case, name: str) -> Case:

@@ -51,7 +51,7 @@ _WITHOUT: dict[str, str] = {
         reset_peak_memory_stats result_type set_num_threads set_printoptions set_rng_state synchronize to_torch_state_dict
         Tensor.is_cpu Tensor.get_device Tensor.itemsize Tensor.nbytes Tensor.__format__
         Tensor.data_ptr Tensor.dim Tensor.element_size Tensor.is_contiguous Tensor.is_floating_point
-        Tensor.shape Tensor.ndim Tensor.dtype Tensor.device Tensor.is_cuda Tensor.is_leaf Tensor.requires_grad
+        Tensor.shape Tensor.ndim Tensor.name Tensor.dtype Tensor.device Tensor.is_cuda Tensor.is_leaf Tensor.requires_grad
         Tensor.grad_fn Tensor.version Tensor.item Tensor.nelement Tensor.numel Tensor.numpy Tensor.size
         Tensor.stride Tensor.tolist Tensor.__array__ Tensor.__bool__ Tensor.__contains__ Tensor.__dlpack__
         Tensor.__dlpack_device__ Tensor.__float__ Tensor.__hash__ Tensor.__index__ Tensor.__int__

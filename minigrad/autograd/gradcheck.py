@@ -34,7 +34,7 @@ class GradcheckError(RuntimeError):
         self,
         message: str,
         kind: str = "gradient",
-        input: int | None = None,  # noqa: A002 - what it is called everywhere here
+        input: int | None = None,
         index: Index | None = None,
         analytic: float | None = None,
         numeric: float | None = None,

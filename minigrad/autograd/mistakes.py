@@ -33,7 +33,7 @@ class Evidence:
         a: Array,
         n: Array,
         differences: Differences,
-        input: int,  # noqa: A002 - what it is called everywhere here
+        input: int,
         output: int = 0,
         graph: Callable[..., Any] | None = None,
     ) -> None:

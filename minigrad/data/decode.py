@@ -28,7 +28,7 @@ DARK = (
 )  # of 16 bits: if no pixel reaches it there are 12 or fewer in truth, and scaled to 8 they would be below 16
 
 
-class _Unusable(Exception):  # noqa: N818 - the picture's fault
+class _Unusable(Exception):
     """What an image is that no picture of 8 bits can be made of; the file's name belongs before it."""
 
 

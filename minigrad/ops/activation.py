@@ -18,6 +18,7 @@ from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet, real
 from minigrad.ops.exponential import erf, erfc, exp, expm1, log1p, sigmoid
 from minigrad.ops.pointwise import floats_only, tensors
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import amax, logsumexp
 from minigrad.ops.trigonometric import tanh
 from minigrad.tensor import Tensor, describe
@@ -475,3 +476,14 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {x.shape[d]}")
     a, b = x.chunk(2, d)
     return a * sigmoid(b)
+
+
+offer("minigrad Tensor nn.functional special", log_softmax, softmax)
+offer("minigrad nn.functional nn.functional_", celu, selu, threshold)
+offer("minigrad Tensor nn.functional", hardshrink, prelu)
+offer("nn.functional nn.functional_", elu, hardtanh, leaky_relu, relu)
+offer(
+    "nn.functional",
+    gelu, glu, hardsigmoid, hardswish, logsigmoid, mish, relu6, silu, softmin, softplus, softshrink, softsign,
+    tanhshrink,
+)  # fmt: skip

@@ -23,6 +23,7 @@ from minigrad.ops.pointwise import (
     with_zero_gradient,
     zeros_like,
 )
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -462,5 +463,9 @@ def subtract(input: Any, other: Any, alpha: float = 1) -> Tensor:
     return sub(input, other, alpha=alpha)
 
 
-# torch's second names
-multiply, divide, absolute, negative = mul, div, abs, neg
+offer(
+    "minigrad Tensor Tensor_",
+    abs, add, addcdiv, addcmul, div, float_power, floor_divide, fmod, hypot, lerp, mul, neg, pow, reciprocal, remainder,
+    rsqrt, sqrt, square, sub, subtract, true_divide, absolute=abs, divide=div, multiply=mul, negative=neg,
+)  # fmt: skip
+offer("minigrad Tensor", positive)

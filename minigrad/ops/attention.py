@@ -14,8 +14,9 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import FusedOp, Op
 from minigrad.ops.activation import softmax
+from minigrad.ops.choice import where
 from minigrad.ops.common import real, sum_to
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import HOLDERS, Tensor, describe
 
@@ -114,7 +115,7 @@ class JoinHeads(Op):
         return SplitHeads(self.parts, self.heads)(gx)
 
 
-def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  # noqa: A002
+def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """input (N, L, parts heads D) as `parts` tensors (N, heads, L, D): queries, keys and values of one product x W^T.
 
     They share the input's memory; their gradients are written side by side, without a sum. RuntimeError for another number
@@ -129,7 +130,7 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:  #
     return split
 
 
-def merge_heads(input: Tensor) -> Tensor:  # noqa: A002
+def merge_heads(input: Tensor) -> Tensor:
     """input (N, H, L, D) as (N, L, H D): each token's heads side by side. A view of what attention returns."""
     return input.transpose(1, 2).flatten(2)
 
@@ -230,3 +231,6 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool
         raise RuntimeError(
             f"Expected attn_mask dtype to be bool or float32 or to match query dtype, but got {describe(mask)} and {given}"
         )
+
+
+offer("nn.functional", scaled_dot_product_attention)

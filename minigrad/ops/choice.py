@@ -13,6 +13,7 @@ from minigrad import backends, dtypes
 from minigrad.op import Op
 from minigrad.ops.common import cast, number, operands, real, shape_of, sum_to
 from minigrad.ops.pointwise import Binary, tensors
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -265,5 +266,6 @@ def nan_to_num(
     )(input)
 
 
-# torch's second name
-clip = clamp
+offer("minigrad Tensor Tensor_", clamp, clamp_max, clamp_min, masked_fill, nan_to_num, relu, clip=clamp)
+offer("minigrad Tensor", maximum, minimum)
+offer("minigrad", where)

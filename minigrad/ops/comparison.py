@@ -6,6 +6,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.ops.common import must_broadcast, operands, quiet, real
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -169,5 +170,9 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
-# torch's second names
-greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+offer(
+    "minigrad Tensor Tensor_",
+    bitwise_and, bitwise_not, bitwise_or, bitwise_xor, eq, ge, gt, le, logical_and, logical_not, logical_or,
+    logical_xor, lt, ne, greater=gt, greater_equal=ge, less=lt, less_equal=le, not_equal=ne,
+)  # fmt: skip
+offer("minigrad Tensor", allclose, equal, isclose, isfinite, isinf, isnan, isneginf, isposinf, isreal)

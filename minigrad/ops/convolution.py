@@ -19,9 +19,10 @@ from typing import Any
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
 from minigrad.op import FusedOp, Op
+from minigrad.ops.choice import ReluGradient, where
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
-from minigrad.ops.elementwise import ReluGradient, where
 from minigrad.ops.pooling import MaxPool2d, PoolScatter, as_pool, check_pool
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 from minigrad.window import Window
@@ -201,7 +202,7 @@ class Conv2dReluMaxPool2d(Conv2d):
 
 
 def unfold(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     kernel_size: IntOrPair,
     dilation: IntOrPair = 1,
     padding: IntOrPair = 0,
@@ -227,7 +228,7 @@ def unfold(
 
 
 def fold(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     output_size: IntOrPair,
     kernel_size: IntOrPair,
     dilation: IntOrPair = 1,
@@ -258,7 +259,7 @@ def _positive(**values: Pair) -> None:
 
 
 def conv2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: IntOrPair = 1,
@@ -286,7 +287,7 @@ def _single(value: Any, name: str) -> int:
 
 
 def conv1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
@@ -308,7 +309,7 @@ def conv1d(
 
 
 def conv_transpose1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
@@ -329,7 +330,7 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: IntOrPair = 1,
@@ -399,7 +400,7 @@ def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
 
 
 def conv2d_relu(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     stride: IntOrPair = 1,
@@ -412,7 +413,7 @@ def conv2d_relu(
 
 
 def conv2d_relu_max_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     stride: IntOrPair,
@@ -488,3 +489,7 @@ def _named_padding(x: Tensor, kernel: Any, name: str, stride: Pair, dilation: Pa
     if any(extra):  # an even kernel: one more row or column at the end, as in torch
         x = x.pad((0, extra[1], 0, extra[0]))
     return x, (before[0], before[1])
+
+
+offer("minigrad nn.functional", conv1d, conv2d, conv_transpose1d, conv_transpose2d)
+offer("nn.functional", fold, unfold, _conv2d_relu=conv2d_relu, _conv2d_relu_max_pool2d=conv2d_relu_max_pool2d)

@@ -13,6 +13,7 @@ from minigrad.arguments import integer, real, sizes
 from minigrad.arrays import built, from_lists
 from minigrad.device import Device, get_device, to_device
 from minigrad.memory_format import laid_out, strided
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
 
@@ -419,7 +420,7 @@ def multinomial(
 
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: Generator | None = None
-) -> Tensor:  # noqa: A002
+) -> Tensor:
     """In training, zeros each element with probability p and scales the others by 1 / (1 - p)."""
     p = real(p, "p")
     if not 0 <= p <= 1:
@@ -435,3 +436,14 @@ def dropout(
 def random_dropout(input: Tensor, p: float = 0.5, train: bool = True, *, generator: Generator | None = None) -> Tensor:
     """As nn.functional.dropout, with `train` for its `training`."""
     return dropout(input, p, train, generator=generator)
+
+
+offer("minigrad Tensor", bernoulli, multinomial)
+offer(
+    "minigrad",
+    BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, ShortTensor,
+    arange, as_tensor, empty, empty_like, eye, from_dlpack, from_numpy, full, full_like, linspace, logspace, normal,
+    ones, ones_like, rand, rand_like, randint, randint_like, randn, randn_like, randperm, tensor, zeros, zeros_like,
+    dropout=random_dropout,
+)  # fmt: skip
+offer("nn.functional", dropout)

@@ -9,6 +9,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import FusedOp, Op
 from minigrad.ops.common import axis, quiet
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import _typed
 from minigrad.ops.shape import cat
 from minigrad.tensor import Tensor
@@ -138,4 +139,5 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return y if keepdim else y.squeeze(d)
 
 
-__all__ = ["cumprod", "cumsum", "prod"]
+offer("minigrad Tensor Tensor_", cumprod, cumsum)
+offer("minigrad Tensor", prod)

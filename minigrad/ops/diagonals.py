@@ -10,6 +10,7 @@ from minigrad import backends, dtypes
 from minigrad.op import Op
 from minigrad.ops.common import axis, integer
 from minigrad.ops.creation import placed
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -143,4 +144,7 @@ def _indices(part: Any, row: int, col: int, offset: int, dtype: Any, device: Any
     )
 
 
-__all__ = ["diag", "diag_embed", "diagonal", "trace", "tril", "tril_indices", "triu", "triu_indices"]
+offer("minigrad Tensor Tensor_", tril, triu)
+offer("minigrad Tensor", diag, diag_embed, diagonal)
+offer("Tensor", trace)  # minigrad.trace(x), which records too, stands in minigrad/tracing
+offer("minigrad", tril_indices, triu_indices)

@@ -12,8 +12,9 @@ import warnings
 
 import numpy as np
 
+from minigrad.ops.choice import where
 from minigrad.ops.common import real
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
 
@@ -46,7 +47,7 @@ def _drop_channels(x: Tensor, p: float, training: bool, inplace: bool, generator
 
 
 def dropout1d(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
@@ -63,7 +64,7 @@ def dropout1d(
 
 
 def dropout2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float = 0.5,
     training: bool = True,
     inplace: bool = False,
@@ -90,7 +91,7 @@ def dropout2d(
 
 
 def alpha_dropout(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float = 0.5,
     training: bool = False,
     inplace: bool = False,
@@ -115,7 +116,7 @@ def alpha_dropout(
 
 
 def stochastic_depth(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float,
     mode: str,
     training: bool = True,
@@ -136,3 +137,6 @@ def stochastic_depth(
     rows = input.shape[0] if mode == "row" else 1
     kept = _kept((rows, *(1,) * (input.ndim - 1)), p, input, generator)
     return input * (kept.to(input.dtype) * (0.0 if p == 1 else 1 / (1 - p)))
+
+
+offer("nn.functional", alpha_dropout, dropout1d, dropout2d, stochastic_depth)

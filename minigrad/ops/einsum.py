@@ -15,6 +15,7 @@ from typing import Any
 from minigrad.ops.common import alone, axis, integer
 from minigrad.ops.diagonals import diagonal
 from minigrad.ops.matmul import matmul
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase  # the order of letters, and their numbers in torch's lists
@@ -214,4 +215,5 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return spaced.reshape([m * n for m, n in zip(x.shape, y.shape, strict=True)])
 
 
-__all__ = ["einsum", "inner", "kron", "tensordot"]
+offer("minigrad Tensor", inner, kron)
+offer("minigrad", einsum, tensordot)

@@ -12,6 +12,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import Op
 from minigrad.ops.common import integer
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -56,7 +57,7 @@ class AddRows(Op):
 
 
 def embedding(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,
     max_norm: float | None = None,
@@ -90,3 +91,6 @@ def embedding(
     if input.numel() and not 0 <= int(input.array.min()) <= int(input.array.max()) < rows:
         raise IndexError(f"index out of range in embedding: {describe(input)} goes beyond the rows 0 to {rows - 1}")
     return Embedding(padding_idx, scale_grad_by_freq)(weight, input)
+
+
+offer("nn.functional", embedding)

@@ -13,6 +13,7 @@ from minigrad.op import Op, in_float32
 from minigrad.ops.choice import where
 from minigrad.ops.common import floating, operands, quiet, real
 from minigrad.ops.pointwise import Binary, Unary, floats_only, tensors
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor
 
 LN_2, LN_10 = math.log(2), math.log(10)
@@ -286,5 +287,11 @@ def erfc(input: Tensor) -> Tensor:
     return Erfc()(floating(input))
 
 
-expit = sigmoid
 """torch.special's name."""
+
+
+offer("minigrad Tensor Tensor_ special", erf, erfc, exp2, expm1, log1p, logit, xlogy)
+offer("minigrad Tensor Tensor_ nn.functional", sigmoid)
+offer("minigrad Tensor Tensor_", exp, log, log10, log2)
+offer("minigrad Tensor", logaddexp, logaddexp2)
+offer("special", expit=sigmoid)

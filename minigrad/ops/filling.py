@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.device import to_device
 from minigrad.grad_mode import state
 from minigrad.ops.pointwise import ZeroGradient
+from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor
 
@@ -157,6 +158,4 @@ def _uniform(x: Tensor, generator: Generator | None) -> np.ndarray:
     return (generator or default_generator).uniform(0, 1, x.shape, np.float64)
 
 
-__all__ = [
-    "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "normal_", "random_", "uniform_",
-]  # fmt: skip
+offer("Tensor", bernoulli_, cauchy_, exponential_, geometric_, log_normal_, normal_, random_, uniform_)

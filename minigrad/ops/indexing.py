@@ -15,6 +15,7 @@ from minigrad.grad_mode import state
 from minigrad.op import Op
 from minigrad.ops.common import axis, integer, sum_to
 from minigrad.ops.creation import full_like
+from minigrad.ops.public import offer
 from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
 
@@ -372,3 +373,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("Class values must be smaller than num_classes.")
     xp = backends.of(input.array).xp
     return Tensor._wrap((input.array[..., None] == xp.arange(count)).astype(dtypes.int64))
+
+
+offer("minigrad Tensor", argwhere, gather, index_select, masked_select, nonzero, take, take_along_dim)
+offer("nn.functional", one_hot)

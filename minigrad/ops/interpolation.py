@@ -22,6 +22,7 @@ from minigrad import backends
 from minigrad.op import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 Weights = tuple[np.ndarray, np.ndarray]
@@ -159,7 +160,7 @@ MODES = {
 
 
 def interpolate(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -244,7 +245,7 @@ def _sizes(x: Tensor, axes: int, size: Any, scale_factor: Any, recompute: bool |
 
 
 def upsample(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -255,7 +256,7 @@ def upsample(
     return functional.interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) to (..., C, H r, W r): y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]."""
     r = integer(upscale_factor, "upscale_factor")
     if input.ndim < 3:
@@ -274,7 +275,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     return _own(x.reshape(*batch, channels // (r * r), height * r, width * r))
 
 
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., C, H r, W r) to (..., C r^2, H, W): what pixel_shuffle takes apart, put back."""
     r = integer(downscale_factor, "downscale_factor")
     if input.ndim < 3:
@@ -293,7 +294,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     return _own(x.reshape(*batch, channels * r * r, height // r, width // r))
 
 
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, C, ...) with channels dealt out: y[:, i groups + g] = x[:, g C / groups + i]."""
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got {describe(input)}")
@@ -309,3 +310,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
 def _own(y: Tensor) -> Tensor:
     """y in memory of its own, where nothing was moved and it would be a view of the input."""
     return y if y._base is None else y.clone()
+
+
+offer("minigrad nn.functional", channel_shuffle, pixel_shuffle, pixel_unshuffle)
+offer("nn.functional", interpolate, upsample)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.ops.common import alone, axis, integer
+from minigrad.ops.public import offer
 from minigrad.ops.shape import atleast_1d, atleast_2d, atleast_3d, cat, narrow, split
 from minigrad.tensor import Tensor, describe
-
-concat = concatenate = cat
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -109,6 +108,5 @@ def _at_least(x: Tensor, ndim: int, name: str) -> None:
         raise RuntimeError(f"torch.{name} requires a tensor with at least {ndim} dimension, but got {describe(x)}")
 
 
-__all__ = [
-    "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack", "tensor_split", "vsplit", "vstack",
-]  # fmt: skip
+offer("minigrad Tensor", dsplit, hsplit, tensor_split, vsplit)
+offer("minigrad", column_stack, dstack, hstack, vstack, concat=cat, concatenate=cat)

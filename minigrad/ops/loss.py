@@ -19,9 +19,11 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.activation import log_softmax
+from minigrad.ops.choice import clamp_min, where
 from minigrad.ops.common import integer, quiet, real
-from minigrad.ops.elementwise import clamp_min, exp, log, log1p, logaddexp, where, xlogy
+from minigrad.ops.exponential import exp, log, log1p, logaddexp, xlogy
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 TINY = float(np.float32(1e-12))
@@ -144,7 +146,7 @@ def reduce_losses(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({list(target.shape)}) that is different to the input size ({list(input.shape)}). This will "
@@ -153,17 +155,17 @@ def _warn_of_broadcast(input: Tensor, target: Tensor) -> None:  # noqa: A002
         )
 
 
-def _check_floating(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _check_floating(name: str, input: Tensor, target: Tensor) -> None:
     if dtypes.result_type(input, target).kind != "f":
         raise NotImplementedError(f"{name} takes floating point numbers, not {describe(input)} and {describe(target)}")
 
 
-def _check_weight(weight: Tensor, input: Tensor) -> None:  # noqa: A002
+def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight.shape != input.shape:
         raise ValueError(f"Weights and input must have the same size, got {describe(weight)} and {describe(input)}")
 
 
-def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:  # noqa: A002
+def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: str) -> Tensor:
     """Reduces weighted losses: "mean" divides by the sum of the weights."""
     if weight is None:
         return reduce_losses(losses, reduction)
@@ -176,7 +178,7 @@ def _weighted(losses: Tensor, weight: Tensor | None, input: Tensor, reduction: s
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -205,7 +207,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -308,7 +310,7 @@ def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduct
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -337,7 +339,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -364,7 +366,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -390,7 +392,7 @@ def kl_div(
 
 
 def poisson_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
@@ -412,7 +414,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     var: Tensor | float,
     full: bool = False,
@@ -445,7 +447,7 @@ def gaussian_nll_loss(
 
 
 def mse_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -460,12 +462,12 @@ def mse_loss(
 
 
 @in_float32
-def _squared(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+def _squared(input: Tensor, target: Tensor) -> Tensor:
     return (input - target) ** 2
 
 
 def l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -479,7 +481,7 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -497,13 +499,13 @@ def smooth_l1_loss(
 
 
 @in_float32
-def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:  # noqa: A002
+def _smooth(input: Tensor, target: Tensor, beta: float) -> Tensor:
     d = (input - target).abs()
     return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     reduction: str = "mean",
     delta: float = 1.0,
@@ -527,6 +529,13 @@ def huber_loss(
 
 
 @in_float32
-def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:  # noqa: A002
+def _huber(input: Tensor, target: Tensor, delta: float) -> Tensor:
     d = (input - target).abs()
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+offer(
+    "nn.functional",
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, gaussian_nll_loss, huber_loss, kl_div,
+    l1_loss, mse_loss, nll_loss, poisson_nll_loss, smooth_l1_loss,
+)  # fmt: skip

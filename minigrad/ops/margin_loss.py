@@ -7,10 +7,12 @@ Y. Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector M
 
 from __future__ import annotations
 
-from minigrad.ops.elementwise import clamp_min, logaddexp, minimum, where
+from minigrad.ops.choice import clamp_min, minimum, where
+from minigrad.ops.exponential import logaddexp
 from minigrad.ops.indexing import gather
 from minigrad.ops.loss import TINY, chosen_reduction, reduce_losses
 from minigrad.ops.pairs import pairwise_distance
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -59,7 +61,7 @@ def margin_ranking_loss(
 
 
 def hinge_embedding_loss(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     target: Tensor,
     margin: float = 1.0,
     size_average: bool | None = None,
@@ -103,7 +105,7 @@ def triplet_margin_loss(
 
 
 def soft_margin_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -115,7 +117,7 @@ def soft_margin_loss(
 
 
 def multi_margin_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     p: int = 1,
     margin: float = 1.0,
@@ -148,3 +150,10 @@ def multi_margin_loss(
     own = Tensor._wrap((index == input.new_tensor(range(classes), dtype=target.dtype)).array)
     losses = (where(own, 0.0, missing).sum(1) / classes).reshape(target.shape)
     return reduce_losses(losses if weight is None else losses * weight[target], reduction)
+
+
+offer(
+    "nn.functional",
+    cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, soft_margin_loss,
+    triplet_margin_loss,
+)  # fmt: skip

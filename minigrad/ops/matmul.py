@@ -9,6 +9,7 @@ from minigrad import backends
 from minigrad.dtypes import result_type
 from minigrad.op import FusedOp, Op, in_float32
 from minigrad.ops.common import real, sum_to
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -180,7 +181,7 @@ def _added(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002 - torch's name
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., in) times weight (out, in) transposed, plus bias (out)."""
     if input.ndim == 0 or weight.ndim not in (1, 2) or input.array.shape[-1] != weight.array.shape[-1]:
         raise RuntimeError(
@@ -192,3 +193,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = matmul(input, weight)
         return y if bias is None else y + bias
     return Linear()(input, weight, bias)
+
+
+offer("minigrad Tensor Tensor_", addbmm, addmm, addmv, addr, baddbmm)
+offer("minigrad Tensor linalg", matmul)
+offer("minigrad Tensor", bmm, dot, mm, mv, outer, vdot)
+offer("nn.functional", linear)

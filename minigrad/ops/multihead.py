@@ -18,6 +18,7 @@ from minigrad.ops.common import real
 from minigrad.ops.creation import zeros
 from minigrad.ops.late import functional as F
 from minigrad.ops.late import given
+from minigrad.ops.public import offer
 from minigrad.ops.shape import cat
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
@@ -245,3 +246,6 @@ def _check_sizes(
         raise AssertionError(f"key shape does not match value shape: {given}")
     if key.shape[0] != query.shape[0]:
         raise RuntimeError(f"expected as many samples of key and value as of query, but got {given}")
+
+
+offer("nn.functional", multi_head_attention_forward)

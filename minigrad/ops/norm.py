@@ -9,8 +9,9 @@ import numpy as np
 
 from minigrad import backends
 from minigrad.op import Op
+from minigrad.ops.choice import where
 from minigrad.ops.common import alone, axes, axis, quiet, real
-from minigrad.ops.elementwise import where
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import Dim, exact_sum, spread
 from minigrad.ops.singular import SingularValues
 from minigrad.tensor import Tensor, describe
@@ -158,4 +159,5 @@ def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, 
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
 
 
-__all__ = ["linalg_norm", "matrix_norm", "norm", "vector_norm"]
+offer("minigrad Tensor", norm)
+offer("linalg", matrix_norm, vector_norm, norm=linalg_norm)

@@ -21,6 +21,7 @@ from minigrad import backends
 from minigrad.op import HALF, FusedOp, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import exact_sum
 from minigrad.tensor import Tensor, describe
 
@@ -232,7 +233,7 @@ class RMSNorm(FusedOp):
 
 
 def batch_norm(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -315,7 +316,7 @@ def _check_floating(x: Tensor, **parameters: Tensor | None) -> None:
 
 
 def layer_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -330,7 +331,7 @@ def layer_norm(
 
 
 def rms_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     eps: float | None = None,
@@ -346,7 +347,7 @@ def rms_norm(
 
 
 def group_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -380,7 +381,7 @@ def _check_per_channel(channels: int, **vectors: Tensor | None) -> None:
 
 
 def instance_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -431,7 +432,7 @@ def _update(running: Tensor, batch: Any, momentum: float) -> None:
 
 @in_float32
 def local_response_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: int,
     alpha: float = 1e-4,
     beta: float = 0.75,
@@ -449,3 +450,7 @@ def local_response_norm(
     for i in range(1, size):
         total = total + squares.narrow(1, i, channels)
     return input / (total * (real(alpha, "alpha") / size) + real(k, "k")) ** beta
+
+
+offer("minigrad nn.functional", group_norm, layer_norm, rms_norm)
+offer("nn.functional", batch_norm, instance_norm, local_response_norm)

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import backends
 from minigrad.op import Op
 from minigrad.ops.common import real
+from minigrad.ops.public import offer
 from minigrad.ops.shape import ints
 from minigrad.tensor import Tensor, describe
 
@@ -86,3 +87,6 @@ def _sources(n: int, before: int, after: int, mode: str) -> np.ndarray:
             f"({before}, {after}) at an axis of {n}"
         )
     return np.abs((i + n - 1) % max(2 * (n - 1), 1) - (n - 1)) if n > 1 else np.zeros_like(i)
+
+
+offer("Tensor nn.functional", pad)

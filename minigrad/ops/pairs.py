@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.op import in_float32
+from minigrad.ops.choice import clamp_min
 from minigrad.ops.common import floating
-from minigrad.ops.elementwise import clamp_min
 from minigrad.ops.norm import vector_norm
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -30,7 +31,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return vector_norm(floating(x1) - floating(x2) + eps, p, -1, keepdim)
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:  # noqa: A002 - torch's name
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input / max(its p-norm, eps) along an axis."""
     return input / clamp_min(vector_norm(input, p, dim, True), eps)
 
@@ -54,3 +55,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     products = (rows1 @ weight.permute(1, 0, 2).reshape(first, out * second)).unflatten(-1, (out, second))
     y = (products * rows2.unsqueeze(1)).sum(-1).reshape(*batch, out)
     return y if bias is None else y + bias
+
+
+offer("minigrad nn.functional", bilinear, cosine_similarity, pairwise_distance)
+offer("nn.functional", normalize)

@@ -13,6 +13,7 @@ from minigrad import backends
 from minigrad.memory_format import MemoryFormat, laid_out, preserve_format
 from minigrad.op import HALF, Op
 from minigrad.ops.common import quiet, shape_of, sum_to
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 
@@ -161,3 +162,7 @@ def floats_only(name: str, *inputs: Any) -> None:
     for x in inputs:
         if isinstance(x, Tensor) and x.array.dtype.kind != "f":
             raise NotImplementedError(f"{name} is implemented for floating point only, not for {describe(x)}")
+
+
+offer("minigrad Tensor", clone)
+offer("Tensor", ones_like, zeros_like)

@@ -16,6 +16,7 @@ from minigrad.op import HALF, FusedOp, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 from minigrad.window import Window
 
@@ -210,7 +211,7 @@ class AdaptiveAvgPool2d(FusedOp):
 
 
 def max_pool2d(
-    input: Tensor,  # noqa: A002 - torch's name
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -280,7 +281,7 @@ def _floats_only(name: str, x: Tensor) -> None:
 
 
 def max_pool2d_with_indices(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -309,7 +310,7 @@ def _rows(name: str, x: Tensor) -> Tensor:
 
 
 def max_pool1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
@@ -329,7 +330,7 @@ def max_pool1d(
 
 
 def avg_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: IntOrPair = 0,
@@ -368,7 +369,7 @@ def avg_pool2d(
 
 
 def avg_pool1d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
@@ -383,7 +384,7 @@ def avg_pool1d(
 
 @in_float32
 def lp_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     norm_type: float,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
@@ -396,7 +397,7 @@ def lp_pool2d(
 
 
 def max_unpool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     indices: Tensor,
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
@@ -427,25 +428,25 @@ def max_unpool2d(
     return flat.unflatten(-1, size)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # noqa: A002
+def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The mean of each of OL bins of input (N, C, L) or (C, L)."""
     return adaptive_avg_pool2d(_rows("adaptive_avg_pool1d", input), _row(output_size, "output_size", 1)).squeeze(-2)
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:  # noqa: A002
+def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:
     """The largest of each of OL bins of input (N, C, L) or (C, L), and where along L it is if asked for."""
     x = _rows("adaptive_max_pool1d", input)
     result = adaptive_max_pool2d(x, _row(output_size, "output_size", 1), return_indices)
     return tuple([r.squeeze(-2) for r in result]) if return_indices else result.squeeze(-2)
 
 
-def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int]) -> Any:  # noqa: A002
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int]) -> Any:
     """adaptive_max_pool1d and where the largest are: what torch calls torch.adaptive_max_pool1d."""
     return adaptive_max_pool1d(input, output_size, return_indices=True)
 
 
 def adaptive_max_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     output_size: int | Sequence[int | None],
     return_indices: bool = False,
 ) -> Any:
@@ -500,7 +501,7 @@ def _adaptive_size(x: Tensor, output_size: int | Sequence[int | None] | None) ->
     return size  # type: ignore[return-value]
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:  # noqa: A002
+def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """The mean of each of OH x OW bins of input (N, C, H, W) or (C, H, W); None keeps an axis's size."""
     if input.ndim == 3:
         return adaptive_avg_pool2d(input.unsqueeze(0), output_size).squeeze(0)
@@ -508,3 +509,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
         raise RuntimeError(f"adaptive_avg_pool2d(): Expected 3D or 4D tensor, but got {describe(input)}")
     _floats_only("adaptive_avg_pool2d", input)
     return AdaptiveAvgPool2d(_adaptive_size(input, output_size))(input)
+
+
+offer("minigrad nn.functional", adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d)
+offer("minigrad", adaptive_max_pool1d=adaptive_max_pool1d_with_indices)
+offer(
+    "nn.functional",
+    adaptive_avg_pool2d, adaptive_max_pool1d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d_with_indices,
+    max_unpool2d,
+)  # fmt: skip

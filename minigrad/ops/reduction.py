@@ -14,9 +14,10 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.op import FusedOp, Op, in_float32
-from minigrad.ops.common import axes, axis, floating, quiet, real, sum_to
-from minigrad.ops.elementwise import where
+from minigrad.ops.choice import where
+from minigrad.ops.common import axes, axis, floating, quiet, real
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
 Dim = int | Sequence[int] | None
@@ -163,7 +164,7 @@ def _only_floats(x: Tensor, name: str) -> None:
         )
 
 
-def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
+def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (an axis, several, or None for all). Integers and bools are summed as int64."""
     return Sum(axes(dim, input.ndim), keepdim)(_typed(input, dtype))
 
@@ -303,10 +304,10 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return _aminmax(amin(input, over, keepdim), amax(input, over, keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """max(x): the largest element. max(x, dim): (values, indices) along an axis. max(x, other): as maximum."""
     if isinstance(dim, Tensor) or other is not None:
-        from minigrad.ops.elementwise import maximum
+        from minigrad.ops.choice import maximum
 
         return maximum(input, dim if other is None else other)
     if dim is None:
@@ -314,10 +315,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _max(*_along(input, _arg("argmax", input, dim, True, "max"), dim, keepdim))
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """min(x): the smallest element. min(x, dim): (values, indices) along an axis. min(x, other): as minimum."""
     if isinstance(dim, Tensor) or other is not None:
-        from minigrad.ops.elementwise import minimum
+        from minigrad.ops.choice import minimum
 
         return minimum(input, dim if other is None else other)
     if dim is None:
@@ -360,12 +361,12 @@ def _no_bool(x: Tensor, name: str) -> None:
         raise NotImplementedError(f"{name} is not implemented for bool, as in torch: convert with .to(minigrad.uint8)")
 
 
-def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether every element (along `dim`) is not zero. uint8 gives uint8, all else bool."""
     return _truth("all", input, dim, keepdim)
 
 
-def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether any element (along `dim`) is not zero. uint8 gives uint8, all else bool."""
     return _truth("any", input, dim, keepdim)
 
@@ -397,7 +398,9 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.reshape(tuple([n for i, n in enumerate(x.shape) if i not in over]))
 
 
-__all__ = [
-    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min",
-    "nanmean", "nansum", "std", "std_mean", "sum", "sum_to", "var", "var_mean",
-]  # fmt: skip
+offer("minigrad Tensor special", logsumexp)
+offer(
+    "minigrad Tensor",
+    all, amax, amin, aminmax, any, argmax, argmin, count_nonzero, max, mean, min, nanmean, nansum, std, sum, var,
+)  # fmt: skip
+offer("minigrad", std_mean, var_mean)

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.op import Op
 from minigrad.ops.common import axis, integer
+from minigrad.ops.public import offer
 from minigrad.ops.shape import expand, ints, transpose
 from minigrad.tensor import Tensor, describe
 
@@ -171,4 +172,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple([transpose(g, 0, 1) if indexing == "xy" and len(vectors) > 1 else g for g in grids])
 
 
-__all__ = ["flip", "fliplr", "flipud", "meshgrid", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
+offer("minigrad Tensor", flip, fliplr, flipud, repeat_interleave, roll, rot90, tile)
+offer("minigrad", meshgrid)
+offer("Tensor", repeat)

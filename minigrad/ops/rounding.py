@@ -11,6 +11,7 @@ from minigrad import backends
 from minigrad.op import Op, in_float32
 from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor
 
 
@@ -93,5 +94,5 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return Tensor._wrap(xp.where(x.array == 0, y.array, (x.array > 0).astype(x.dtype)))
 
 
-# torch's second names
-fix, sgn = trunc, sign
+offer("minigrad Tensor Tensor_ special", round)
+offer("minigrad Tensor Tensor_", ceil, floor, frac, heaviside, sign, trunc, fix=trunc, sgn=sign)

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.ops.common import axis, real
 from minigrad.ops.indexing import PutAdd, SetItem, bounded, in_two, matching, open_index, plain
+from minigrad.ops.public import offer
 from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
 
@@ -153,6 +154,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return SetItem((mask.array,))(input.expand(shape), source.reshape(-1)[:count])
 
 
-__all__ = [
-    "index_add", "index_copy", "index_fill", "index_put", "masked_scatter", "put", "scatter", "scatter_add",
-]  # fmt: skip
+offer(
+    "minigrad Tensor Tensor_",
+    index_add, index_copy, index_fill, index_put, masked_scatter, put, scatter, scatter_add,
+)  # fmt: skip

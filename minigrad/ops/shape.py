@@ -16,6 +16,7 @@ from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_for
 from minigrad.op import Op
 from minigrad.ops.common import alone, axis, integer, sum_to
 from minigrad.ops.pointwise import LayOut
+from minigrad.ops.public import offer
 from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
 
 
@@ -295,9 +296,6 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return transpose(input, axis0, axis1)
 
 
-moveaxis, swapdims = movedim, transpose
-
-
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The axes from start_dim to end_dim as one."""
     a, b = axis(start_dim, input.ndim), axis(end_dim, input.ndim)
@@ -554,3 +552,12 @@ class Contiguous(Op):
 
     def backward(self, gy: Tensor) -> Tensor:
         return gy
+
+
+offer(
+    "minigrad Tensor",
+    broadcast_to, chunk, flatten, movedim, narrow, permute, ravel, reshape, select, squeeze, swapaxes, t, transpose,
+    unbind, unflatten, unsqueeze, moveaxis=movedim, swapdims=transpose,
+)  # fmt: skip
+offer("minigrad", atleast_1d, atleast_2d, atleast_3d, broadcast_shapes, broadcast_tensors, cat, split, stack)
+offer("Tensor", contiguous, expand, expand_as, reshape_as, view, view_as)

@@ -13,6 +13,7 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.ops.common import axis, integer
 from minigrad.ops.indexing import gather
+from minigrad.ops.public import offer
 from minigrad.ops.reduction import Extreme
 from minigrad.tensor import Tensor, describe
 
@@ -66,7 +67,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(values, indices) of the k largest (or smallest) elements along an axis, in order."""
     size, k = input.shape[axis(dim, input.ndim)] if input.ndim else 1, integer(k, "k")
     if not 0 <= k <= size:
@@ -113,7 +114,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 def unique(
     input: Tensor,
-    sorted: bool = True,  # noqa: A002 - torch's name
+    sorted: bool = True,
     return_inverse: bool = False,
     return_counts: bool = False,
     dim: int | None = None,
@@ -205,6 +206,5 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-__all__ = [
-    "argsort", "bincount", "bucketize", "kthvalue", "median", "msort", "searchsorted", "sort", "topk", "unique",
-]  # fmt: skip
+offer("minigrad Tensor", argsort, bincount, kthvalue, median, msort, sort, topk, unique)
+offer("minigrad", bucketize, searchsorted)

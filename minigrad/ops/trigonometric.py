@@ -10,6 +10,7 @@ from typing import Any
 from minigrad import backends
 from minigrad.ops.common import floating, operands
 from minigrad.ops.pointwise import Binary, Unary, tensors
+from minigrad.ops.public import offer
 from minigrad.tensor import Tensor
 
 
@@ -236,5 +237,9 @@ def atanh(input: Tensor) -> Tensor:
     return Atanh()(floating(input))
 
 
-# torch's second names
-arcsin, arccos, arctan, arctan2, arcsinh, arccosh, arctanh = asin, acos, atan, atan2, asinh, acosh, atanh
+offer("minigrad Tensor Tensor_ nn.functional", tanh)
+offer(
+    "minigrad Tensor Tensor_",
+    acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, sin, sinh, tan, arccos=acos, arccosh=acosh, arcsin=asin,
+    arcsinh=asinh, arctan=atan, arctan2=atan2, arctanh=atanh,
+)  # fmt: skip

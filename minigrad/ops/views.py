@@ -7,7 +7,7 @@ from typing import Any
 from minigrad import backends
 from minigrad.grad_mode import no_grad
 from minigrad.op import Op
-from minigrad.ops.elementwise import where
+from minigrad.ops.choice import where
 from minigrad.tensor import Tensor
 
 

@@ -18,6 +18,7 @@ from minigrad.ops.common import alone, integer
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.late import functional as F
 from minigrad.ops.late import given
+from minigrad.ops.public import offer
 from minigrad.ops.repeating import roll
 from minigrad.ops.shape import cat
 from minigrad.random import Generator
@@ -27,7 +28,7 @@ APART = -100.0
 """What is added to the score of two tokens that a cyclic shift brought together: torchvision's number."""
 
 
-def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size: int | Sequence[int] = 0) -> Tensor:  # noqa: A002
+def window_partition(input: Tensor, window_size: int | Sequence[int], shift_size: int | Sequence[int] = 0) -> Tensor:
     """The windows (B nH nW, h, w, C) of input (B, H, W, C): image by image, row by row.
 
     Zeros are added right and below where the windows do not divide the image; then the image is moved left and up by
@@ -68,7 +69,7 @@ def window_reverse(
 
 
 def shifted_window_attention(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     qkv_weight: Tensor,
     proj_weight: Tensor,
     relative_position_bias: Tensor | None,
@@ -165,3 +166,6 @@ def _window(size: int | Sequence[int]) -> tuple[int, int]:
     if h < 1 or w < 1:
         raise ValueError(f"a window has at least one token, but got window_size {(h, w)}")
     return h, w
+
+
+offer("nn.functional", shifted_window_attention, window_partition, window_reverse)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minigrad.ops.public import offer
+
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
     from minigrad.tracing.record import Trace
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 GIBIBYTE = 1 << 30
 
 
-def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:  # noqa: A002 - torch's name
+def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:
     """Without a matrix: a context that records every op within it, forward and backward (`tracing.record.Trace`).
 
     keep: how many bytes of arrays are copied, so that steps can be run again (`check`, `doubled`, the definitions of fused
@@ -34,3 +36,6 @@ def _recorder(keep: int) -> Trace:
     from minigrad.tracing.record import Trace
 
     return Trace(keep)
+
+
+offer("minigrad", trace)

@@ -79,7 +79,7 @@ def number(x: Any) -> str:
     return f"{int(value)}" if value.is_integer() and abs(value) < 1e6 else f"{value:.4g}"
 
 
-def in_numbers(node: Node, visit: Visit | None = None, input: int = 0) -> str:  # noqa: A002 - which input
+def in_numbers(node: Node, visit: Visit | None = None, input: int = 0) -> str:
     """The formula with numbers, "z = x y = 2 * 3 = 6": forward, or backward that of an input's gradient; "" if it has none.
 
     Of arrays it is one element: of the result's (forward) or gradient's (backward) largest magnitude.

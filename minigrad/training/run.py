@@ -54,7 +54,7 @@ class NotFiniteError(MinigradError, ArithmeticError):
     """The loss, a gradient or a weight became NaN or infinite."""
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+class Interrupted(Exception):
     """Ctrl-C or SIGTERM, noticed between two steps, when everything is saved."""
 
     def __init__(self, signum: int, message: str) -> None:

@@ -74,7 +74,7 @@ def checkpoint_sequential(
     segments: int,
     input: Any,
     use_reentrant: bool | None = None,
-    **kwargs: Any,  # noqa: A002 - torch's name
+    **kwargs: Any,
 ) -> Any:
     """The functions (a Sequential, or a list) one after the other on input, in `segments` checkpoints; the last part plain."""
     preserve = kwargs.pop("preserve_rng_state", True)

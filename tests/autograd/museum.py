@@ -16,7 +16,7 @@ from minigrad.autograd import Function
 EXHIBITS: list[Any] = []
 
 
-def exhibit(expects: str, *shapes: tuple[int, ...], input: int = 0, positive: bool = False) -> Any:  # noqa: A002
+def exhibit(expects: str, *shapes: tuple[int, ...], input: int = 0, positive: bool = False) -> Any:
     def hang(op: type) -> type:
         op.expects, op.shapes, op.input, op.positive = expects, shapes, input, positive  # type: ignore[attr-defined]
         EXHIBITS.append(op)

@@ -68,7 +68,7 @@ CASES: dict[str, tuple[Any, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_kind_is_torchs_and_the_text_says_what_and_why(name: str) -> None:
     case, words = CASES[name]
-    with pytest.raises(Exception) as theirs:  # noqa: PT011, B017 - whatever torch raises
+    with pytest.raises(Exception) as theirs:
         case(torch)
     with pytest.raises(theirs.type) as ours:
         case(mg)

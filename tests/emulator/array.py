@@ -47,7 +47,7 @@ class Pointer:
         self.ptr = pointer
 
 
-class ndarray:  # noqa: N801 - CuPy's name
+class ndarray:
     """See the module's docstring. `_array` is the NumPy array, `_allocation` the block of memory that it lies in."""
 
     __slots__ = ("__weakref__", "_allocation", "_array", "base")

@@ -53,7 +53,7 @@ RANDOM = "rand randn randint normal uniform standard_normal random_sample permut
 REFUSED_ARGUMENTS = {"where", "initial", "like", "subok", "signature", "mean", "correction"}
 
 
-class ufunc:  # noqa: N801 - CuPy's name
+class ufunc:
     """An element-wise function with CuPy's arguments: arrays and scalars, out, dtype."""
 
     def __init__(self, function: np.ufunc) -> None:

@@ -14,14 +14,14 @@ import minigrad as mg
 import minigrad.linalg
 import minigrad.nn.functional
 import minigrad.special
-from minigrad.methods import METHODS
+from minigrad.ops.public import PLACES
 from tests.checking import resolve
 
 NAMES = sorted(
     {name for name in mg.__all__ if callable(getattr(torch, name, None)) and name not in ("get_device", "Size")}
     | {f"{room}.{name}" for room in ("linalg", "special") for name in getattr(mg, room).__all__}
     | {"nn.functional.cosine_similarity"}
-    | {f"Tensor.{name}" for names in METHODS.values() for name in names.split() if hasattr(torch.Tensor, name)}
+    | {f"Tensor.{name}" for name in PLACES["Tensor"] if hasattr(torch.Tensor, name)}
 )
 
 

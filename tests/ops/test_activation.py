@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,19 +11,11 @@ import torch
 
 import minigrad
 from minigrad import backends
+from tests.cases import INF, KINKED, NAN, Table
 from tests.checking import Drawn, Given, check
 
-F = "nn.functional."
-INF, NAN = float("inf"), float("nan")
-kinked = partial(check, differences=False)  # inputs that sit on a kink: torch's choice of gradient is the measure
-
-CASES: dict[str, list[Any]] = {}
-
-
-def case(name: str, *inputs: Any, how: Any = check, **kwargs: Any) -> None:
-    """Notes one check of nn.functional's `name`; cases of one name are numbered."""
-    key = name + ("" if name not in CASES else f"#{sum(k.split('#')[0] == name for k in CASES)}")
-    CASES[key] = [how, F + name, inputs, kwargs]
+T = Table("nn.functional.")
+case, refusal = T.case, T.refusal
 
 
 def hardsigmoid(x: torch.Tensor) -> torch.Tensor:
@@ -63,11 +53,11 @@ for name, variants in VARIANTS.items():
     for kwargs in variants:
         for shape in ((2, 3), (), (0, 2), (2, 3, 2, 2)):
             case(name, Drawn(shape, -4.0, 4.0) if shape else Drawn((), 0.1, 2.0), seed=3, **kwargs)
-        case(name, Given(FAR), how=kinked, order=1, **kwargs)
+        case(name, Given(FAR), **KINKED, order=1, **kwargs)
         # torch's float32 kinks of softplus are where its rounded product says
-        case(name, Given(KINKS), how=kinked, order=1, **kwargs)
+        case(name, Given(KINKS), **KINKED, order=1, **kwargs)
         if name != "gelu":  # torch's vectorised erf gives NaN at inf
-            case(name, Given([NAN, INF, -INF]), how=kinked, order=1, **kwargs)
+            case(name, Given([NAN, INF, -INF]), **KINKED, order=1, **kwargs)
 for name in "hardtanh relu relu6 softsign tanhshrink".split():
     case(name, Given([-3, 0, 1, 8], np.int64))
 case("threshold", Given([-3, 0, 8], np.int64), 0, 5)
@@ -86,15 +76,36 @@ case("prelu", Drawn((5,)), (1,))
 case("prelu", Drawn(()), (1,))
 case("prelu", Drawn((2, 3, 2, 2)), (1,), seed=1)
 case("prelu", Drawn((0, 3)), (3,))
-case("prelu", Given([-1.0, 0.0, 2.0]), Given([0.3]), how=kinked, order=1)
+case("prelu", Given([-1.0, 0.0, 2.0]), Given([0.3]), **KINKED, order=1)
 
 
-@pytest.mark.parametrize("key", CASES)
-def test_op(key: str, device: str) -> None:
-    how, name, inputs, kwargs = CASES[key]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", category=RuntimeWarning, module=r"minigrad\.(ops|backends)")  # torch is silent
-        how(name, *inputs, device=device, **kwargs)
+# -- softmax
+case("relu", (2, 3))
+for dim in (0, 1, -1):
+    case("softmax", (3, 4), dim=dim)
+    case("log_softmax", (3, 4), dim=dim)
+case("softmax", (2, 3, 4, 5), dim=1)
+case("softmax", Given([[1000.0, 0.0], [-1000.0, -1001.0]]), dim=1)
+case("log_softmax", Given([[1000.0, 0.0], [-1000.0, -1001.0]]), dim=1)
+case("softmax", (), dim=0)
+case("softmax", (0, 3), dim=1)
+for name in "celu elu gelu hardsigmoid hardswish leaky_relu logsigmoid mish selu silu softplus".split():
+    refusal(name, np.ones(2, int))
+refusal("prelu", (2, 3), (2,))
+refusal("glu", (3,))
+refusal("relu", np.array([True]))
+refusal("threshold", (2,))
+refusal("hardtanh", (2,), 2.0, 1.0)
+
+
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
+
+
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)
 
 
 @pytest.mark.parametrize("name", ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "selu_", "threshold_"])
@@ -119,25 +130,6 @@ def _check_in_place(name: str, rest: list[Any], kwargs: Any, device: str) -> Non
 
     # torch differentiates these in place from the result, so only where that tells the input's sign.
     check(name, Drawn((3, 4)), device=device, minigrad_call=call(minigrad), torch_call=call(torch), differences=False)
-
-
-FLOATS_ONLY = "celu elu gelu hardsigmoid hardswish leaky_relu logsigmoid mish selu silu softplus".split()
-ERRORS: dict[str, list[Any]] = {
-    **{name: [np.ones(2, int)] for name in FLOATS_ONLY},
-    "prelu": [np.ones((2, 3)), np.ones(2)], "glu": [np.ones(3)], "relu": [np.array([True])], "threshold": [np.ones(2)],
-    "hardtanh": [np.ones(2), 2.0, 1.0],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_errors(name: str, device: str) -> None:
-    """torch raises; so do we, an exception of the same kind."""
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
-        resolved = getattr(torch.nn.functional, name)
-        resolved(*[torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in ERRORS[name]])
-    with pytest.raises(theirs.type):
-        resolved = getattr(minigrad.nn.functional, name)
-        resolved(*[minigrad.from_numpy(a).to(device) if isinstance(a, np.ndarray) else a for a in ERRORS[name]])
 
 
 def test_errors_of_arguments(device: str) -> None:

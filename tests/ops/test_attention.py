@@ -17,13 +17,15 @@ from minigrad.autograd.graph import saved_bytes
 from minigrad.nn import functional as F
 from minigrad.ops.attention import merge_heads, split_heads
 from minigrad.tensor import Tensor
+from tests.cases import Table
 from tests.checking import Given, check
 
 NAME = "nn.functional.scaled_dot_product_attention"
 MASK = np.array([[True, False, True, True, False], [False] * 5, [True] * 5])
 ADDED = np.where(MASK, np.linspace(-1, 1, 15).reshape(3, 5), -np.inf)
 
-CASES: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+T = Table()
+for shapes, kwargs in (
     (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 6)), {}),  # the probabilities are the smaller thing to keep
     (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 2)), {}),  # the output and the log sum exp are
     (((1, 3, 4, 2), (1, 3, 4, 2), (1, 3, 4, 2)), {"is_causal": True, "seed": 1}),
@@ -46,7 +48,8 @@ CASES: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (((1, 2, 3, 4), (1, 2, 0, 4), (1, 2, 0, 2)), {}),
     (((1, 1, 400, 4), (1, 1, 300, 4), (1, 1, 300, 4)), {"order": 1, "layouts": False, "differences": False}),
     (((1, 3, 70, 4), (1, 3, 400, 4), (1, 3, 400, 4)), {"order": 1, "is_causal": True, "layouts": False}),
-]
+):
+    T.case(NAME, *shapes, **kwargs)
 
 
 def _math(*args: Any, **kwargs: Any) -> Any:
@@ -55,10 +58,9 @@ def _math(*args: Any, **kwargs: Any) -> Any:
         return torch.nn.functional.scaled_dot_product_attention(*args, **kwargs)
 
 
-@pytest.mark.parametrize("i", range(len(CASES)))
-def test_attention(i: int, device: str) -> None:
-    inputs, kwargs = CASES[i]
-    check(NAME, *inputs, device=device, torch_call=_math, **kwargs)
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
 
 
 @pytest.mark.parametrize("values", [2, 8])
@@ -177,7 +179,7 @@ def _arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
 
 
 Q, K, V = (1, 1, 3, 4), (1, 1, 5, 4), (1, 1, 5, 2)
-ERRORS: list[tuple[list[np.ndarray], dict[str, Any]]] = [
+for arrays, kwargs in (
     (_arrays(Q, K, (1, 1, 3, 2)), {}),
     (_arrays(Q, (1, 1, 5, 3), V), {}),
     (_arrays((4,), K, V), {}),
@@ -187,17 +189,13 @@ ERRORS: list[tuple[list[np.ndarray], dict[str, Any]]] = [
     ([*_arrays(Q, K, V), np.zeros((3, 5), np.int64)], {}),
     (_arrays(Q, K, V, (3, 5)), {"is_causal": True}),
     (_arrays((2, 1, 3, 4), (3, 1, 5, 4), V), {}),
-]
+):
+    T.refusal(NAME, *arrays, **kwargs)
 
 
-@pytest.mark.parametrize("i", range(len(ERRORS)))
-def test_errors(i: int, device: str) -> None:
-    """torch's kind of exception, with the shapes in it."""
-    arrays, kwargs = ERRORS[i]
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
-        torch.nn.functional.scaled_dot_product_attention(*(torch.from_numpy(a) for a in arrays), **kwargs)
-    with pytest.raises(theirs.type):
-        F.scaled_dot_product_attention(*(minigrad.from_numpy(a).to(device) for a in arrays), **kwargs)
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)
 
 
 GROUPED: list[tuple[tuple[Any, ...], dict[str, Any]]] = [

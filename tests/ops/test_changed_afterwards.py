@@ -6,9 +6,7 @@ gradients; where only torch refuses, minigrad's gradients are those of the value
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,74 +14,58 @@ import pytest
 import torch
 
 import minigrad
-from compare.gradients.derivatives import draw_inputs, flat, resolve
+from compare.gradients.derivatives import draw_inputs, flat
 from minigrad.nn import functional as F
-from tests.ops.table import Table
+from tests.cases import FAMILIES, Checked, family
 
-FILES = ["activation", "attention", "elementwise", "indexing", "losses", "matmul", "networks", "normalization", "ops"]
-FILES = [f"test_{name}" for name in [*FILES, "reduction", "shape"]]
-OF_CHECK = {"device", "order", "differences", "float32", "layouts", "seed", "minigrad_call", "torch_call"}
-COPIED = {"matmul", "einsum", "kron", "scaled_dot_product_attention"}
-"""What minigrad saves of them is their operands (and attention's result, as torch's fused roads do); torch may save copies:
-broadcast, permuted, or of queries and keys that are scaled. To go on here, minigrad would have to copy, too."""
+COPIED = {
+    "matmul", "einsum", "kron", "scaled_dot_product_attention", "multi_head_attention_forward", "shifted_window_attention",
+    "norm", "matrix_norm",
+}  # fmt: skip
+"""What minigrad saves of them is their operands (and attention's result, as torch's fused kernels do); torch may save copies:
+broadcast, permuted, or of queries and keys that are scaled, and the decomposition of a norm by singular values. To go on here,
+minigrad would have to copy, too."""
 STAND_IN = {"hardsigmoid"}  # whose `torch_call` is not torch's op
 
 
-class Case(NamedTuple):
-    name: str
+class DrawnCase(NamedTuple):
+    """A case, and the arrays that go in."""
+
+    case: Checked
     arrays: list[Any]
-    kwargs: dict[str, Any]
-    calls: dict[Any, Any]  # by framework
 
 
-def rows(file: str) -> Iterator[tuple[Any, str, tuple[Any, ...], dict[str, Any]]]:
-    """(how, name, inputs, kwargs) of all cases of a file, however its table is written."""
-    module = importlib.import_module(f"tests.ops.{file}")
-    for value in vars(module).values():
-        if isinstance(value, Table):
-            yield from value.cases.values()
-    listed = getattr(module, "CASES", [])
-    for row in listed.values() if isinstance(listed, dict) else listed:
-        if len(row) == 4:
-            yield row
-        elif len(row) == 3:
-            yield (None, *row)
-        elif file == "test_attention":
-            yield (None, module.NAME, *row)
-
-
-def cases(file: str) -> Iterator[Case]:
-    for how, name, inputs, kwargs in rows(file):
-        while isinstance(how, partial):
-            kwargs, how = {**how.keywords, **kwargs}, how.func
-        arrays = draw_inputs(inputs, np.random.default_rng(kwargs.get("seed", 0)))
+def cases(name: str) -> Iterator[DrawnCase]:
+    """Those of a family that have something to differentiate."""
+    for case in family(name).cases.values():
+        arrays = draw_inputs(case.inputs, np.random.default_rng(case.seed))
         floats = [a for a in arrays if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-        if not floats or any(np.isnan(a).any() for a in floats) or name.split(".")[-1] in STAND_IN:
-            continue
-        calls = {
-            minigrad: kwargs.get("minigrad_call") or resolve(minigrad, name),
-            torch: kwargs.get("torch_call") or resolve(torch, name),
-        }
-        yield Case(name, arrays, {k: v for k, v in kwargs.items() if k not in OF_CHECK}, calls)
+        if floats and not any(np.isnan(a).any() for a in floats) and short(case) not in STAND_IN:
+            yield DrawnCase(case, arrays)
+
+
+def short(case: Checked) -> str:
+    """The function's name alone."""
+    return case.name.split(".")[-1]
 
 
 class Refused(Exception):
     pass
 
 
-def gradients(fw: Any, case: Case, place: tuple[str, int] | None) -> Any:
+def gradients(fw: Any, drawn: DrawnCase, place: tuple[str, int] | None) -> Any:
     """(the gradients of the float inputs, the tensors changed with that one), or None where there is no such place."""
     leaves: list[Any] = []
     tensors: list[Any] = []
-    for a in case.arrays:
+    for a in drawn.arrays:
         if isinstance(a, np.ndarray):
             a = fw.from_numpy(a.copy())
             if a.is_floating_point():
                 leaves.append(a.requires_grad_())
                 a = a.clone()
         tensors.append(a)
-    kwargs = {k: fw.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
-    outputs = [y for y in flat(case.calls[fw](*tensors, **kwargs)) if isinstance(y, fw.Tensor)]
+    kwargs = {k: fw.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in drawn.case.kwargs.items()}
+    outputs = [y for y in flat(drawn.case.called(fw)(*tensors, **kwargs)) if isinstance(y, fw.Tensor)]
     roots = [(y, cotangent(fw, y, j)) for j, y in enumerate(outputs) if y.requires_grad]
     factors = [1.0] * len(roots)
     if not roots:
@@ -122,49 +104,50 @@ def change(fw: Any, x: Any) -> None:
         x.copy_(x)
 
 
-def expected(case: Case, factors: list[float]) -> list[np.ndarray]:
+def expected(drawn: DrawnCase, factors: list[float]) -> list[np.ndarray]:
     """The gradients if nothing was changed, but for the outputs that were: they are 1.5 times what they were."""
-    leaves = [minigrad.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in case.arrays]
+    leaves = [minigrad.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in drawn.arrays]
     floats = [x.requires_grad_() for x in leaves if isinstance(x, minigrad.Tensor) and x.is_floating_point()]
-    kwargs = {k: minigrad.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
-    outputs = [y for y in flat(case.calls[minigrad](*leaves, **kwargs)) if isinstance(y, minigrad.Tensor)]
+    kwargs = {
+        k: minigrad.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in drawn.case.kwargs.items()
+    }
+    outputs = [y for y in flat(drawn.case.called(minigrad)(*leaves, **kwargs)) if isinstance(y, minigrad.Tensor)]
     roots = [(y, j) for j, y in enumerate(outputs) if y.requires_grad]
     cotangents = [cotangent(minigrad, y, j, factor) for (y, j), factor in zip(roots, factors, strict=True)]
     found = minigrad.autograd.grad([y for y, _ in roots], floats, cotangents, allow_unused=True)
     return [np.zeros(x.shape) if g is None else g.numpy() for x, g in zip(floats, found, strict=True)]
 
 
-def complaint(case: Case, place: tuple[str, int]) -> str | None:
+def complaint(drawn: DrawnCase, place: tuple[str, int]) -> str | None:
     """What is wrong in that place, or None."""
     try:
-        ours = gradients(minigrad, case, place)
+        ours = gradients(minigrad, drawn, place)
     except Refused as refused:
         ours = refused
     try:
-        theirs = gradients(torch, case, place)
+        theirs = gradients(torch, drawn, place)
     except Refused as refused:
         theirs = refused
     if isinstance(ours, Refused):
-        fine = isinstance(theirs, Refused) or case.name.split(".")[-1] in COPIED
+        fine = isinstance(theirs, Refused) or short(drawn.case) in COPIED
         return None if fine else f"refused: {ours.args}"
     if ours is None:
         return None
-    wanted = expected(case, ours[1]) if isinstance(theirs, Refused) or theirs is None else theirs[0]
+    wanted = expected(drawn, ours[1]) if isinstance(theirs, Refused) or theirs is None else theirs[0]
     alike = all(np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True) for a, b in zip(ours[0], wanted, strict=True))
     return None if alike else f"gradients {ours[0]} instead of {wanted}"
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("file", FILES)
-def test_where_torch_goes_on_minigrad_does(file: str) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_where_torch_goes_on_minigrad_does(name: str) -> None:
     wrong, tried = [], 0
-    for case in cases(file):
-        places = [("input", i) for i, a in enumerate(case.arrays) if isinstance(a, np.ndarray)]
+    for drawn in cases(name):
+        places = [("input", i) for i, a in enumerate(drawn.arrays) if isinstance(a, np.ndarray)]
         for place in [*places, ("output", 0), ("output", 1)]:
-            found = complaint(case, place)
+            found = complaint(drawn, place)
             tried += 1
-            shapes = [np.shape(a) for a in case.arrays]
-            wrong += [f"{case.name} of {shapes}, {place[0]} {place[1]}: {found}"] if found else []
+            wrong += [f"{drawn.case}, {place[0]} {place[1]}: {found}"] if found else []
     assert tried > 50
     assert not wrong, f"{len(wrong)} of {tried}:\n" + "\n".join(wrong)
 

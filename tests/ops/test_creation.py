@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import minigrad
-from tests.ops.table import INF, NAN, Table
+from tests.cases import INF, NAN, Checked, Table
 
 T = Table()
 refusal = T.refusal
@@ -23,12 +24,21 @@ def dtype_of(x: Any) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+def created(case: Checked, device: str) -> None:
+    """What is made, on that device: a leaf with torch's shape, dtype and numbers. A dtype is given by its name."""
+    made = []
+    for lib, where in ((minigrad, device), (torch, "cpu")):
+        named = {k: getattr(lib, v) if k == "dtype" else v for k, v in case.kwargs.items()}
+        made.append(case.called(lib)(*case.inputs, device=where, **named))
+    ours, theirs = made
+    assert ours.device == device and not ours.requires_grad and ours.is_leaf
+    assert ours.shape == tuple(theirs.shape) and dtype_of(ours) == dtype_of(theirs)
+    np.testing.assert_allclose(
+        ours.numpy(force=True), theirs.numpy(), rtol=1e-6 if dtype_of(ours) == "float32" else 1e-14
+    )
 
 
-def case(name: str, *args: Any, **kwargs: Any) -> None:
-    CALLS.append((name, args, kwargs))
-
+case = partial(T.case, how=created)
 
 for name in ("zeros", "ones"):
     case(name, 2, 3)
@@ -77,19 +87,9 @@ refusal("tensor", "a")
 refusal("tensor", [[1], [2, 3]])
 
 
-@pytest.mark.parametrize("i", range(len(CALLS)), ids=lambda i: f"{CALLS[i][0]}{CALLS[i][1]}{CALLS[i][2] or ''}")
-def test_as_torch(i: int, device: str) -> None:
-    name, args, kwargs = CALLS[i]
-    made = []
-    for lib, where in ((minigrad, device), (torch, "cpu")):
-        named = {k: getattr(lib, v) if k == "dtype" else v for k, v in kwargs.items()}
-        made.append(getattr(lib, name)(*args, device=where, **named))
-    ours, theirs = made
-    assert ours.device == device and not ours.requires_grad and ours.is_leaf
-    assert ours.shape == tuple(theirs.shape) and dtype_of(ours) == dtype_of(theirs)
-    np.testing.assert_allclose(
-        ours.numpy(force=True), theirs.numpy(), rtol=1e-6 if dtype_of(ours) == "float32" else 1e-14
-    )
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
 
 
 @pytest.mark.parametrize("key", T.refusals)
@@ -213,7 +213,7 @@ BAD: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_arguments(name: str) -> None:
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - torch's kind is the measure
+    with pytest.raises(Exception) as theirs:
         BAD[name](torch)
     with pytest.raises(theirs.type):
         BAD[name](minigrad)

@@ -16,25 +16,22 @@ import torch
 import minigrad
 import minigrad.nn.functional
 from compare.gradients.derivatives import draw_inputs, flat
-from tests.checking import resolve
-from tests.ops.cases import OPTIONS, Case, cases
+from tests.cases import Checked, every_case
 from tests.ops.test_numbers import is_tensor
 
 HALF, TOP = np.float16, 6e4
 SCALES = (1, 3e4, 300, 1e-3, 2e-6)
 """Inputs at the top of float16's range, where squares leave it, and so small that they underflow."""
 
-BY_NAME: dict[str, list[Case]] = {}
-for _case in cases().values():
-    BY_NAME.setdefault(_case[0], []).append(_case)
+BY_NAME: dict[str, list[Checked]] = {}
+for _case in every_case():
+    BY_NAME.setdefault(_case.name, []).append(_case)
 
 
-def outcome(framework: Any, case: Case, scale: float, dtype: Any, device: str = "cpu") -> list[Any]:
+def outcome(framework: Any, case: Checked, scale: float, dtype: Any, device: str = "cpu") -> list[Any]:
     """Outputs and gradients of scaled inputs, all of them numbers that float16 holds."""
-    name, inputs, kwargs = case
-    call = kwargs.get(f"{framework.__name__}_call") or resolve(framework, name)
     leaves: list[Any] = []
-    drawn = draw_inputs(inputs, np.random.default_rng(0))
+    drawn = draw_inputs(case.inputs, np.random.default_rng(0))
     floats = [np.abs(a[np.isfinite(a)]).max(initial=0) for a in drawn if getattr(a, "dtype", None) == np.float64]
     scale = min(scale, TOP / max([*floats, 1]))
 
@@ -47,12 +44,12 @@ def outcome(framework: Any, case: Case, scale: float, dtype: Any, device: str = 
             leaves.append(made.requires_grad_())
         return made
 
-    args = [tensor(array) if is_tensor(x) else x for x, array in zip(inputs, drawn, strict=True)]
-    named = {k: tensor(v, False) if isinstance(v, np.ndarray) else v for k, v in kwargs.items() if k not in OPTIONS}
-    outputs = [y for y in flat(call(*args, **named)) if hasattr(y, "dtype")]
+    args = [tensor(array) if is_tensor(x) else x for x, array in zip(case.inputs, drawn, strict=True)]
+    named = {k: tensor(v, False) if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
+    outputs = [y for y in flat(case.called(framework)(*args, **named)) if hasattr(y, "dtype")]
     roots = [y for y in outputs if y.requires_grad]
     found = list(outputs)
-    if roots and leaves and kwargs.get("order", 1):
+    if roots and leaves and case.order:
         cotangents = []
         for i, y in enumerate(roots):
             c = np.random.default_rng(100 + i).uniform(-1, 1, tuple(y.shape)).astype(HALF)
@@ -100,7 +97,7 @@ def test_every_op(name: str, device: str) -> None:
     found = BY_NAME[name] if device == "cpu" else BY_NAME[name][:3]
     for case in found:
         for scale in SCALES if device == "cpu" else (1, 3e4):
-            odd = not (case[2].get("layouts", True) and case[2].get("differences", True))
+            odd = not (case.layouts and case.differences)
             if (name in KINKS and scale != 1) or (name in STEEP and odd):
                 continue
             try:
@@ -108,7 +105,7 @@ def test_every_op(name: str, device: str) -> None:
                 exact = outcome(torch, case, scale, np.float64)
             except (RuntimeError, NotImplementedError, ValueError, IndexError, TypeError):  # torch has no float16 there
                 continue
-            hold(f"{name} {case[1:]} x {scale}", outcome(minigrad, case, scale, HALF, device), torchs, exact)
+            hold(f"{case} x {scale}", outcome(minigrad, case, scale, HALF, device), torchs, exact)
 
 
 N = 70_000  # ones of which float16 cannot hold the sum, nor half of it count further by ones

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import minigrad
+from tests.cases import INDEX, NAN, Checked, Table, values
 from tests.checking import Drawn, Given, check
-from tests.ops.table import INDEX, NAN, Table, values
 
 T = Table()
 case, refusal = T.case, T.refusal
@@ -21,13 +21,13 @@ MASK = Given([[True, False, True]])
 EMPTY = Given(np.zeros((0, 4)), INDEX)
 
 
-def counted(name: str, *inputs: Any, device: str, **kwargs: Any) -> None:
-    """As check, but adding up integers at given places is refused on a GPU, where that kernel is for floats alone."""
-    if device == "cpu" or name == "scatter":
-        check(name, *inputs, device=device, **kwargs)
+def counted(case: Checked, device: str) -> None:
+    """Adding up integers at given places is refused on a GPU, where that kernel is for floats alone."""
+    if device == "cpu" or case.name == "scatter":
+        case.run(device)
         return
     with pytest.raises(NotImplementedError, match="int64"):
-        check(name, *inputs, device=device, **kwargs)
+        case.run(device)
 
 
 # -- taking
@@ -80,6 +80,11 @@ for x in (SPARSE, Given([True, False]), Given(3.0), Given(0.0), Given(np.zeros((
     case("nonzero", x, how=values)
     case("nonzero", x, as_tuple=True, how=values)
     case("argwhere", x, how=values)
+case("gather", (3, 4), 1, Given([[0, 0], [3, 1], [2, 2]], INDEX))
+case("gather", (3, 4), 0, Given([[0, 2, 1, 1]], INDEX))
+case("scatter_add", (3, 4), 1, Given([[0, 0], [3, 1], [2, 2]], INDEX), (3, 2))
+case("nn.functional.one_hot", Given([0, 2, 1], INDEX), 4)
+case("nonzero", Given([[1.0, 0.0], [0.0, 2.0]]), order=0)
 # -- putting
 for op in ("scatter", "scatter_add"):
     case(op, (3, 4), 1, Given([[0, 2], [3, 1], [2, 0]], INDEX), (3, 2))
@@ -166,8 +171,14 @@ INDICES: dict[str, Any] = {
     "ellipsis and array": (..., [0, 3]), "array, ellipsis, number": ([0, 2], ..., 1), "element": (0, 1, 2),
     "negative array": [-1, 0], "slices": (slice(1, 3), slice(0, 2), slice(None, None, 3)), "nothing": slice(2, 2),
     "past the end": slice(1, 99), "slice and array": (slice(0, 2), slice(None), [3, 0]), "two masks":
-    (np.array([True, False, True]), np.array([False, True, True])), "array of one": (slice(None), [0], 1),
+    (np.array([True, False, True]), np.array([False, True, True])), "array of one": (slice(None), [0], 1)
 }  # fmt: skip
+
+
+REPEATED: dict[str, Any] = {
+    "list of repeated": [0, 0, 2], "arrays of repeated": ([0, 2, 0], [1, 1, 0]), "mixed, repeated": (slice(None), [1, 0, 1]),
+}  # fmt: skip
+"""To be read alone: of several values for one place, any may win."""
 
 
 def indexed(framework: Any, index: Any, device: str | None = None) -> Any:
@@ -182,9 +193,9 @@ def indexed(framework: Any, index: Any, device: str | None = None) -> Any:
     return tuple([part(p) for p in index]) if isinstance(index, tuple) else part(index)
 
 
-@pytest.mark.parametrize("name", INDICES)
+@pytest.mark.parametrize("name", INDICES | REPEATED)
 def test_getitem(name: str, device: str) -> None:
-    index = INDICES[name]
+    index = (INDICES | REPEATED)[name]
     check("getitem", (3, 3, 4), device=device, minigrad_call=lambda x: x[indexed(minigrad, index, device)],
           torch_call=lambda x: x[indexed(torch, index)])  # fmt: skip
 
@@ -208,7 +219,20 @@ def test_setitem(name: str, value: str, base: str, device: str) -> None:
     shape = {"one": (), "row": taken[-1:], "whole": taken}[value]
     call = assigned(minigrad, index, device, base)
     check("setitem", (3, 3, 4), Drawn(shape), device=device, minigrad_call=call,
-          torch_call=assigned(torch, index, None, base), layouts=False)  # fmt: skip
+          torch_call=assigned(torch, index, None, base), layouts=(value, base) == ("one", "whole"))  # fmt: skip
+
+
+def test_setitem_of_a_value_with_leading_axes_of_length_one(device: str) -> None:
+    def call(framework: Any, device: str | None) -> Any:
+        def f(x: Any, v: Any) -> Any:
+            y = x * 2
+            y[indexed(framework, [0, 2], device)] = v
+            return y * y
+
+        return f
+
+    check("setitem", (3, 4), (1, 1, 2, 4), device=device, minigrad_call=call(minigrad, device),
+          torch_call=call(torch, None))  # fmt: skip
 
 
 @pytest.mark.parametrize("name", INDICES)
@@ -269,7 +293,7 @@ def test_wrong_index(name: str, device: str) -> None:
             x = framework.zeros(3, 3, 4)
             x = x.to(device) if framework is minigrad else x
             index = indexed(framework, WRONG[name], None if framework is torch else device)
-            with pytest.raises(Exception) as caught:  # noqa: B017, PT011 - torch's kind is the measure
+            with pytest.raises(Exception) as caught:
                 if assign:
                     x[index] = 1.0
                 else:

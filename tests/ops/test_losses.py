@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,11 @@ import torch
 
 import minigrad
 from minigrad.nn import functional as F
-from tests.checking import Drawn, Given, check, positive
+from tests.cases import INDEX, KINKED, Table
+from tests.checking import Drawn, Given, positive
 
-P = "nn.functional."
-INDEX = np.int64
-kinked = partial(check, differences=False)  # inputs that sit on a kink: torch's choice of gradient is the measure
-first_order = partial(check, order=1)
-
-CASES: list[tuple[Any, str, tuple[Any, ...], dict[str, Any]]] = []
-
-
-def case(name: str, *inputs: Any, how: Any = check, **kwargs: Any) -> None:
-    """Notes one check."""
-    CASES.append((how, P + name, inputs, kwargs))
+T = Table("nn.functional.")
+case, refusal = T.case, T.refusal
 
 
 def chance(*shape: int) -> Drawn:
@@ -64,8 +55,8 @@ for reduction in ("mean", "sum", "none"):
     case("triplet_margin_loss", (4, 3), (4, 3), (4, 3), **r)
     case("triplet_margin_loss", (4, 3), (4, 3), (4, 3), margin=0.3, p=3.0, swap=True, **r)
     case("soft_margin_loss", (5,), SIGNS, **r)
-    case("multi_margin_loss", (5, 4), TARGET, how=first_order, **r)
-    case("multi_margin_loss", (5, 4), TARGET, p=2, margin=0.4, weight=WEIGHT, how=first_order, **r)
+    case("multi_margin_loss", (5, 4), TARGET, order=1, **r)
+    case("multi_margin_loss", (5, 4), TARGET, p=2, margin=0.4, weight=WEIGHT, order=1, **r)
     case("poisson_nll_loss", (2, 3), Drawn((2, 3), 0.0, 4.0), full=True, **r)
     case("poisson_nll_loss", positive(2, 3), Drawn((2, 3), 0.0, 4.0), log_input=False, **r)
     case("gaussian_nll_loss", (2, 3), (2, 3), positive(2, 3), **r)
@@ -73,39 +64,53 @@ for reduction in ("mean", "sum", "none"):
     case("gaussian_nll_loss", (2, 3), (2, 3), positive(2, 1), **r)
 for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
     case(name, (), ())
-    case(name, (0, 3), (0, 3), how=kinked)
+    case(name, (0, 3), (0, 3), **KINKED)
     case(name, (2, 3), (3,))
-    case(name, Given([1.0, 2.0, float("nan")]), Given([1.0, 3.0, 0.0]), how=kinked, order=1, reduction="none")
+    case(name, Given([1.0, 2.0, float("nan")]), Given([1.0, 3.0, 0.0]), **KINKED, order=1, reduction="none")
 case("l1_loss", Given([1, 2], INDEX), Given([3, 5], INDEX), reduction="sum")
 case("smooth_l1_loss", (3,), (3,), beta=0)
-case("smooth_l1_loss", Given([0.0, 1.0, -1.0]), Given([0.0, 0.0, 0.0]), how=kinked, order=1)
-case("huber_loss", Given([0.0, 1.0, -1.0]), Given([0.0, 0.0, 0.0]), how=kinked, order=1)
-case("binary_cross_entropy", Given([0.0, 1.0, 0.0, 1.0]), Given([0.0, 1.0, 0.3, 0.3]), how=kinked, order=1)
-case("binary_cross_entropy", chance(0, 3), chance(0, 3), how=kinked)
+case("smooth_l1_loss", Given([0.0, 1.0, -1.0]), Given([0.0, 0.0, 0.0]), **KINKED, order=1)
+case("huber_loss", Given([0.0, 1.0, -1.0]), Given([0.0, 0.0, 0.0]), **KINKED, order=1)
+case("binary_cross_entropy", Given([0.0, 1.0, 0.0, 1.0]), Given([0.0, 1.0, 0.3, 0.3]), **KINKED, order=1)
+case("binary_cross_entropy", chance(0, 3), chance(0, 3), **KINKED)
 case("binary_cross_entropy_with_logits", Given([0.0, 800.0, -800.0, 30.0]), Given([0.0, 1.0, 0.2, 0.5]))
 case("binary_cross_entropy_with_logits", (), chance())
 case("kl_div", (2, 3), chance(2, 3), reduction="batchmean")
 case("kl_div", (2, 3), (2, 3), reduction="batchmean", log_target=True)
 case("nll_loss", (4,), Given(2, INDEX))
 case("nll_loss", (3, 4), Given([0, 1, 3], np.uint8), weight=WEIGHT)
-case("nll_loss", (3, 4), Given([-100, -100, -100], INDEX), how=kinked)
-case("nll_loss", (0, 4), Given(np.zeros(0), INDEX), how=kinked)
-case("cross_entropy", (3, 4), Given([-100, -100, -100], INDEX), how=kinked)
+case("nll_loss", (3, 4), Given([-100, -100, -100], INDEX), **KINKED)
+case("nll_loss", (0, 4), Given(np.zeros(0), INDEX), **KINKED)
+case("cross_entropy", (3, 4), Given([-100, -100, -100], INDEX), **KINKED)
 case("cross_entropy", (0, 4), Given(np.zeros(0), INDEX), reduction="sum")
-case("cross_entropy", (3, 4), Given([0, 1, 3], np.uint8), weight=WEIGHT, how=first_order)
+case("cross_entropy", (3, 4), Given([0, 1, 3], np.uint8), weight=WEIGHT, order=1)
 case("cross_entropy", (4,), chance(4), weight=WEIGHT)
 case("cross_entropy", Given([[1000.0, 0.0], [-1000.0, 0.0]]), Given([1, 0], INDEX))
 case("cosine_embedding_loss", (3,), (3,), Given(1, INDEX))
-case("cosine_embedding_loss", Given(np.zeros((2, 3))), (2, 3), Given([1, -1], INDEX), how=kinked, order=1)
-case("multi_margin_loss", (4,), Given(2, INDEX), how=first_order)
+case("cosine_embedding_loss", Given(np.zeros((2, 3))), (2, 3), Given([1, -1], INDEX), **KINKED, order=1)
+case("multi_margin_loss", (4,), Given(2, INDEX), order=1)
 case("gaussian_nll_loss", (2, 3), (2, 3), 0.5)
-case("gaussian_nll_loss", (3,), (3,), Given([0.0, 1e-8, 0.1]), how=kinked, order=1)
+case("gaussian_nll_loss", (3,), (3,), Given([0.0, 1e-8, 0.1]), **KINKED, order=1)
+for reduction in ("mean", "sum", "none"):
+    case("cross_entropy", (5, 4), TARGET, reduction=reduction)
+    case("nll_loss", (5, 4), TARGET, reduction=reduction)
+    case("cross_entropy", (5, 4), TARGET, weight=WEIGHT, reduction=reduction, label_smoothing=0.1)
+    case("nll_loss", (5, 4), TARGET, weight=WEIGHT, reduction=reduction)
+case("cross_entropy", (5, 4), TARGET, label_smoothing=0.1)
+case("cross_entropy", (5, 4), Given([0, -100, 1, 2, -100], INDEX))
+case("cross_entropy", (5, 4), Given([0, 2, 1, 2, 2], INDEX), ignore_index=2, reduction="none", label_smoothing=0.2)
+case("cross_entropy", (4,), Given(2, INDEX))
+case("cross_entropy", (2, 4, 3), Given([[0, 1, 2], [3, 3, 0]], INDEX))
+case("cross_entropy", (2, 4, 2, 3), Given(np.arange(12).reshape(2, 2, 3) % 4, INDEX), reduction="none")
+case("cross_entropy", (3, 4), Drawn((3, 4), 0.0, 1.0))
+case("cross_entropy", (3, 4), Drawn((3, 4), 0.0, 1.0), label_smoothing=0.3, reduction="none")
+case("nll_loss", (2, 4, 3), Given([[0, 1, 2], [3, 3, 0]], INDEX))
 # -- pairs of vectors
 case("cosine_similarity", (2, 3), (2, 3))
 case("cosine_similarity", (2, 3, 4), (2, 3, 4), dim=-1)
 case("cosine_similarity", (2, 1, 4), (3, 4), dim=2)
 case("cosine_similarity", (3,), (3,), dim=0)
-case("cosine_similarity", Given(np.zeros((1, 3))), (1, 3), how=kinked, order=1)
+case("cosine_similarity", Given(np.zeros((1, 3))), (1, 3), **KINKED, order=1)
 case("pairwise_distance", (2, 3), (2, 3))
 case("pairwise_distance", (2, 3), (3,), p=1.0, keepdim=True)
 case("pairwise_distance", (2, 3), (2, 3), p=3.0, eps=0.1)
@@ -113,17 +118,10 @@ case("normalize", (2, 3))
 case("normalize", (2, 3, 4), p=3.0, dim=-1)
 case("normalize", (2, 3), p=1.0, dim=0)
 case("normalize", (2, 3), p=float("inf"))
-case("normalize", Given(np.zeros((2, 3))), how=kinked, order=1)
+case("normalize", Given(np.zeros((2, 3))), **KINKED, order=1)
 case("bilinear", (2, 3), (2, 4), (5, 3, 4), (5,))
 case("bilinear", (2, 2, 3), (2, 2, 4), (5, 3, 4))
 case("bilinear", (3,), (4,), (5, 3, 4))
-
-
-@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][1]}{CASES[i][2]}")
-@pytest.mark.filterwarnings("ignore:Using a target size", "ignore:reduction:UserWarning")
-def test_losses(i: int, device: str) -> None:
-    how, name, inputs, kwargs = CASES[i]
-    how(name, *inputs, device=device, **kwargs)
 
 
 # -- errors and warnings
@@ -135,7 +133,7 @@ def _z(*shape: int, dtype: Any = np.float64) -> np.ndarray:
 
 X = _z(3, 4)
 CLASSES = np.array([0, 1, 2])
-ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+for name, inputs, kwargs in (
     ("mse_loss", (X, X), {"reduction": "average"}),
     ("mse_loss", (X, _z(3, 3)), {}),
     ("mse_loss", (X, X), {"weight": _z(4)}),
@@ -192,7 +190,18 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("bilinear", (X, X, _z(5, 3, 4)), {}),
     ("bilinear", (X, _z(1, 4), _z(5, 4, 4)), {}),
     ("bilinear", (X, X, _z(5, 4, 4), _z(4)), {}),
-]
+):
+    refusal(name, *inputs, **kwargs)
+
+
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
+
+
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)
 
 
 def _call(framework: Any, convert: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -201,16 +210,6 @@ def _call(framework: Any, convert: Any, name: str, args: Any, kwargs: Any) -> An
 
     function = getattr(framework.nn.functional, name)
     return function(*(given(a) for a in args), **{k: given(v) for k, v in kwargs.items()})
-
-
-@pytest.mark.parametrize("i", range(len(ERRORS)), ids=lambda i: f"{ERRORS[i][0]}{i}")
-@pytest.mark.filterwarnings("ignore:Using a target size")
-def test_errors(i: int, device: str) -> None:
-    """torch's kind of exception."""
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
-        _call(torch, torch.from_numpy, *ERRORS[i])
-    with pytest.raises(theirs.type):
-        _call(minigrad, lambda a: minigrad.from_numpy(a).to(device), *ERRORS[i])
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])

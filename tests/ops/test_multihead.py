@@ -11,6 +11,7 @@ import torch
 
 import minigrad
 import minigrad.nn.functional
+from tests.cases import Table
 from tests.checking import Drawn, Given, check
 
 L, S, N, E, H = 3, 4, 2, 4, 2  # queries, keys, samples, numbers of a token, heads
@@ -97,7 +98,7 @@ def _call(library: Any, names: list[str], width: int = E, heads: int = H, **opti
 
 
 def _torchs(call: Callable[..., Any]) -> Callable[..., Any]:
-    """By torch's own definition: its fast roads have no second gradient."""
+    """By torch's own definition: its fast kernels have no second gradient."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
@@ -106,24 +107,22 @@ def _torchs(call: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+T = Table()
+NAME = "nn.functional.multi_head_attention_forward"
+for name, (inputs, options) in CASES.items():
+    for need_weights in (True, False):
+
+        def call(library: Any, *tensors: Any, names: Any = tuple(inputs), **options: Any) -> Any:
+            return _call(library, names, **options)(*tensors)
+
+        layouts = name in ("self", "other sizes")
+        T.case(NAME, *inputs.values(), call=call, need_weights=need_weights, layouts=layouts, single=False, **options)
+
+
 @pytest.mark.filterwarnings("ignore:Support for mismatched")
-@pytest.mark.parametrize("need_weights", [True, False])
-@pytest.mark.parametrize("name", CASES)
-def test_is_torchs(name: str, need_weights: bool, device: str) -> None:
-    inputs, options = CASES[name]
-    options = dict(options)
-    differences = options.pop("differences", True)
-    calls = [_call(library, list(inputs), need_weights=need_weights, **options) for library in (minigrad, torch)]
-    check(
-        "nn.functional.multi_head_attention_forward",
-        *inputs.values(),
-        device=device,
-        layouts=name in ("self", "other sizes"),
-        differences=differences,
-        float32=False,
-        minigrad_call=calls[0],
-        torch_call=_torchs(calls[1]),
-    )
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
 
 
 @pytest.mark.parametrize("kind", ["self", "memory"])
@@ -227,7 +226,7 @@ def test_refusals(name: str, need_weights: bool, device: str) -> None:
     """torch's kind of exception, in one line."""
     inputs, options = REFUSALS[name]
     arrays = [np.zeros(x) if isinstance(x, tuple) else x.array() for x in inputs.values()]
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
+    with pytest.raises(Exception) as theirs:
         _call(torch, list(inputs), need_weights=need_weights, **options)(*map(torch.from_numpy, arrays))
     with pytest.raises(theirs.type) as ours:
         _call(minigrad, list(inputs), need_weights=need_weights, **options)(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,11 @@ import torch
 
 import minigrad
 from minigrad.nn import functional as F
+from tests.cases import INDEX, KINKED, NAN, Table
 from tests.checking import Given, check, positive
 
-P = "nn.functional."
-INDEX = np.int64
-NAN, INF = float("nan"), float("inf")
-kinked = partial(check, differences=False)  # inputs that sit on a kink: torch's choice of gradient is the measure
-
-CASES: list[tuple[Any, str, tuple[Any, ...], dict[str, Any]]] = []
-
-
-def case(name: str, *inputs: Any, how: Any = check, **kwargs: Any) -> None:
-    """Notes one check."""
-    CASES.append((how, P + name, inputs, kwargs))
-
+T = Table("nn.functional.")
+case, refusal = T.case, T.refusal
 
 # -- convolutions
 for x, w, b, kwargs in (
@@ -107,20 +97,68 @@ case("adaptive_max_pool1d", (3, 9), [4], return_indices=True)
 for size in (1, [2, 3], [4, 1], (None, 2), 7):
     case("adaptive_max_pool2d", (2, 3, 5, 6), size, return_indices=True)
 case("adaptive_max_pool2d", (3, 5, 6), 2)
-case("adaptive_max_pool2d", Given(np.zeros((1, 1, 5, 4))), 3, return_indices=True, how=kinked)
-case("adaptive_max_pool2d", Given([[[[1.0, NAN, 3.0], [NAN, 0.0, 2.0]]]]), [1, 2], return_indices=True, how=kinked)
+case("adaptive_max_pool2d", Given(np.zeros((1, 1, 5, 4))), 3, return_indices=True, **KINKED)
+case("adaptive_max_pool2d", Given([[[[1.0, NAN, 3.0], [NAN, 0.0, 2.0]]]]), [1, 2], return_indices=True, **KINKED)
 case("lp_pool2d", positive(2, 3, 6, 5), 2, 2)
 case("lp_pool2d", positive(2, 3, 6, 5), 3.0, [3, 2], stride=(1, 2), ceil_mode=True)
 case("max_unpool2d", (1, 2, 2, 2), Given(np.array([[[[0, 3], [9, 14]], [[5, 2], [8, 10]]]]), INDEX), 2)
 case("max_unpool2d", (2, 2, 2), Given(np.array([[[0, 3], [9, 14]], [[5, 2], [8, 10]]]), INDEX), 2, output_size=[5, 4])
 case("max_unpool2d", (1, 1, 2, 2), Given([[[[0, 2], [6, 8]]]], INDEX), 3, stride=2, padding=1)
+case("linear", (4, 3), (2, 3), (2,))
+case("linear", (4, 3), (2, 3))
+case("linear", (3,), (2, 3), (2,))
+case("linear", (2, 4, 3), (2, 3), (2,))
+case("linear", (0, 3), (2, 3), (2,))
+case("unfold", (2, 3, 6, 5), [3, 2])
+case("unfold", (2, 3, 6, 5), [3, 2], dilation=(1, 2), padding=(2, 1), stride=(2, 1))
+case("unfold", (3, 6, 5), 2)
+case("fold", (2, 18, 15), [5, 4], [3, 2], padding=(1, 0))
+case("fold", (2, 12, 9), [6, 5], [2, 2], dilation=(1, 2), stride=(2, 2), padding=(0, 1))
+CONVOLUTIONS: list[tuple[Any, Any, Any, dict[str, Any]]] = [
+    ((2, 3, 6, 5), (4, 3, 3, 3), (4,), {}),
+    ((2, 3, 6, 5), (4, 3, 3, 3), (4,), {"padding": 1}),
+    ((2, 3, 7, 6), (4, 3, 3, 2), (4,), {"stride": (2, 1), "padding": (1, 0)}),
+    ((2, 3, 9, 8), (4, 3, 3, 3), (4,), {"dilation": (2, 1), "padding": (2, 1)}),
+    ((2, 4, 6, 5), (6, 2, 3, 3), (6,), {"groups": 2, "padding": 1}),
+    ((2, 4, 6, 5), (4, 1, 3, 3), (4,), {"groups": 4, "stride": 2}),
+    ((2, 3, 6, 5), (4, 3, 1, 1), (4,), {}),
+    ((2, 3, 6, 5), (4, 3, 1, 1), (4,), {"stride": 2}),
+    ((1, 3, 14, 15), (4, 3, 7, 7), (4,), {"stride": 2, "padding": 3}),
+    ((2, 3, 6, 5), (4, 3, 3, 3), None, {"padding": "same"}),
+    ((2, 3, 6, 5), (4, 3, 2, 4), (4,), {"padding": "same"}),
+    ((2, 3, 6, 5), (4, 3, 3, 3), None, {"padding": "valid"}),
+    ((3, 6, 5), (4, 3, 3, 3), (4,), {}),
+    ((0, 3, 6, 5), (4, 3, 3, 3), (4,), {}),
+    ((2, 3, 4, 4), (4, 3, 4, 4), (4,), {}),
+    ((2, 3, 8, 3), (2, 3, 5, 2), (2,), {"stride": (3, 2), "padding": (4, 1)}),
+]
+for x, w, b, kwargs in CONVOLUTIONS:
+    case("conv2d", x, w, b, **kwargs)
+POOLS: list[tuple[Any, Any, dict[str, Any]]] = [
+    ((2, 3, 6, 5), 2, {}),
+    ((2, 3, 7, 6), 3, {"stride": 2, "padding": 1}),
+    ((2, 3, 7, 6), [3, 2], {"stride": (1, 2), "padding": (1, 0)}),
+    ((2, 3, 9, 8), 3, {"stride": 2, "dilation": (2, 1), "padding": 1}),
+    ((2, 3, 7, 6), 3, {"stride": 2, "ceil_mode": True}),
+    ((2, 3, 7, 6), 2, {"stride": 3, "padding": 1, "ceil_mode": True}),
+    ((2, 3, 7, 6), 3, {"stride": 2, "padding": 1, "return_indices": True}),
+    ((3, 7, 6), 2, {}),
+]
+for x, kernel, kwargs in POOLS:
+    case("max_pool2d", x, kernel, **kwargs)
+case("max_pool2d", Given(np.zeros((1, 1, 4, 4))), 2, **KINKED)
+case("max_pool2d", Given(np.zeros((1, 1, 4, 4))), 3, stride=1, padding=1, **KINKED)
+case("max_pool2d", Given([[[[1.0, float("nan")], [3.0, 4.0]]]]), 2, **KINKED)
+for size in (1, [2, 3], [4, 1], (None, 2), 7):
+    case("adaptive_avg_pool2d", (2, 3, 5, 6), size)
+case("adaptive_avg_pool2d", (3, 5, 6), 2)
 # -- embeddings
 ROWS = Given([[0, 2, 2], [3, 0, 2]], INDEX)
 case("embedding", ROWS, (4, 3))
-case("embedding", ROWS, (4, 3), padding_idx=2, how=kinked)
-case("embedding", ROWS, (4, 3), padding_idx=-4, how=kinked)
-case("embedding", ROWS, (4, 3), scale_grad_by_freq=True, how=partial(check, order=1, differences=False))
-case("embedding", ROWS, (4, 3), 2, None, 2.0, True, how=partial(check, order=1, differences=False))
+case("embedding", ROWS, (4, 3), padding_idx=2, **KINKED)
+case("embedding", ROWS, (4, 3), padding_idx=-4, **KINKED)
+case("embedding", ROWS, (4, 3), scale_grad_by_freq=True, order=1, **KINKED)
+case("embedding", ROWS, (4, 3), 2, None, 2.0, True, order=1, **KINKED)
 case("embedding", Given(1, INDEX), (4, 3))
 case("embedding", Given([1, 1], np.int32), (4, 3))
 case("embedding", Given(np.zeros((0, 2)), INDEX), (4, 3), order=1)
@@ -158,13 +196,6 @@ case("channel_shuffle", (2, 6, 3), 3)
 case("channel_shuffle", (2, 6, 3, 2), 2)
 
 
-@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][1]}{CASES[i][2]}")
-@pytest.mark.filterwarnings("ignore:`nn.functional.upsample` is deprecated")
-def test_networks(i: int, device: str) -> None:
-    how, name, inputs, kwargs = CASES[i]
-    how(name, *inputs, device=device, **kwargs)
-
-
 # -- errors
 
 
@@ -173,7 +204,7 @@ def _z(*shape: int, dtype: Any = np.float64) -> np.ndarray:
 
 
 IMAGE = _z(2, 3, 6, 5)
-ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+for name, inputs, kwargs in (
     ("conv1d", (IMAGE, _z(4, 3, 3)), {}),
     ("conv1d", (_z(2, 3, 6), _z(4, 3, 3, 3)), {}),
     ("conv1d", (_z(2, 3, 6), _z(4, 2, 3)), {}),
@@ -252,17 +283,37 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("alpha_dropout", (IMAGE, -0.5), {}),
     ("max_unpool2d", (_z(1, 1, 2, 2), np.full((1, 1, 2, 2), 16), 2), {}),
     ("max_unpool2d", (_z(1, 1, 2, 2), np.zeros((1, 1, 2, 3), INDEX), 2), {}),
-]
+):
+    refusal(name, *inputs, **kwargs)
 
 
-@pytest.mark.parametrize("i", range(len(ERRORS)), ids=lambda i: f"{ERRORS[i][0]}{i}")
-def test_errors(i: int, device: str) -> None:
-    """torch's kind of exception."""
-    name, args, kwargs = ERRORS[i]
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
-        getattr(torch.nn.functional, name)(*(torch.from_numpy(a) if hasattr(a, "dtype") else a for a in args), **kwargs)
-    with pytest.raises(theirs.type):
-        getattr(F, name)(*(minigrad.from_numpy(a).to(device) if hasattr(a, "dtype") else a for a in args), **kwargs)
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
+
+
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)
+
+
+@pytest.mark.parametrize("name", ["conv2d_relu", "conv2d_relu_max_pool2d"])
+@pytest.mark.parametrize("x, w, b, kwargs", [c for c in CONVOLUTIONS if len(c[0]) == 4 and c[0][0] and c[0][2] > 4])
+def test_fused_convolution(name: str, x: Any, w: Any, b: Any, kwargs: Any, device: str) -> None:
+    convolve = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, **kwargs}
+    pool: Any = ((3, 2), (2, 1), (1, 0), (1, 1), False)
+    ours = getattr(minigrad.nn.functional, "_" + name)
+    more = [pool] if name.endswith("pool2d") else []
+
+    def reference(x: Any, w: Any, b: Any = None) -> Any:
+        y = torch.nn.functional.conv2d(x, w, b, **convolve).relu()
+        return torch.nn.functional.max_pool2d(y, *pool[:4]) if more else y
+
+    # Bigger images, so that every pool fits.
+    x = (*x[:2], x[2] + 3, x[3] + 3)
+    inputs = [x, w] if b is None else [x, w, b]
+    check(name, *inputs, device=device,
+          minigrad_call=lambda x, w, b=None: ours(x, w, b, *convolve.values(), *more), torch_call=reference)  # fmt: skip
 
 
 @pytest.mark.parametrize("kwargs", [{"max_norm": 1.0}, {"sparse": True}])

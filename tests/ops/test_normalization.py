@@ -11,17 +11,11 @@ import torch
 import minigrad
 from minigrad.nn import functional as F
 from tests import emulator
+from tests.cases import Table
 from tests.checking import Drawn, Given, check
 
-P = "nn.functional."
-
-CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-
-
-def case(name: str, *inputs: Any, **kwargs: Any) -> None:
-    """Notes one check."""
-    CASES.append((P + name, inputs, kwargs))
-
+T = Table("nn.functional.")
+case, refusal = T.case, T.refusal
 
 for shape, normalized in (((4, 6), [6]), ((2, 3, 4), [4]), ((2, 3, 4), [3, 4]), ((5,), [5]), ((2, 3, 4, 5), [3, 4, 5])):
     case("layer_norm", shape, normalized, tuple(normalized), tuple(normalized))
@@ -31,7 +25,7 @@ for shape, normalized in (((4, 6), [6]), ((2, 3, 4), [4]), ((2, 3, 4), [3, 4]), 
 case("layer_norm", (4, 6), [6], (6,))
 case("layer_norm", (4, 6), [6], (6,), (6,), eps=0.1)
 case("layer_norm", (300, 70), [70], (70,), (70,), order=1)
-case("layer_norm", Drawn((4, 50), 99.0, 101.0), [50], (50,), (50,), float32=False)
+case("layer_norm", Drawn((4, 50), 99.0, 101.0), [50], (50,), (50,), single=False)
 case("layer_norm", Given(np.full((2, 3), 7.0)), [3], (3,), (3,), differences=False, order=1)
 case("layer_norm", (0, 6), [6], (6,), (6,))
 case("layer_norm", (4, 1), [1], (1,), (1,), differences=False, order=1)
@@ -50,12 +44,6 @@ for shape in ((2, 3, 5), (2, 3, 4, 3), (1, 2, 2, 3, 2)):
 case("local_response_norm", (2, 5, 4), 3)
 case("local_response_norm", (2, 5, 4, 3), 2, alpha=0.5, beta=0.6, k=2.0)
 case("local_response_norm", (2, 3, 2, 2, 2), 5, alpha=0.1)
-
-
-@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}{CASES[i][1]}")
-def test_normalization(i: int, device: str) -> None:
-    name, inputs, kwargs = CASES[i]
-    check(name, *inputs, device=device, **kwargs)
 
 
 @pytest.mark.parametrize("use_input_stats", [True, False])
@@ -81,6 +69,29 @@ def test_instance_norm_running(shape: tuple[int, ...], affine: bool, use_input_s
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (3, 4, 3, 2)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_norm(shape: tuple[int, ...], training: bool, affine: bool, device: str) -> None:
+    channels = shape[1]
+    mean, var = np.linspace(-1, 1, channels), np.linspace(0.5, 2, channels)
+
+    def call(framework: Any, as_input: Any) -> Any:
+        def f(x: Any, w: Any = None, b: Any = None) -> Any:
+            dtype = np.float32 if "32" in str(x.dtype) else np.float64
+            m, v = as_input(mean.astype(dtype)), as_input(var.astype(dtype))
+            y = framework.nn.functional.batch_norm(x, m, v, w, b, training, 0.3, 1e-3)
+            return y, m, v
+
+        return f
+
+    check(
+        "batch_norm", shape, *([(channels,), (channels,)] if affine else []), device=device,
+        minigrad_call=call(minigrad, lambda a: minigrad.from_numpy(a.copy()).to(device)),
+        torch_call=call(torch, lambda a: torch.from_numpy(a.copy())),
+    )  # fmt: skip
+
+
 def test_layer_norm_keeps_its_input_and_two_numbers_a_row() -> None:
     """x itself, no normalised copy of it."""
     x = minigrad.randn(64, 32, requires_grad=True)
@@ -95,11 +106,11 @@ def test_the_order_of_threads_does_not_matter(order: str) -> None:
     if emulator.real_cupy() is not None:
         pytest.skip("a GPU picks its own order")
     with emulator.thread_order(order):
-        check(P + "layer_norm", (7, 300), [300], (300,), (300,), device="gpu", order=1, layouts=False)
+        check("nn.functional.layer_norm", (7, 300), [300], (300,), (300,), device="gpu", order=1, layouts=False)
 
 
 X, W = np.zeros((2, 4)), np.zeros(4)
-ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+for name, inputs, kwargs in (
     ("layer_norm", (X, [3]), {}),
     ("layer_norm", (X, []), {}),
     ("layer_norm", (X, [4], W[:3]), {}),
@@ -122,14 +133,15 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("batch_norm", (X[:1], W, W), {"training": True}),
     ("batch_norm", (X, W[:2], W), {}),
     ("batch_norm", (X, None, None), {}),
-]
+):
+    refusal(name, *inputs, **kwargs)
 
 
-@pytest.mark.parametrize("i", range(len(ERRORS)), ids=lambda i: f"{ERRORS[i][0]}{i}")
-def test_errors(i: int, device: str) -> None:
-    """torch's kind of exception."""
-    name, args, kwargs = ERRORS[i]
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011 - whatever torch raises
-        getattr(torch.nn.functional, name)(*(torch.from_numpy(a) if hasattr(a, "dtype") else a for a in args), **kwargs)
-    with pytest.raises(theirs.type):
-        getattr(F, name)(*(minigrad.from_numpy(a).to(device) if hasattr(a, "dtype") else a for a in args), **kwargs)
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torch(key: str, device: str) -> None:
+    T.run(key, device)
+
+
+@pytest.mark.parametrize("key", T.refusals)
+def test_refused_as_by_torch(key: str, device: str) -> None:
+    T.refuse(key, device)

@@ -11,8 +11,7 @@ import torch
 
 import minigrad
 from compare.gradients.derivatives import draw_inputs, flat
-from tests.checking import resolve
-from tests.ops.cases import OPTIONS, Case, cases
+from tests.cases import Checked, every_case
 
 FLOATS: dict[str, Callable[[Any, float], Any]] = {
     "float64": lambda _, x: np.float64(x),
@@ -47,27 +46,26 @@ def is_tensor(x: Any) -> bool:
     return hasattr(x, "array") or (isinstance(x, tuple) and all(type(n) is int for n in x))
 
 
-def settings(case: Case) -> list[Any]:
+def settings(case: Checked) -> list[Any]:
     """What is no tensor among a case's arguments."""
-    _, inputs, kwargs = case
-    named = [v for k, v in kwargs.items() if k not in OPTIONS and not hasattr(v, "array")]
-    return [x for x in inputs if not is_tensor(x)] + named
+    named = [v for v in case.kwargs.values() if not hasattr(v, "array")]
+    return [x for x in case.inputs if not is_tensor(x)] + named
 
 
-def has(case: Case, kind: type) -> bool:
+def has(case: Checked, kind: type) -> bool:
     seen: list[Any] = []
     for x in settings(case):
         replaced(x, kind, seen.append)
     return bool(seen)
 
 
-def differing(kind: type) -> dict[str, list[Case]]:
+def differing(kind: type) -> dict[str, list[Checked]]:
     """By name, the cases with settings of this kind, one for each way of giving them."""
-    found: dict[str, dict[str, Case]] = {}
-    for case in cases().values():
+    found: dict[str, dict[str, Checked]] = {}
+    for case in every_case():
         if has(case, kind):
-            given = [type(x).__name__ for x in case[1]], sorted(k for k in case[2] if k not in OPTIONS)
-            found.setdefault(case[0], {}).setdefault(repr(given), case)
+            given = [type(x).__name__ for x in case.inputs], sorted(case.kwargs)
+            found.setdefault(case.name, {}).setdefault(repr(given), case)
     return {name: list(ways.values()) for name, ways in found.items()}
 
 
@@ -75,11 +73,9 @@ WITH_FLOATS, WITH_INTS = differing(float), differing(int)
 
 
 def run(
-    framework: Any, case: Case, change: Callable[[Any], Any], backward: bool = True, device: str = "cpu"
+    framework: Any, case: Checked, change: Callable[[Any], Any], backward: bool = True, device: str = "cpu"
 ) -> list[Any]:
     """Outputs and gradients, in float32, with the settings changed."""
-    name, inputs, kwargs = case
-    call = kwargs.get(f"{framework.__name__}_call") or resolve(framework, name)
     leaves = []
 
     def tensor(a: np.ndarray, requires_grad: bool = True) -> Any:
@@ -89,14 +85,13 @@ def run(
             leaves.append(made.requires_grad_())
         return made
 
-    drawn = draw_inputs(inputs, np.random.default_rng(0))
-    args = [tensor(array) if is_tensor(x) else change(x) for x, array in zip(inputs, drawn, strict=True)]
+    drawn = draw_inputs(case.inputs, np.random.default_rng(0))
+    args = [tensor(array) if is_tensor(x) else change(x) for x, array in zip(case.inputs, drawn, strict=True)]
     named = {
         k: tensor(v, False) if isinstance(v, np.ndarray) else v if hasattr(v, "array") else change(v)
-        for k, v in kwargs.items()
-        if k not in OPTIONS
+        for k, v in case.kwargs.items()
     }
-    found = [x for x in flat(call(*args, **named)) if hasattr(x, "dtype")]
+    found = [x for x in flat(case.called(framework)(*args, **named)) if hasattr(x, "dtype")]
     roots = [y for y in found if y.requires_grad]
     if backward and roots:
         sum(y.sum() for y in roots).backward()
@@ -104,7 +99,7 @@ def run(
     return found
 
 
-def torch_takes(case: Case, change: Callable[[Any], Any]) -> bool:
+def torch_takes(case: Checked, change: Callable[[Any], Any]) -> bool:
     try:
         run(torch, case, change, backward=False)
     except Exception:
@@ -121,11 +116,11 @@ def same(ours: list[Any], plain: list[Any], label: str) -> None:
             np.testing.assert_array_equal(a.detach().numpy(force=True), b.detach().numpy(force=True), label)
 
 
-def hold(found: list[Case], kind: type, forms: dict[str, Any], device: str) -> None:
+def hold(found: list[Checked], kind: type, forms: dict[str, Any], device: str) -> None:
     """Each case with its numbers in each form that torch takes there, against Python's numbers of the same values."""
     for case in found:
         for form, new in forms.items():
-            if form == "0-d tensor" and (case[0] in OTHER_MEANING or device != "cpu"):
+            if form == "0-d tensor" and (case.name in OTHER_MEANING or device != "cpu"):
                 continue
 
             def given(framework: Any, new: Any = new) -> Any:
@@ -138,7 +133,7 @@ def hold(found: list[Case], kind: type, forms: dict[str, Any], device: str) -> N
                 plain = run(minigrad, case, lambda setting, value=value: replaced(setting, kind, value), device=device)
             except NotImplementedError:  # sums of integers on a GPU
                 continue
-            same(run(minigrad, case, given(minigrad), device=device), plain, f"{case[0]} {settings(case)}, {form}")
+            same(run(minigrad, case, given(minigrad), device=device), plain, f"{case.name} {settings(case)}, {form}")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -11,9 +11,11 @@ from torchvision.models.swin_transformer import shifted_window_attention
 
 import minigrad
 from minigrad.nn import functional as F
+from tests.cases import Table
 from tests.checking import Given, check
 
 HEADS, CHANNELS = 2, 4
+FUNCTIONS = {minigrad: F.shifted_window_attention, torch: shifted_window_attention}
 
 # (B, H, W), window, shift, biases of the linear layers, logit_scale of Swin v2
 CASES: list[tuple[tuple[int, int, int], list[int], list[int], bool, bool]] = [
@@ -55,21 +57,28 @@ def shapes(i: int) -> list[tuple[int, ...]]:
     return found + ([(3 * CHANNELS,), (CHANNELS,)] if biases else []) + ([(HEADS, 1, 1)] if cosine else [])
 
 
-@pytest.mark.parametrize("i", range(len(CASES)))
-def test_attention_is_torchvisions(i: int, device: str) -> None:
-    """Values, gradients of everything, second gradients; dropout outside of training does nothing."""
-    padded_cosine = i == 14  # the length of a padding's key has no second derivative at 0: torch's is NaN, ours 0
-    more = {"attention_dropout": 0.4, "dropout": 0.3, "training": False}
-    check(
-        "nn.functional.shifted_window_attention",
+T = Table()
+NAME = "nn.functional.shifted_window_attention"
+for i in range(len(CASES)):
+    T.case(
+        NAME,
         *shapes(i),
-        device=device,
-        minigrad_call=call(F.shifted_window_attention, i, **more),
-        torch_call=call(shifted_window_attention, i, **more),
+        call=lambda framework, *tensors, i=i, **more: call(FUNCTIONS[framework], i, **more)(*tensors),
         layouts=i == 6,
-        order=1 if padded_cosine else 2,
-        float32=False,
+        order=1
+        if i == 14
+        else 2,  # the length of a padding's key has no second derivative at 0: torch's is NaN, ours 0
+        single=False,
+        attention_dropout=0.4,
+        dropout=0.3,
+        training=False,
     )
+
+
+@pytest.mark.parametrize("key", T.cases)
+def test_as_torchvision(key: str, device: str) -> None:
+    """Values, gradients of everything, second gradients; dropout outside of training does nothing."""
+    T.run(key, device)
 
 
 @pytest.mark.parametrize("i", [2, 6, 8, 13])
@@ -119,16 +128,14 @@ def test_dropout_is_torchvisions(i: int, device: str, monkeypatch: pytest.Monkey
             patch.setattr(torch.nn.functional, "dropout", drop)
             return call(shifted_window_attention, i, attention_dropout=0.4, dropout=0.3)(*tensors)
 
-    name = "nn.functional.shifted_window_attention"
-    check(name, *shapes(i), device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False)
+    check(NAME, *shapes(i), device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False)
 
 
 def test_the_scale_of_a_cosine_is_at_most_100(device: str) -> None:
     i, random = 13, np.random.default_rng(0)
     inputs = [Given(random.normal(size=s)) for s in shapes(i)[:-1]] + [Given([[[4.5]], [[5.5]]])]
     ours, theirs = call(F.shifted_window_attention, i), call(shifted_window_attention, i)
-    name = "nn.functional.shifted_window_attention"
-    check(name, *inputs, device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False, order=1)
+    check(NAME, *inputs, device=device, minigrad_call=ours, torch_call=theirs, layouts=False, float32=False, order=1)
 
 
 def test_without_a_relative_bias_nothing_is_added(device: str) -> None:
@@ -145,9 +152,9 @@ def test_a_bias_for_each_window(device: str) -> None:
     """What torchvision's broadcasting takes as well."""
     more = shapes(2)
     more[3] = (8, 1, 4, 4)
-    name, i = "nn.functional.shifted_window_attention", 2
+    i = 2
     check(
-        name,
+        NAME,
         *more,
         device=device,
         minigrad_call=call(F.shifted_window_attention, i),

@@ -130,7 +130,7 @@ def test_torch_files(tmp_path: Path, suffix: str, wrap, prefix: str, capsys: pyt
 
 
 class Bomb:
-    def __reduce__(self):  # noqa: ANN204
+    def __reduce__(self):
         return (os.system, ("touch exploded",))
 
 

@@ -247,7 +247,7 @@ def test_a_frozen_backbone_without_weights_is_told(
 
 
 class Bomb:
-    def __reduce__(self):  # noqa: ANN204
+    def __reduce__(self):
         return (os.system, ("touch exploded",))
 
 

@@ -99,4 +99,71 @@ ANSWERS: dict[int, dict[str, tuple[str, str, str]]] = {
             "x, w = self.inputs\n        return gz @ w.T, gz.T @ x", "1",
         ),
     },
+    4: {
+        "turns": (
+            "def turns(parents, result):\n    found, waiting = [], {result}\n    while waiting:\n"
+            "        node = max(waiting)\n        waiting.remove(node)\n        found.append(node)\n"
+            "        waiting.update(parents[node])\n    return found",
+            "def turns(parents, result):\n    return [result] + [n for p in parents[result] for n in turns(parents, p)]",
+            "a node has two turns",
+        ),
+        "peak": (
+            "def peak(sizes, free):\n"
+            "    return max((sum(sizes[: i + 1]) if free else sum(sizes)) + size for i, size in enumerate(sizes))",
+            "def peak(sizes, free):\n    return sum(sizes) + sizes[-1]",
+            "look at every turn",
+        ),
+    },
+    5: {
+        "cross_entropy": (
+            "def cross_entropy(z, t):\n    z = z - z.max()\n    return np.log(np.exp(z).sum()) - z[t]",
+            "def cross_entropy(z, t):\n    return np.exp(z)[t] / np.exp(z).sum()",
+            "this is the probability",
+        ),
+        "cross_entropy_gradient": (
+            "def cross_entropy_gradient(z, t):\n    p = np.exp(z) / np.exp(z).sum()\n    p[t] -= 1\n    return p",
+            "def cross_entropy_gradient(z, t):\n    return np.exp(z) / np.exp(z).sum()",
+            "take 1 off at the label",
+        ),
+        "momentum_step": (
+            "def momentum_step(p, v, g, lr, momentum):\n    v = momentum * v + g\n    return p - lr * v, v",
+            "def momentum_step(p, v, g, lr, momentum):\n    return p - lr * v, momentum * v + g",
+            "by the new v",
+        ),
+    },
+    6: {
+        "output_size": (
+            "def output_size(n, kernel, stride, padding):\n    return (n + 2 * padding - kernel) // stride + 1",
+            "def output_size(n, kernel, stride, padding):\n    return (n + 2 * padding - kernel) // stride",
+            "add 1",
+        ),
+        "convolve": (
+            "def convolve(x, w, stride):\n"
+            "    return [(x[i : i + len(w)] * w).sum() for i in range(0, len(x) - len(w) + 1, stride)]",
+            "def convolve(x, w, stride):\n    return np.convolve(x, w, 'valid')",
+            "the kernel is flipped",
+        ),
+        "fold_counts": (
+            "def fold_counts(n, kernel):\n    return np.convolve(np.ones(n - kernel + 1), np.ones(kernel))",
+            "def fold_counts(n, kernel):\n    return [kernel] * n",
+            "one place only",
+        ),
+    },
+    7: {
+        "start": (
+            "def start(fan_in, fan_out, random):\n    return random.normal(0, (2 / fan_in) ** 0.5, (fan_out, fan_in))",
+            "def start(fan_in, fan_out, random):\n    return random.normal(0, (1 / fan_in) ** 0.5, (fan_out, fan_in))",
+            "make up for it",
+        ),
+        "survives": (
+            "def survives(ratio, layers):\n    return ratio**layers",
+            "def survives(ratio, layers):\n    return ratio * layers",
+            "layers multiply",
+        ),
+        "batch_norm": (
+            "def batch_norm(x, eps):\n    return (x - x.mean(0)) / np.sqrt(x.var(0) + eps)",
+            "def batch_norm(x, eps):\n    return (x - x.mean(0)) / (x.std(0) + eps)",
+            "under the root",
+        ),
+    },
 }  # fmt: skip
