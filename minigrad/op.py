@@ -31,6 +31,8 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minigrad import backends, dtypes
 from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
 from minigrad.hooks import RemovableHandle
@@ -112,6 +114,9 @@ class Op:
     fresh: ClassVar[bool] = False
     """Whether each gradient that `backward` returns is an array of its own, which nothing else holds: not gz itself, nor a
     view of it or of what was saved. The engine adds other gradients into such an array, and a leaf keeps it as its .grad."""
+    elementwise: ClassVar[bool] = False
+    """Whether `forward` works element by element (its arrays may come with their axes in another order): the result lies in
+    memory as the inputs do. NumPy sees to that by itself, CuPy does not (`backends.keeping_layout`)."""
     widens: ClassVar[bool] = False
     """Whether float16 is computed in float32 (`in_float32`): every op that adds up, or takes more steps than one."""
     differentiable_outputs: ClassVar[int | None] = None
@@ -154,7 +159,10 @@ class Op:
         for observer in observers:
             observer.before_forward(self, inputs)
         try:
-            result = self.forward(*arrays)
+            if self.elementwise and type(arrays[0]) is not np.ndarray:
+                result = backends.keeping_layout(self.forward, *arrays)
+            else:
+                result = self.forward(*arrays)
         except (ValueError, TypeError, MemoryError) as error:
             raise _explain(self, error, inputs) from error
         several = type(result) is tuple

@@ -6,6 +6,7 @@ Ops never ask which library they are on: `of(array)` is the backend that serves 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     _: tuple[Kernels, Kernels] = (cpu, gpu)  # mypy holds both to the list, name by name
 
-__all__ = ["Array", "Kernels", "get", "of"]
+__all__ = ["Array", "Kernels", "get", "keeping_layout", "of"]
 
 
 def of(array: Array) -> Kernels:
@@ -26,6 +27,16 @@ def of(array: Array) -> Kernels:
     if type(array) is np.ndarray or isinstance(array, (np.ndarray, np.generic)):
         return cpu
     return get("gpu")
+
+
+def keeping_layout(function: Callable[..., Array], *arrays: Array) -> Array:
+    """function(*arrays), element by element: the result lies in memory as the arrays do. Numbers may be among them."""
+    for array in arrays:
+        if type(array) is np.ndarray:  # NumPy keeps the order of axes by itself
+            return function(*arrays)
+        if hasattr(array, "strides"):
+            return of(array).keeping_layout(function, *arrays)
+    return function(*arrays)
 
 
 def get(device_type: str) -> Kernels:

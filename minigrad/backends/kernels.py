@@ -9,7 +9,7 @@ it alone would read. NaN in is NaN out, in the elements that depend on it; nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -100,6 +100,15 @@ class Kernels(Protocol):
 
     def relu_backward(self, gy: Array, y: Array) -> Array:
         """gy, but 0 where y <= 0: at NaN it passes, as in torch."""
+
+    def floor_divide(self, x: Array, y: Array) -> Array:
+        """x // y of arrays that broadcast, one of which may be a number, by the exact quotient: 1.0 // 0.1 = 9."""
+
+    def remainder(self, x: Array, y: Array) -> Array:
+        """x % y of arrays that broadcast, one of which may be a number, by the exact quotient."""
+
+    def keeping_layout(self, function: Callable[..., Array], *arrays: Array) -> Array:
+        """function(*arrays), element by element, numbers among the arrays; the result lies as they do, if they lie alike."""
 
     def erf(self, x: Array) -> Array:
         """The error function."""

@@ -109,6 +109,7 @@ class BinaryCrossEntropy(Op):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    elementwise = True
     widens = True
     saves = {0: None, 1: 0}
 

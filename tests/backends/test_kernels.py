@@ -37,9 +37,10 @@ def test_a_kernel_has_the_arguments_of_the_list(backend: Any, name: str) -> None
 @pytest.mark.parametrize("name", KERNELS)
 def test_arrays_go_by_position_and_settings_by_keyword(name: str) -> None:
     for parameter in list(inspect.signature(KERNELS[name]).parameters.values())[1:]:
-        array = "Array" in parameter.annotation or "ndarray" in parameter.annotation or parameter.name == "index"
-        if name != "from_host":
-            assert (parameter.kind is parameter.POSITIONAL_OR_KEYWORD) == array, parameter
+        array = (
+            any(kind in parameter.annotation for kind in ("Array", "ndarray", "Callable")) or parameter.name == "index"
+        )
+        assert (parameter.kind is not parameter.KEYWORD_ONLY) == array, parameter
     assert KERNELS[name].__doc__
 
 

@@ -18,10 +18,20 @@ from minigrad.backends.cpu.device import (
     synchronize,
     to_host,
 )
-from minigrad.backends.cpu.elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from minigrad.backends.cpu.elementwise import (
+    erf,
+    erfc,
+    floor_divide,
+    gelu,
+    gelu_backward,
+    relu,
+    relu_backward,
+    remainder,
+)
 from minigrad.backends.cpu.folding import fold, unfold
 from minigrad.backends.cpu.indexing import scatter_add
 from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
+from minigrad.backends.cpu.layout import keeping_layout
 from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,

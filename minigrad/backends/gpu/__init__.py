@@ -22,10 +22,20 @@ from .device import (
     to_host,
     xp,
 )
-from .elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from .elementwise import (
+    erf,
+    erfc,
+    floor_divide,
+    gelu,
+    gelu_backward,
+    relu,
+    relu_backward,
+    remainder,
+)
 from .folding import fold, unfold
 from .indexing import scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
+from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
 from .optimizer import (
     adadelta_step,
