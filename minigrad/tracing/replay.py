@@ -269,10 +269,11 @@ def doubled(trace: Trace, node: Node, factor: float = 2.0) -> list[Change]:
     with only_observers(), enable_grad():
         graph = Graph(trace, trace.before(node))
         parts = graph.parts(node, visit)
-    return [_change(trace, leaf, part, factor) for leaf, part in parts]
+    return [change(trace, leaf, part, factor) for leaf, part in parts]
 
 
-def _change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
+def change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
+    """What becomes of a leaf's gradient of which `part` is multiplied."""
     by_node = np.asarray(Tensor(part).numpy(force=True), np.float64)
     whole = total(trace, leaf)
     then = whole + (factor - 1) * by_node
