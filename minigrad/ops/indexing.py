@@ -109,7 +109,7 @@ class GetItem(Op):
     fresh = True
 
     def __init__(self, index: Index) -> None:
-        self.is_view = _is_basic(index)  # type: ignore[misc]
+        self.is_view = _is_basic(index)
         # The ellipsis makes NumPy give a view, not a number, where one element is left.
         self.index = (*index, Ellipsis) if self.is_view and all([part is not Ellipsis for part in index]) else index
 
@@ -153,7 +153,7 @@ class SetItem(Op):
         return y
 
     def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
-        needs_x, needs_v = self.needs
+        needs_x, needs_v = self.asked_for
         return (
             SetItem(self.index)(gy, 0.0) if needs_x else None,
             _sum_to_value(GetItem(self.index)(gy), self.shape) if needs_v else None,
