@@ -149,7 +149,7 @@ class Kernels(Protocol):
     ) -> tuple[Array, Array]:
         """(losses (M,), logp (M, C)) for logits (M, C), target (M,) integers, weight (C,): torch's, reduction="none".
 
-        A target that is neither a class nor ignore_index: IndexError on the CPU; a NaN loss on a GPU.
+        The op has a target that is neither a class nor ignore_index refused (check_indices); on a GPU its loss is NaN.
         """
 
     def cross_entropy_backward(
@@ -232,7 +232,23 @@ class Kernels(Protocol):
     def scatter_add(self, index: Any, values: Array, *, shape: tuple[int, ...]) -> Array:
         """zeros(shape) of values' dtype with out[index] += values, repeats added too; index as NumPy takes it.
 
-        An index out of range: IndexError on the CPU, undefined on a GPU: the op checks it.
+        An index out of range: IndexError on the CPU; it wraps around on a GPU, where check_indices refuses it.
+        """
+
+    def check_indices(
+        self,
+        index: Array,
+        *,
+        low: int = 0,
+        high: int,
+        ignore: int | None = None,
+        error: type[Exception],
+        message: str,
+    ) -> None:
+        """Raises `error` of an index that is neither in low ... high - 1 nor `ignore`, which stands for {} in the message.
+
+        At once on the CPU. On a GPU, for which nobody waits here, a flag is raised on the device, and looked at where an
+        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize.
         """
 
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
@@ -351,7 +367,10 @@ class Kernels(Protocol):
         """How many devices of this type there are."""
 
     def to_host(self, array: Array) -> np.ndarray:
-        """The array as NumPy's, lying in memory as it does: itself on the CPU, a copy that is waited for of a GPU's."""
+        """The array as NumPy's, lying in memory as it does: itself on the CPU, a copy that is waited for of a GPU's.
+
+        Raises what check_indices has found on a GPU.
+        """
 
     def from_host(self, array: np.ndarray, *, index: int = 0) -> Array:
         """The array on device number `index`, lying in memory as it does: itself on the CPU."""
@@ -366,4 +385,4 @@ class Kernels(Protocol):
         """Lets max_memory_allocated start anew."""
 
     def synchronize(self) -> None:
-        """Waits until all kernels are done."""
+        """Waits until all kernels are done. Raises what check_indices has found on a GPU."""

@@ -1,4 +1,4 @@
-"""The gradient of indexing: adding where an index points, counting repeats."""
+"""Indices: whether they are in range, and adding where they point, counting repeats: the gradient of indexing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["scatter_add"]
+__all__ = ["check_indices", "scatter_add"]
+
+
+def check_indices(
+    index: np.ndarray,
+    *,
+    low: int = 0,
+    high: int,
+    ignore: int | None = None,
+    error: type[Exception],
+    message: str,
+) -> None:
+    """Raises `error` of the first index that is neither in low ... high - 1 nor `ignore`: {} in the message stands for it."""
+    wrong = (index < low) | (index >= high)
+    if ignore is not None:
+        wrong &= index != ignore
+    if wrong.any():
+        raise error(message.replace("{}", str(index[wrong].flat[0])))
 
 
 def scatter_add(index: Any, values: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Adding values where an index says, repeats counted: the gradient of indexing.
+"""Indices: whether they are in range, and adding values where they point, repeats counted: the gradient of indexing.
 
 CuPy's own scatter_add uses atomics, so the sums of repeats differ from run to run. Here the index is sorted (CuPy's
 sort is stable), and one thread adds up each run of equal targets: the same sum every time. So an index that names one
@@ -12,8 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from .device import xp
+from .device import flag, xp
 from .launch import kernel
+
+
+def check_indices(
+    index: Any,
+    *,
+    low: int = 0,
+    high: int,
+    ignore: int | None = None,
+    error: type[Exception],
+    message: str,
+) -> None:
+    """Raise the device's flag if an index is neither in low ... high - 1 nor `ignore`; the host is not waited for."""
+    if index.size:
+        flagged, number = flag(error, message)
+        index, bounds = xp.ascontiguousarray(index, xp.int64), (low, high, low if ignore is None else ignore, number)
+        check = kernel("indexing", "check_indices", np.dtype(np.float32))
+        check.over(index.size, index, np.int64(index.size), *map(np.int64, bounds), flagged)
 
 
 def _is_array(item: Any) -> bool:
