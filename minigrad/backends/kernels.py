@@ -1,7 +1,7 @@
 """Every kernel that a backend has: what it takes and returns. mypy holds `cpu` and `gpu` to this list.
 
 Arrays go by position, settings by keyword. Arrays are float32 or float64 unless something else is named, of any strides;
-no kernel changes its inputs but the optimizer steps and the sums of `matmul`'s own result. Images are (N, C, H, W) to the
+no kernel changes its inputs but `assign` and the optimizer steps. Images are (N, C, H, W) to the
 reader, and image results are channels-last: (N, H, W, C) in memory. Element-wise results lie in memory as their first
 operand does. Pairs are (height, width). A gradient that `needs` does not ask for is None, and so may be the arrays that
 it alone would read. NaN in is NaN out, in the elements that depend on it; nothing warns.
@@ -234,6 +234,9 @@ class Kernels(Protocol):
 
         An index out of range: IndexError on the CPU; it wraps around on a GPU, where check_indices refuses it.
         """
+
+    def assign(self, out: Array, index: Any, values: Any) -> None:
+        """out[index] = values, in place; of several values for one place the last stays."""
 
     def check_indices(
         self,

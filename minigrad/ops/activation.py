@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.op import FusedOp
+from minigrad.fused import FusedOp
 from minigrad.ops import choice
 from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet, real

@@ -244,7 +244,7 @@ class Lerp(Broadcasting):
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y, w = self.inputs
-        needs_x, needs_y, needs_w = self.needs
+        needs_x, needs_y, needs_w = self.asked_for
         return (
             sum_to(gz * (1 - w), self.shapes[0]) if needs_x else None,
             sum_to(gz * w, self.shapes[1]) if needs_y else None,

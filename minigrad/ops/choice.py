@@ -85,7 +85,7 @@ class Where(Broadcasting):
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         condition = self.inputs[0]
-        _, needs_x, needs_y = self.needs
+        _, needs_x, needs_y = self.asked_for
         return (
             None,
             sum_to(where(condition, gz, 0.0), self.shapes[1]) if needs_x else None,
@@ -142,7 +142,7 @@ class ClampBetween(Op):
         )
         return tuple([
             sum_to(gz * share, v.shape) if need else None
-            for share, v, need in zip(shares, (x, low, high), self.needs, strict=True)
+            for share, v, need in zip(shares, (x, low, high), self.asked_for, strict=True)
         ])  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class Binary(Broadcasting):
         raise NotImplementedError
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
-        needs_x, needs_y = self.needs
+        needs_x, needs_y = self.asked_for
         return (
             sum_to(self.gx(gz), self.shapes[0]) if needs_x else None,
             sum_to(self.gy(gz), self.shapes[1]) if needs_y else None,

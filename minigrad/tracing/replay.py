@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.autograd.calls import backward, grad
 from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.observer import only_observers
-from minigrad.engine import backward, grad
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
-from minigrad.op import FusedOp
-from minigrad.ops.views import WriteThrough
+from minigrad.inplace import WriteThrough
 from minigrad.tensor import Tensor
 from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value

@@ -1,4 +1,4 @@
-"""Indices: whether they are in range, and adding where they point, counting repeats: the gradient of indexing."""
+"""Indices: whether they are in range; adding where they point, counting repeats, and assigning there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_indices", "scatter_add"]
+__all__ = ["assign", "check_indices", "scatter_add"]
 
 
 def check_indices(
@@ -24,6 +24,11 @@ def check_indices(
         wrong &= index != ignore
     if wrong.any():
         raise error(message.replace("{}", str(index[wrong].flat[0])))
+
+
+def assign(out: np.ndarray, index: Any, values: Any) -> None:
+    """out[index] = values, in place; where the index names an element twice, the last value stays."""
+    out[index] = values
 
 
 def scatter_add(index: Any, values: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
