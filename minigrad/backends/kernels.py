@@ -1,7 +1,7 @@
 """Every kernel that a backend has: what it takes and returns. mypy holds `cpu` and `gpu` to this list.
 
 Arrays go by position, settings by keyword. Arrays are float32 or float64 unless something else is named, of any strides;
-no kernel changes its inputs but the optimizer steps and the sums of `matmul`'s own result. Images are (N, C, H, W) to the
+no kernel changes its inputs but `assign` and the optimizer steps. Images are (N, C, H, W) to the
 reader, and image results are channels-last: (N, H, W, C) in memory. Element-wise results lie in memory as their first
 operand does. Pairs are (height, width). A gradient that `needs` does not ask for is None, and so may be the arrays that
 it alone would read. NaN in is NaN out, in the elements that depend on it; nothing warns.
@@ -149,7 +149,7 @@ class Kernels(Protocol):
     ) -> tuple[Array, Array]:
         """(losses (M,), logp (M, C)) for logits (M, C), target (M,) integers, weight (C,): torch's, reduction="none".
 
-        A target that is neither a class nor ignore_index: IndexError on the CPU; a NaN loss on a GPU.
+        The op has a target that is neither a class nor ignore_index refused (check_indices); on a GPU its loss is NaN.
         """
 
     def cross_entropy_backward(
@@ -232,7 +232,26 @@ class Kernels(Protocol):
     def scatter_add(self, index: Any, values: Array, *, shape: tuple[int, ...]) -> Array:
         """zeros(shape) of values' dtype with out[index] += values, repeats added too; index as NumPy takes it.
 
-        An index out of range: IndexError on the CPU, undefined on a GPU: the op checks it.
+        An index out of range: IndexError on the CPU; it wraps around on a GPU, where check_indices refuses it.
+        """
+
+    def assign(self, out: Array, index: Any, values: Any) -> None:
+        """out[index] = values, in place; of several values for one place the last stays."""
+
+    def check_indices(
+        self,
+        index: Array,
+        *,
+        low: int = 0,
+        high: int,
+        ignore: int | None = None,
+        error: type[Exception],
+        message: str,
+    ) -> None:
+        """Raises `error` of an index that is neither in low ... high - 1 nor `ignore`, which stands for {} in the message.
+
+        At once on the CPU. On a GPU, for which nobody waits here, a flag is raised on the device, and looked at where an
+        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize.
         """
 
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
@@ -351,7 +370,10 @@ class Kernels(Protocol):
         """How many devices of this type there are."""
 
     def to_host(self, array: Array) -> np.ndarray:
-        """The array as NumPy's, lying in memory as it does: itself on the CPU, a copy that is waited for of a GPU's."""
+        """The array as NumPy's, lying in memory as it does: itself on the CPU, a copy that is waited for of a GPU's.
+
+        Raises what check_indices has found on a GPU.
+        """
 
     def from_host(self, array: np.ndarray, *, index: int = 0) -> Array:
         """The array on device number `index`, lying in memory as it does: itself on the CPU."""
@@ -366,4 +388,4 @@ class Kernels(Protocol):
         """Lets max_memory_allocated start anew."""
 
     def synchronize(self) -> None:
-        """Waits until all kernels are done."""
+        """Waits until all kernels are done. Raises what check_indices has found on a GPU."""

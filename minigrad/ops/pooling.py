@@ -99,9 +99,12 @@ class MaxUnpool(Op):
         self.places = places
 
     def forward(self, x: Any, index: Any) -> Any:
-        xp = backends.of(x).xp
-        y = xp.zeros((*x.shape[:-1], self.places), x.dtype)
-        xp.put_along_axis(y, index, x, -1)
+        backend = backends.of(x)
+        y = backend.xp.zeros((*x.shape[:-1], self.places), x.dtype)
+        if x.size:
+            rows = y.reshape(-1, self.places)
+            row = backend.xp.arange(len(rows))[:, None]
+            backend.assign(rows, (row, index.reshape(len(rows), -1)), x.reshape(len(rows), -1))
         return y
 
     def backward(self, gy: Tensor) -> tuple[Tensor, None]:
@@ -421,8 +424,8 @@ def max_unpool2d(
         height, width = [integer(n, "output_size") for n in output_size][-2:]
         size = height, width
     places = size[0] * size[1]
-    if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
-        raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
+    message = f"Found an invalid max index: {{}} (output volumes are of size {size[0]}x{size[1]})"
+    backends.of(indices.array).check_indices(indices.array, high=places, error=RuntimeError, message=message)
     flat = MaxUnpool(places)(input.flatten(-2), indices.flatten(-2))
     return flat.unflatten(-1, size)
 

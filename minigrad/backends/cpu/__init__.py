@@ -29,7 +29,7 @@ from minigrad.backends.cpu.elementwise import (
     remainder,
 )
 from minigrad.backends.cpu.folding import fold, unfold
-from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.indexing import assign, check_indices, scatter_add
 from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
 from minigrad.backends.cpu.layout import keeping_layout
 from minigrad.backends.cpu.normalization import (

@@ -1,4 +1,4 @@
-"""The gradient of indexing: adding where an index points, counting repeats."""
+"""Indices: whether they are in range; adding where they point, counting repeats, and assigning there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,29 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["scatter_add"]
+__all__ = ["assign", "check_indices", "scatter_add"]
+
+
+def check_indices(
+    index: np.ndarray,
+    *,
+    low: int = 0,
+    high: int,
+    ignore: int | None = None,
+    error: type[Exception],
+    message: str,
+) -> None:
+    """Raises `error` of the first index that is neither in low ... high - 1 nor `ignore`: {} in the message stands for it."""
+    wrong = (index < low) | (index >= high)
+    if ignore is not None:
+        wrong &= index != ignore
+    if wrong.any():
+        raise error(message.replace("{}", str(index[wrong].flat[0])))
+
+
+def assign(out: np.ndarray, index: Any, values: Any) -> None:
+    """out[index] = values, in place; where the index names an element twice, the last value stays."""
+    out[index] = values
 
 
 def scatter_add(index: Any, values: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:

@@ -33,7 +33,7 @@ from .elementwise import (
     remainder,
 )
 from .folding import fold, unfold
-from .indexing import scatter_add
+from .indexing import assign, check_indices, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
