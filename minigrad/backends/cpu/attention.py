@@ -127,6 +127,32 @@ def _gather(weights: np.ndarray, given: np.ndarray, total: np.ndarray, rows: sli
         total += weights.swapaxes(2, 3) @ given
 
 
+def _probabilities(
+    q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, causal: bool, scale: float,
+    p: np.ndarray | None, lse: np.ndarray | None, part: Part,
+) -> np.ndarray:  # fmt: skip
+    """Those of a block: of p, or where it was not kept made again from lse, in scratch memory."""
+    some, rows = part
+    if p is not None:
+        return p[some, :, rows]
+    assert lse is not None, "neither the probabilities nor their log sum exp were kept"
+    scores = _scores(q, k, mask, causal, scale, part)
+    scores -= lse[some, :, rows, None]
+    return np.exp(scores, out=scores)
+
+
+def _score_gradient(
+    g: np.ndarray, v: np.ndarray, y: np.ndarray | None, p: np.ndarray, factors: np.ndarray | None, gs: np.ndarray
+) -> None:
+    """gs = p (gp - sum gp p) with gp = (g v^T) factors, a block of `attention_backward`; the sum is that of g y, if given."""
+    np.matmul(g, v.swapaxes(2, 3), out=gs)
+    if factors is not None:
+        gs *= factors
+    along = np.einsum("bhls,bhls->bhl", gs, p) if y is None else np.einsum("bhlf,bhlf->bhl", g, y)
+    gs -= along[..., None]
+    gs *= p
+
+
 def attention_backward(
     gy: np.ndarray,
     q: np.ndarray,
@@ -164,19 +190,10 @@ def attention_backward(
     gs_all = np.empty(shape, q.dtype) if needs[3] else None
     factor = q.dtype.type(scale)
 
-    def probabilities(part: Part) -> np.ndarray:
-        if p is not None:
-            return p[part[0], :, part[1]]
-        assert lse is not None, "neither the probabilities nor their log sum exp were kept"
-        scores = _scores(q, k, mask, causal, scale, part)
-        scores -= lse[part[0], :, part[1], None]
-        return np.exp(scores, out=scores)
-
     def body(start: int, stop: int) -> None:
         with np.errstate(all="ignore"):
-            for part in _parts(start, stop, heads, queries, shape[3]):
-                some, rows = part
-                g, here = gy[some, :, rows], probabilities(part)
+            for some, rows in _parts(start, stop, heads, queries, shape[3]):
+                g, here = gy[some, :, rows], _probabilities(q, k, mask, causal, scale, p, lse, (some, rows))
                 factors = None if dropped is None else dropped[some, :, rows]
                 gs = scratch("gradient of scores", here.shape, q.dtype)
                 if gv is not None:
@@ -184,15 +201,7 @@ def attention_backward(
                     _gather(used, g, gv[some], rows)
                 if not (needs[0] or needs[1] or needs[3]):
                     continue
-                np.matmul(g, v[some].swapaxes(2, 3), out=gs)
-                if factors is not None:
-                    gs *= factors
-                if p is None:
-                    along = np.einsum("bhlf,bhlf->bhl", g, y[some, :, rows])  # type: ignore[index]
-                else:
-                    along = np.einsum("bhls,bhls->bhl", gs, here)
-                gs -= along[..., None]
-                gs *= here
+                _score_gradient(g, v[some], None if p is not None or y is None else y[some, :, rows], here, factors, gs)
                 if gs_all is not None:
                     gs_all[some, :, rows] = gs
                 gs *= factor

@@ -14,12 +14,12 @@ from minigrad.backends.cpu.threads import scratch
 
 __all__ = ["adadelta_step", "adagrad_step", "adamax_step", "adamw_step", "nadam_step", "rmsprop_step", "sgd_step"]
 
-# Each step's body runs on one block of its arrays. Quotients of 0 and 0, or roots below 0, give NaN without a word.
+# Each step's body runs on one block of its arrays. Quotients of 0 and 0, or roots below 0, give NaN and no warning.
 silent = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def _gradient(p: np.ndarray, g: np.ndarray, weight_decay: float, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(g, or -g, plus weight_decay p; room for a product): two scratch blocks."""
+    """(g, or -g, plus weight_decay p; memory for a product): two scratch blocks."""
     gradient, product = scratch("step", p.shape, p.dtype), scratch("product", p.shape, p.dtype)
     np.negative(g, out=gradient) if maximize else np.copyto(gradient, g)
     if weight_decay:

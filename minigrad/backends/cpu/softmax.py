@@ -37,7 +37,7 @@ def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
     step = max(1, BLOCK * length // first.size)
 
     def run(start: int, stop: int) -> None:
-        with np.errstate(all="ignore"):  # inf - inf is NaN here, as in torch, without a word
+        with np.errstate(all="ignore"):  # inf - inf is NaN and no warning, as in torch
             for i in range(start, stop, step):
                 some = (slice(None),) * turn + (slice(i, min(i + step, stop)),)
                 body(*(a[some] for a in arrays), dim)

@@ -24,22 +24,22 @@ def small_blocks(monkeypatch):
     """Blocks of a few rows even for the small images of a test, and threads for any work."""
     from minigrad.backends.cpu import columns, convolution, folding, layout, normalization, products
 
-    for room in (columns, pooling):
-        monkeypatch.setattr(room, "CACHE", 2000)
+    for module in (columns, pooling):
+        monkeypatch.setattr(module, "CACHE", 2000)
     monkeypatch.setattr(columns, "LEAST", 1)
     monkeypatch.setattr(columns, "SUMS", 4000)
     monkeypatch.setattr(convolution, "SHARE", 1)
-    for room in (pooling, folding):
-        monkeypatch.setattr(room, "SMALL", 0)
-    for room in (layout, normalization, products):
-        monkeypatch.setattr(room, "BLOCK", 40)
+    for module in (pooling, folding):
+        monkeypatch.setattr(module, "SMALL", 0)
+    for module in (layout, normalization, products):
+        monkeypatch.setattr(module, "BLOCK", 40)
     for name in ("layer_norm", "softmax"):
         monkeypatch.setattr(sys.modules[f"minigrad.backends.cpu.{name}"], "BLOCK", 40)
 
 
 @pytest.fixture
 def any_winograd(monkeypatch):
-    """Winograd's road for every convolution that it can take, in blocks of one image."""
+    """Winograd's tiles for every convolution that they suit, in blocks of one image."""
     from minigrad.backends.cpu import winograd
 
     for name in ("CHANNELS", "WORK", "TILES", "GRAIN"):
