@@ -131,7 +131,7 @@ def shifted_window_attention(
 
 
 def _masked(
-    bias: Tensor | None, x: Tensor, size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int]
+    bias: Tensor | None, x: Tensor, size: tuple[int, int], window: tuple[int, int], shift: tuple[int, ...]
 ) -> Tensor:
     """The bias of the windows x (B nH nW, N, C), and APART for tokens that were no neighbours before the shift."""
     apart = Tensor(_apart(size, window, shift).astype(x.dtype)).to(x.device)
@@ -140,7 +140,7 @@ def _masked(
 
 
 @lru_cache(maxsize=64)
-def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int]) -> np.ndarray:
+def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, ...]) -> np.ndarray:
     """(nH nW, 1, N, N): APART for two tokens of a window that were no neighbours before the shift, else 0.
 
     After the shift, the last row of windows holds tokens from two ends of the image, and so does the last column.
