@@ -66,16 +66,9 @@ def _turned(*arrays: np.ndarray | None) -> list[np.ndarray | None]:
 
 
 def attention(
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
-    mask: np.ndarray | None,
-    dropped: np.ndarray | None,
-    *,
-    causal: bool,
-    scale: float,
-    keep_probabilities: bool,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, dropped: np.ndarray | None, *, causal: bool,
+    scale: float, keep_probabilities: bool,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:  # fmt: skip
     """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v, lse = log sum exp of the scores.
 
     q (B, H, L, E), k (B, H, S, E), v (B, H, S, F), y (B, H, L, F), lse (B, H, L). mask and dropped broadcast to the
@@ -154,20 +147,10 @@ def _score_gradient(
 
 
 def attention_backward(
-    gy: np.ndarray,
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
-    mask: np.ndarray | None,
-    dropped: np.ndarray | None,
-    y: np.ndarray | None,
-    p: np.ndarray | None,
-    lse: np.ndarray | None,
-    *,
-    causal: bool,
-    scale: float,
+    gy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, dropped: np.ndarray | None,
+    y: np.ndarray | None, p: np.ndarray | None, lse: np.ndarray | None, *, causal: bool, scale: float,
     needs: Sequence[bool],
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
     """(gq, gk, gv, gscores), None where `needs` is False; gscores (B, H, L, S) is the gradient of a float mask. With p the
     probabilities (or None: made again from lse), d the dropped factors, and sums over the keys,
 

@@ -68,13 +68,7 @@ def layer_norm(
 
 
 def layer_norm_backward(
-    gy: np.ndarray,
-    x: np.ndarray,
-    w: np.ndarray | None,
-    mean: np.ndarray,
-    invstd: np.ndarray,
-    *,
-    needs: Sequence[bool],
+    gy: np.ndarray, x: np.ndarray, w: np.ndarray | None, mean: np.ndarray, invstd: np.ndarray, *, needs: Sequence[bool]
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd, g = gy w and means over each row,
 
