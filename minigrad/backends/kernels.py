@@ -202,7 +202,8 @@ class Kernels(Protocol):
         """Raises `error` of an index that is neither in low ... high - 1 nor `ignore`, which stands for {} in the message.
 
         At once on the CPU. On a GPU, for which nobody waits here, a flag is raised on the device, and looked at where an
-        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize.
+        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize. Until then the
+        index wraps around.
         """
 
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
