@@ -624,7 +624,7 @@ def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
 def unsqueeze(input: Tensor, *, axis: builtins.int) -> Tensor:
     """With a new axis of length 1 at dim."""
 def var(input: Tensor, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
-    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
 def var_mean(input: Tensor, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> builtins.tuple[Tensor, Tensor]:
     """(var, mean) over `dim`."""
 def vdot(input: Tensor, other: Tensor) -> Tensor:
