@@ -38,8 +38,27 @@ from minigrad.op import Op
 from minigrad.ops.public import functions as _functions
 from minigrad.printing import set_printoptions
 from minigrad.queries import (
-    detach, dtype, e, finfo, get_default_device, get_default_dtype, iinfo, inf, initial_seed, is_complex, is_floating_point,
-    is_nonzero, is_same_size, is_signed, is_tensor, nan, newaxis, numel, pi, seed, set_default_dtype,
+    detach,
+    dtype,
+    e,
+    finfo,
+    get_default_device,
+    get_default_dtype,
+    iinfo,
+    inf,
+    initial_seed,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+    is_tensor,
+    nan,
+    newaxis,
+    numel,
+    pi,
+    seed,
+    set_default_dtype,
 )  # fmt: skip
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
