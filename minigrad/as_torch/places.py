@@ -71,12 +71,18 @@ def home_of(name: str) -> tuple[str, ...] | None:
     torch.nn.modules.conv has the names of torch.nn.modules. torch.fx has no place, and torch.optim.SGD is no module.
     """
     above, _, last = name.rpartition(".")
-    return HOMES.get(name) or (HOMES[above] if above in DIVIDED and last == last.lower() else None)
+    if name in HOMES or above not in DIVIDED or last != last.lower():
+        return HOMES.get(name)
+    return *HOMES[above], *(f"{home}.{last}" for home in HOMES[above] if f"{home}.{last}" in FILES)
 
 
 def exists(name: str) -> bool:
     """Whether torch's module of that name has a place in minigrad."""
     return home_of(name) is not None
+
+
+FILES = {f"minigrad.nn.{name}" for name in "activation batchnorm conv loss module pooling".split()}
+"""Modules of minigrad's whose base classes (_Loss, _BatchNorm ...) code for torch subclasses."""
 
 
 class Place(ModuleType):
@@ -102,7 +108,10 @@ class Place(ModuleType):
                 break
             return value
         if exists(whole) and whole in HOMES:
-            return importlib.import_module(whole) if self.__name__ in sys.modules else Place(whole)
+            inside = sys.modules.get(self.__name__) is self  # else the real torch is in sys.modules
+            place = importlib.import_module(whole) if inside else Place(whole)
+            setattr(self, name, place)
+            return place
         raise AttributeError(f"minigrad has no {whole} ({_caller()})")
 
     @property

@@ -50,6 +50,8 @@ def test_the_same_file_in_both(both: Any) -> None:
 def test_an_import_that_comes_later_is_minigrads_too(both: Any) -> None:
     theirs, ours = both
     assert ours.imported_later() is mg.nn.Linear and theirs.imported_later() is torch.nn.Linear
+    assert ours.initialised().kaiming_normal_ is mg.nn.init.kaiming_normal_
+    assert theirs.initialised() is torch.nn.init and issubclass(ours.Loss, mg.nn.Module)
     assert sys.modules["torch"] is torch
 
 

@@ -70,6 +70,17 @@ def volume():
     return nn.Conv3d(1, 1, 3)
 
 
+def initialised():
+    layer = nn.Conv2d(3, 4, 3)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+    return torch.nn.init
+
+
+class Loss(nn.modules.loss._Loss):
+    def forward(self, x, y):
+        return F.mse_loss(x, y, reduction=self.reduction)
+
+
 def imported_later():
     from torch.nn import Linear
 
