@@ -99,15 +99,17 @@ class Place(ModuleType):
         if name.startswith("__") and name != "__version__":
             raise AttributeError(name)
         whole = f"{self.__name__}.{name}"
+        is_place = whole in HOMES
         for home in self.__homes:
             try:
                 value = getattr(home, name)
             except AttributeError:
                 continue
-            if isinstance(value, ModuleType) and exists(whole):
+            is_place = isinstance(value, ModuleType) and exists(whole)
+            if is_place:
                 break
             return value
-        if exists(whole) and whole in HOMES:
+        if is_place:
             inside = sys.modules.get(self.__name__) is self  # else the real torch is in sys.modules
             place = importlib.import_module(whole) if inside else Place(whole)
             setattr(self, name, place)
