@@ -1,4 +1,4 @@
-"""Networks, layers and optimizers that others wrote for PyTorch, run on minigrad unchanged and compared with torch.
+"""Networks, layers, optimizers and attacks that others wrote for PyTorch, run on minigrad unchanged and compared with torch.
 
     python tools/strangers.py CHECKOUT [--only WORD] [--json FILE]
 
@@ -119,7 +119,9 @@ def candidates(module: Any, library: Any) -> dict[str, Any]:
     for name, thing in vars(module).items():
         if getattr(thing, "__module__", None) != module.__name__ or name.startswith("_"):
             continue
-        if inspect.isclass(thing) and issubclass(thing, (library.nn.Module, library.optim.Optimizer)):
+        if inspect.isclass(thing) and (
+            issubclass(thing, (library.nn.Module, library.optim.Optimizer)) or is_attack(thing)
+        ):
             found[name] = thing
         elif inspect.isfunction(thing) and all(
             p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or k in ("num_classes", "class_num")
@@ -127,6 +129,15 @@ def candidates(module: Any, library: Any) -> dict[str, Any]:
         ):
             found[name] = thing
     return found
+
+
+def is_attack(thing: Any) -> bool:
+    """A class whose objects are made of a model, and turn images and labels into images."""
+    try:
+        first = next(iter(inspect.signature(thing).parameters), None)
+    except (TypeError, ValueError):
+        return False
+    return first in ("model", "predict") and any(hasattr(thing, name) for name in ("forward", "perturb"))
 
 
 def seeded() -> None:
@@ -237,6 +248,53 @@ def compare_optimizer(ours: Any, theirs: Any) -> str | None:
     return difference((found[1], {}), (found[0], {}))
 
 
+def compare_attack(ours: Any, theirs: Any) -> str | None:
+    """The images that both make of one small network; of an attack that draws random numbers, their shape and range."""
+    found = []
+    for library, kind in ((torch, theirs), (torch, theirs), (mg, ours)):
+        torch.manual_seed(len(found))
+        mg.manual_seed(0)
+        np.random.seed(0)
+        random = np.random.default_rng(0)
+        model = library.nn.Sequential(
+            library.nn.Conv2d(3, 4, 3), library.nn.Tanh(), library.nn.Flatten(), library.nn.Linear(144, 5)
+        )
+        with library.no_grad():
+            for p in model.parameters():
+                p.copy_(library.tensor(random.uniform(-0.3, 0.3, tuple(p.shape))))
+        model.eval()
+        images = library.tensor(random.uniform(0.1, 0.9, (3, 3, 8, 8))).float()
+        try:
+            attack = kind(model)
+            for name in ("random_start", "rand_init"):
+                if hasattr(attack, name):
+                    setattr(attack, name, False)
+            labels = library.tensor([0, 1, 2])
+            made = attack(images, labels) if callable(attack) else attack.perturb(images, labels)
+            found.append(made.detach().numpy())
+        except TooLong:
+            raise
+        except Exception as error:
+            if library is torch:
+                raise LookupError(str(error)) from None
+            raise
+    if np.array_equal(found[0], found[1]):
+        apart = np.abs(found[2] - found[0]).max()
+        return None if apart < 1e-4 else f"WRONG VALUE of the images: {apart:.1e} apart"
+    if found[2].shape != found[0].shape or not (
+        np.isfinite(found[2]).all() and found[2].min() >= -1e-6 and found[2].max() <= 1 + 1e-6
+    ):
+        return "shapes or range differ"
+    return None
+
+
+def comparison(thing: Any) -> Any:
+    """How the two forms of a thing are compared."""
+    if inspect.isclass(thing) and issubclass(thing, torch.optim.Optimizer):
+        return compare_optimizer
+    return compare_attack if inspect.isclass(thing) and is_attack(thing) else compare_network
+
+
 def judge(root: Path, file: Path) -> tuple[str, list[str]]:
     """(verdict, lines): "agrees", "differs", "fails", "loads" or "not torch's"."""
     try:
@@ -253,11 +311,7 @@ def judge(root: Path, file: Path) -> tuple[str, list[str]]:
         return "fails", [f"import: {line(error)}"]
     compared, problems = 0, []
     for name, thing in theirs_found.items():
-        compare = (
-            compare_optimizer
-            if inspect.isclass(thing) and issubclass(thing, torch.optim.Optimizer)
-            else compare_network
-        )
+        compare = comparison(thing)
         try:
             with limited():
                 problem = compare(getattr(ours, name), thing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import minigrad
@@ -9,7 +10,9 @@ from minigrad.as_torch.names import amp
 from minigrad.errors import DeviceError
 
 OutOfMemoryError = DeviceError
-__all__ = ["OutOfMemoryError", "amp"]
+random = SimpleNamespace(manual_seed=minigrad.manual_seed, manual_seed_all=minigrad.manual_seed)
+"""One generator, on the host, draws for all devices."""
+__all__ = ["OutOfMemoryError", "amp", "random"]
 
 
 def _typed(name: str) -> Any:
