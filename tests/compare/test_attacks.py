@@ -358,7 +358,7 @@ def test_the_picture_draws_the_accuracies(monkeypatch: pytest.MonkeyPatch) -> No
     results = Results(None, settings | {"tracks": ["minigrad", "torch"]}, sweep_lines(["report"], [0.1, 0.2]))
     for line in results.lines:
         first = 3 if line.preset == CLEAN else 2 if line.preset == NOISE else 1 if line.epsilon < 0.15 else 0
-        for track in results.tracks:
+        for track in results.frameworks:
             results.hits[line][track] = ("1" * first).ljust(4, "5")
     figures: list[Any] = []
     from matplotlib.figure import Figure

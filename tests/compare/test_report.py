@@ -21,9 +21,8 @@ from compare.kit.result import ROOT
 from compare.kit.tables import Table
 from compare.report.front import make_front
 from compare.report.gather import Entry, arrange, place, read_folder
-from compare.report.markdown import FOLDER
+from compare.report.markdown import BEGIN, END, FOLDER
 from compare.report.outline import SECTIONS, Wanted
-from compare.report.readme import BEGIN, END
 
 EVIL = "<script>alert('x')</script> & \"a|b\" *c*"
 
