@@ -33,7 +33,7 @@ from compare.speed.measure import (
     make_job,
     measure_memory,
     prepare,
-    summarize_track,
+    summarize_turns,
     take_turn,
     turn_steps,
 )
@@ -104,7 +104,7 @@ def measure_points(
     say("")
     for point in points:
         for one in point["tracks"].values():
-            one["summary"] = summarize_track(one["turns"])
+            one["summary"] = summarize_turns(one["turns"])
             one["turns"] = [{"seconds": turn["seconds"]} for turn in one["turns"]]  # the rest is in the summary
         point["ratios"] = all_ratios(point["tracks"])
     return points

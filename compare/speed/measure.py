@@ -123,7 +123,7 @@ def measure_time(
                         attacked["tracks"][worker.name]["turns"].append(under_attack)
     say("")
     for one in timed.values():
-        one["summary"] = summarize_track(one["turns"])
+        one["summary"] = summarize_turns(one["turns"])
     result = {"tracks": timed, "ratios": all_ratios(timed), "agreement": agreement}
     if attacked:
         result["attack"] = attacked | summarize_attack(attacked["tracks"], timed)
@@ -179,7 +179,7 @@ def take_turn(worker: Worker, job: Job, steps: int) -> Result:
     return answer
 
 
-def summarize_track(turns: list[Result]) -> Result:
+def summarize_turns(turns: list[Result]) -> Result:
     """Summaries over all the steps of all the turns; `idle`, the most processor seconds outside of a turn."""
     phases = np.concatenate([turn["phases"] for turn in turns])
     return {

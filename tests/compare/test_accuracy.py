@@ -309,7 +309,7 @@ def test_what_a_script_complains_of_is_passed_on(capsys: Any, tmp_path: Path, mo
     assert code == 2 and said.startswith("error: epoch 1, step") and said.count("\n") == 1
 
 
-def test_both_tracks_and_the_attacks_on_their_networks(capsys: Any, tmp_path: Path) -> None:
+def test_both_frameworks_and_the_attacks_on_their_networks(capsys: Any, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     asked = ("--scale", "smoke", "--runs", tmp_path, "--device", "cpu")
     path = tmp_path / "result.json"
