@@ -26,7 +26,7 @@ from compare.report.gather import arrange, read_folder
 from compare.report.markdown import FOLDER, picture_files, put_into_readme, render_markdown
 from compare.report.page import MADE, render_page
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 
 def run(arguments: Sequence[str]) -> int:
