@@ -31,9 +31,10 @@ from minigrad.dtypes import (
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
-from minigrad.op import FusedOp, Op
+from minigrad.op import Op
 from minigrad.ops.public import functions as _functions
 from minigrad.printing import set_printoptions
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state

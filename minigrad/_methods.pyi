@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from minigrad.hooks import RemovableHandle
 from minigrad.memory_format import MemoryFormat
+from minigrad.op import Op
 from minigrad.ops.reduction import Dim
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -74,6 +75,8 @@ class Methods:
         """input + alpha other."""
     def __rand__(self, other: Any) -> Tensor:
         """input & other, for integers and bools."""
+    def __repr__(self) -> builtins.str:
+        """A tensor's repr: its numbers, and whatever of size, type, device and graph goes without saying no longer."""
     def __rfloordiv__(self, other: Any) -> Tensor:
         """floor(input / other)."""
     def __rmatmul__(self, other: Any) -> Tensor:
@@ -100,6 +103,16 @@ class Methods:
         """input / other, as floats; rounding_mode "floor" or "trunc" rounds the quotient, in the operands' own type."""
     def __xor__(self, other: Any) -> Tensor:
         """input ^ other, for integers and bools."""
+    def _alias(self) -> Tensor:
+        """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
+    def _check_in_place(self) -> None:
+        """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
+    def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
+        """self = op(self, *others), written into self's own memory; recorded as any op is."""
+    def _refresh(self) -> None:
+        """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
+    def _share(self, base: Tensor, op: Op | None = None) -> None:
+        """Notes that this tensor is a view of `base`, made by `op`."""
     def abs(self) -> Tensor:
         """|input|."""
     def abs_(self) -> Tensor:
@@ -212,6 +225,8 @@ class Methods:
         """The number of that hyperbolic tangent."""
     def atanh_(self) -> Tensor:
         """As atanh, written into this tensor's own memory; returns the tensor."""
+    def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False, inputs: Any = None) -> None:
+        """Adds d(self . gradient)/d(leaf) to the .grad of every leaf that self was computed from."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """beta input + alpha (batch1 @ batch2), for batches of matrices."""
     def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:

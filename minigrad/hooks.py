@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+Hooks = dict[int, Callable[..., Any]]
+"""The hooks of one thing, by the numbers of their handles."""
+
+BEFORE, AFTER = -1, -2
+"""Where a node keeps its own hooks, among those of its outputs 0, 1, ..."""
+
 
 class RemovableHandle:
     """What registering a hook returns: .remove() takes the hook away again."""
@@ -56,6 +62,52 @@ def all_checked(hook: Callable[..., Any], before: Sequence[Any], after: Any) -> 
             f"hook '{_name(hook)}' has returned an incorrect number of values (got {len(after)}, but expected {len(before)})"
         )
     return tuple([checked(hook, b, a) for b, a in zip(before, after, strict=True)])
+
+
+def replaced(hooks: Hooks | None, gradient: Any) -> Any:
+    """The gradient of one tensor, when each hook has seen it, and perhaps replaced it."""
+    for hook in list((hooks or {}).values()):
+        other = hook(gradient)
+        if other is not None:
+            gradient = checked(hook, gradient, other)
+    return gradient
+
+
+def before_node(hooks: dict[int, Hooks], gradients: list[Any]) -> None:
+    """Lets the hooks of a node's outputs, then the node's own, replace the gradients that came in."""
+    for i in sorted(i for i in hooks if i >= 0):
+        if gradients[i] is not None:
+            gradients[i] = replaced(hooks[i], gradients[i])
+    for hook in list(hooks.get(BEFORE, {}).values()):
+        others = hook(tuple(gradients))
+        if others is not None:
+            gradients[:] = all_checked(hook, gradients, others)
+
+
+def after_node(hooks: dict[int, Hooks], results: tuple[Any, ...], gradients: list[Any]) -> tuple[Any, ...]:
+    """Lets a node's own hooks replace the gradients that go out."""
+    for hook in list(hooks.get(AFTER, {}).values()):
+        others = hook(results, tuple(gradients))
+        if others is not None:
+            results = all_checked(hook, results, others)
+    return results
+
+
+class AfterAccumulation:
+    """A leaf's hook that is called with the leaf when its .grad has been added to. Among the gradient's hooks it does nothing."""
+
+    def __init__(self, hook: Callable[[Any], None]) -> None:
+        self.hook = hook
+
+    def __call__(self, gradient: Any) -> None:
+        return None
+
+
+def after_accumulation(leaf: Any) -> None:
+    """Calls those hooks of a leaf that wait until its .grad has been added to."""
+    for hook in list((leaf._hooks or {}).values()):
+        if isinstance(hook, AfterAccumulation):
+            hook.hook(leaf)
 
 
 def _name(hook: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import dtypes
+from minigrad import dtypes, inplace
 from minigrad.aliases import numpys_names
 from minigrad.device import Device, get_device
 from minigrad.errors import DeviceError
@@ -24,6 +24,7 @@ from minigrad.ops import (  # noqa: F401 - for what they offer  # isort: skip
     exponential, filling, indexing, interpolation, joining, loss, matmul, norm, normalization, padding, pairs,
     pointwise, pooling, public, reduction, repeating, rounding, scattering, shape, sorting, trigonometric,
 )  # fmt: skip
+from minigrad.printing import text
 from minigrad.tensor import Tensor
 
 NAMED = {"dim", "keepdim", "other"}
@@ -67,6 +68,8 @@ def _rmatmul(self: Tensor, other: Any) -> Any:
 
 
 def _install() -> None:
+    inplace.install()
+    setattr(Tensor, "__repr__", text)  # noqa: B010 - mypy knows object's
     for name, op in public.PLACES["Tensor"].items():
         # The methods of the input alone have no argument that could go by another name.
         setattr(Tensor, name, numpys_names(op) if NAMED & {*inspect.unwrap(op).__code__.co_varnames} else op)

@@ -27,18 +27,16 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from minigrad import backends, dtypes
-from minigrad.grad_mode import enable_grad, fused_ops, is_definitions, state
-from minigrad.hooks import RemovableHandle
-from minigrad.order import numbers
-from minigrad.tensor import Tensor, describe
+import numpy as np
 
-BEFORE, AFTER = -1, -2
-"""Where a node keeps its own hooks, among those of its outputs 0, 1, ..."""
+from minigrad import backends, dtypes
+from minigrad.grad_mode import state
+from minigrad.hooks import AFTER, BEFORE, RemovableHandle
+from minigrad.order import numbers
+from minigrad.tensor import Memory, Tensor, describe
 
 HALF = dtypes.float16
 
@@ -95,7 +93,7 @@ class Op:
     """One op, and once called one node of the graph."""
 
     __slots__ = (
-        "_output", "_output_forms", "_saved", "edges", "freed", "hooks", "made_at", "needs", "order", "outputs"
+        "_output", "_output_forms", "_saved", "asked_for", "edges", "freed", "hooks", "made_at", "needs", "order", "outputs"
     )  # fmt: skip
     # Written into the instance by whoever watches the op (minigrad.autograd); seldom, so that they cost nothing otherwise.
     packed: Any = None  # what restores the saved arrays before the backward pass comes by (saved_tensors_hooks)
@@ -103,26 +101,32 @@ class Op:
 
     saves: ClassVar[dict[int, int | None]] = {}
     """Inputs that the gradient needs: {input: the input whose gradient needs it, or None for any}."""
-    saves_output: ClassVar[bool] = False
-    """Whether the gradient needs the (first) output."""
-    is_view: ClassVar[bool] = False
+    saves_output: bool = False
+    """Whether the gradient needs the (first) output. `forward` may decide it, and `is_view`."""
+    is_view: bool = False
     """Whether the output shares the first input's memory."""
     keeps: ClassVar[tuple[str, ...]] = ()
     """Attributes set in `forward` that hold arrays for the gradient: freed with the rest."""
     fresh: ClassVar[bool] = False
     """Whether each gradient that `backward` returns is an array of its own, which nothing else holds: not gz itself, nor a
     view of it or of what was saved. The engine adds other gradients into such an array, and a leaf keeps it as its .grad."""
+    elementwise: ClassVar[bool] = False
+    """Whether `forward` works element by element (its arrays may come with their axes in another order): the result lies in
+    memory as the inputs do. NumPy sees to that by itself, CuPy does not (`backends.keeping_layout`)."""
     widens: ClassVar[bool] = False
     """Whether float16 is computed in float32 (`in_float32`): every op that adds up, or takes more steps than one."""
     differentiable_outputs: ClassVar[int | None] = None
     """How many of several outputs have gradients; None for all."""
 
     needs: tuple[bool, ...]
+    """Which inputs need a gradient."""
+    asked_for: tuple[bool, ...]
+    """Which of those the backward pass that is under way asks for."""
     hooks: dict[int, dict[int, Callable[..., Any]]] | None
     edges: tuple[tuple[Op, int] | Tensor | None, ...]
     made_at: str
     _saved: list[Any]
-    _output: tuple[Any, list[int], int] | None
+    _output: tuple[Any, Memory, int] | None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -134,7 +138,7 @@ class Op:
         raise NotImplementedError
 
     def backward(self, *gradients: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
-        """A gradient for each input, in ops, from one for each output. None where `self.needs` does not ask for it."""
+        """A gradient for each input, in ops, from one for each output. None where it is not `asked_for`."""
         raise NotImplementedError
 
     # -- calling ------------------------------------------------------------------------------------------------------
@@ -149,12 +153,15 @@ class Op:
             else:
                 arrays.append(x)
                 asked.append(False)
-        self.needs = needs = tuple(asked)
+        self.needs = self.asked_for = needs = tuple(asked)
         observers = state.observers
         for observer in observers:
             observer.before_forward(self, inputs)
         try:
-            result = self.forward(*arrays)
+            if self.elementwise and type(arrays[0]) is not np.ndarray:
+                result = backends.keeping_layout(self.forward, *arrays)
+            else:
+                result = self.forward(*arrays)
         except (ValueError, TypeError, MemoryError) as error:
             raise _explain(self, error, inputs) from error
         several = type(result) is tuple
@@ -173,7 +180,7 @@ class Op:
         self.edges = tuple([x._edge() if need else None for x, need in zip(inputs, needs, strict=True)])
         self._saved = [
             x if not isinstance(x, Tensor)
-            else (x, x._version[0]) if i in saves and ((j := saves[i]) is None or needs[j])
+            else (x, x.version) if i in saves and ((j := saves[i]) is None or needs[j])
             else None
             for i, x in enumerate(inputs)
         ]  # fmt: skip
@@ -187,8 +194,8 @@ class Op:
         if self.outputs > 1:
             self._output_forms = [(x.array.shape, x.dtype, x.device) for x in outputs]
         if self.saves_output:
-            output = outputs[0]
-            self._output = (output.array, output._version, output._version[0])
+            memory = outputs[0].memory
+            self._output = (outputs[0].array, memory, memory.changes)
         else:
             self._output = None
 
@@ -203,38 +210,37 @@ class Op:
     @property
     def inputs(self) -> list[Any]:
         """The saved inputs in their places: Tensors of the graph, numbers; None for what was not saved."""
-        return [self._unchanged(*s) if type(s) is tuple else s for s in self._kept()]
+        return [self._unchanged(*s) if type(s) is tuple else s for s in self._saved]
 
     @property
     def output(self) -> Tensor:
         """The saved output, as a Tensor of the graph."""
-        self._kept()
         assert self._output is not None
-        array, cell, version = self._output
-        if cell[0] != version:
-            raise _changed(self, "its result", array, version, cell[0])
+        array, memory, changes = self._output
+        if memory.changes != changes:
+            raise changed(self, "its result", array, changes, memory.changes)
         if self.seals is not None:
             self.seals.check_output(self, array)
         output = Tensor._wrap(array)
-        output._version = cell
+        output._memory = memory
         if state.grad:
             output._requires_grad, output._node, output._index = True, self, 0
         return output
 
-    def _kept(self) -> list[Any]:
+    def _unchanged(self, tensor: Tensor, changes: int) -> Tensor:
+        if tensor.version != changes:
+            raise changed(self, "an input", tensor.array, changes, tensor.version)
+        if self.seals is not None:
+            self.seals.check_saved(self, tensor)
+        return tensor
+
+    def refuse_if_freed(self) -> None:
+        """RuntimeError where a backward pass has been by, and what it needs is gone."""
         if self.freed:
             raise RuntimeError(
                 f"Trying to go backward through {self.name()} a second time, but what it had saved was freed by the first "
                 "backward pass. Pass retain_graph=True to the first call of backward() or grad() to go through twice."
             )
-        return self._saved
-
-    def _unchanged(self, tensor: Tensor, version: int) -> Tensor:
-        if tensor._version[0] != version:
-            raise _changed(self, "an input", tensor.array, version, tensor._version[0])
-        if self.seals is not None:
-            self.seals.check_saved(self, tensor)
-        return tensor
 
     def free(self) -> None:
         """Drops what was saved. Nodes that saved nothing can be gone through again, as in torch."""
@@ -248,7 +254,7 @@ class Op:
 
     def zero_gradient(self, i: int) -> Tensor:
         """Stands in for the gradient of an output that nothing was computed from."""
-        return _zeros(*self._output_forms[i])
+        return zeros(*self._output_forms[i])
 
     # -- as a node that people look at --------------------------------------------------------------------------------
 
@@ -291,105 +297,14 @@ class AccumulateGrad:
         self.next_functions: tuple[tuple[Any, int], ...] = ()
 
     def name(self) -> str:
-        """As of a node."""
+        """What messages and graphs call it, as torch does."""
         return "AccumulateGrad"
 
     def __repr__(self) -> str:
         return "<AccumulateGrad>"
 
 
-class FusedOp(Op):
-    """An op with two stories: a definition in primitives, and a fast road on raw arrays that gives the same numbers.
-
-    The fast road runs unless `with minigrad.definitions():`, or `definitions("gelu")`: of that op alone. Its gradient is
-    `backward_arrays`; where the gradient is to be differentiated again (create_graph=True), the definition is run on the
-    saved inputs and differentiated instead.
-    An input that was not saved has no influence on the gradients asked for: zeros stand in for it there.
-    """
-
-    __slots__ = ("_forms",)
-
-    known_as: ClassVar[str]
-    """What `minigrad.definitions` calls the op: torch's function. By default the class's name, ScaledDotProduct as
-    scaled_dot_product; a class that extends an op goes by the name of that one."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if cls.definition is not FusedOp.definition:  # else it is the frame of several ops, not one of them
-            if not hasattr(cls, "known_as"):
-                cls.known_as = re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
-            fused_ops.add(cls.known_as)
-
-    def definition(self, *inputs: Any) -> Any:
-        """The op in primitives, on Tensors."""
-        raise NotImplementedError
-
-    def backward_arrays(self, *gradients: Any) -> Any:
-        """The gradients of the inputs (arrays, None where `self.needs` does not ask), from those of the outputs."""
-        raise NotImplementedError
-
-    def __call__(self, *inputs: Any) -> Any:
-        if state.definitions and is_definitions(self.known_as):
-            return self.definition(*inputs)
-        return super().__call__(*inputs)
-
-    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
-        super()._record(inputs, outputs)
-        self._forms = [(x.array.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in inputs]
-
-    @property
-    def arrays(self) -> list[Any]:
-        """The arrays of the saved inputs in their places; None for what was not saved."""
-        return [self._unchanged(*s).array if type(s) is tuple else s for s in self._kept()]
-
-    @property
-    def output_array(self) -> Any:
-        """The array of the saved output."""
-        return self.output.array
-
-    def backward(self, *gradients: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
-        if state.grad:
-            return self.differentiate(self.definition, *gradients)
-        result = self.backward_arrays(*[g.array for g in gradients])
-        if type(result) is not tuple:
-            result = (result,)
-        return tuple([None if array is None else Tensor._wrap(array) for array in result])
-
-    def differentiate(self, definition: Callable[..., Any], *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of `definition` at the saved inputs, as part of the graph."""
-        from minigrad.engine import run
-
-        stand_ins = [
-            x if x is not None or form is None else _zeros(*form)
-            for x, form in zip(self.inputs, self._forms, strict=True)
-        ]
-        with enable_grad():
-            # Gradients are taken with respect to aliases, so that an input that depends on another one
-            # does not lead the walk through that dependence: it stops at this op.
-            aliases = [Alias()(x) if isinstance(x, Tensor) else x for x in stand_ins]
-            for alias, need in zip(aliases, self.needs, strict=True):
-                if need and not alias._requires_grad:
-                    alias._requires_grad = True
-            outputs = definition(*aliases)
-            roots = outputs if type(outputs) is tuple else (outputs,)
-            wanted = [alias for alias, need in zip(aliases, self.needs, strict=True) if need]
-            found = iter(run(list(zip(roots, gradients, strict=False)), wanted, create_graph=True, retain_graph=True))
-        return tuple([next(found) if need else None for need in self.needs])
-
-
-class Alias(Op):
-    """y = x, sharing memory."""
-
-    is_view = True
-
-    def forward(self, x: Any) -> Any:
-        return x.view()
-
-    def backward(self, gy: Tensor) -> Tensor:
-        return gy
-
-
-def _zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
+def zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
     """Zeros that take no memory: one number seen through a broadcast."""
     xp = backends.get(device.type).xp
     return Tensor._wrap(xp.broadcast_to(xp.zeros((), dtype), shape))
@@ -404,7 +319,7 @@ def called_at(node: Op) -> str:
     return f", called at {made_at}" if made_at else ""
 
 
-def _changed(node: Op, what: str, array: Any, saved: int, now: int) -> RuntimeError:
+def changed(node: Op, what: str, array: Any, saved: int, now: int) -> RuntimeError:
     return RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: {what} of "
         f"{node.name()}, {array.dtype} of shape {tuple(array.shape)}, is at version {now}, but version {saved} was saved"

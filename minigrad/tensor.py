@@ -15,12 +15,8 @@ from minigrad.arguments import axis
 from minigrad.arguments import describe as describe
 from minigrad.arrays import built
 from minigrad.device import Device, device_of, to_device
-from minigrad.dtypes import category
-from minigrad.grad_mode import state
-from minigrad.hooks import RemovableHandle, checked
+from minigrad.hooks import RemovableHandle
 from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
-from minigrad.order import now
-from minigrad.printing import text
 from minigrad.size import Size, _size
 
 if TYPE_CHECKING:
@@ -30,10 +26,19 @@ else:
     Methods = object
 
 
-HOLDERS, COPIED = 1, 2
-"""Places in a tensor's `_version`, behind the number of in-place changes."""
 FOREIGN = 1 << 30
 """So many holders has an array that came from outside: it stays where it is."""
+
+
+class Memory:
+    """What tensors of one memory share: all that is known of it."""
+
+    changes: int = 0
+    """How often it was changed in place."""
+    holders: int = 0
+    """How many hold it beside the first tensor: views, detached tensors, NumPy; FOREIGN and more where it came from outside."""
+    copied: bool = False
+    """Whether view() has copied it into another order, so that a change would not be seen on both sides."""
 
 
 class Tensor(Methods):
@@ -53,12 +58,11 @@ class Tensor(Methods):
         "_grad",
         "_hooks",  # a leaf's gradient hooks
         "_index",  # which of the node's outputs this is
+        "_memory",  # one for all tensors that share the memory; None as long as there is nothing to say of it
         "_name",  # what traces call it; unset unless somebody gave it a name
         "_node",  # the op that made it, or None for a leaf
         "_requires_grad",
-        "_version",  # [number of in-place changes, how many others hold the array, whether it was copied by view()]: one
-        # list for all tensors that share the memory
-        "_viewed_at",  # for a view: the version at which its node was made
+        "_viewed_at",  # for a view: the number of changes at which its node was made
         "_views",  # for a view: the ops that lead to it from its base; None if they cannot be run anew
         "array",
     )
@@ -72,10 +76,10 @@ class Tensor(Methods):
     _dependents: list[ref[Tensor]] | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _index: int
+    _memory: Memory | None
     _name: str | None
     _node: Op | None
     _requires_grad: bool
-    _version: list[int]
     _viewed_at: int
     _views: tuple[Op, ...] | None
 
@@ -89,20 +93,19 @@ class Tensor(Methods):
 
     def _reset(self, array: Any) -> None:
         self.array = array
-        self._grad = self._node = self._base = self._hooks = self._dependents = None
+        self._grad = self._node = self._base = self._hooks = self._dependents = self._memory = None
         self._requires_grad = False
         self._index = 0
-        self._version = [0, FOREIGN, 0]
+        self.memory.holders = FOREIGN
 
     @classmethod
     def _wrap(cls, array: Any) -> Tensor:
         """An op's result; NumPy's scalars become 0-d arrays."""
         tensor = Tensor.__new__(Tensor)
         tensor.array = array if not isinstance(array, np.generic) else np.asarray(array)
-        tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = None
+        tensor._grad = tensor._node = tensor._base = tensor._hooks = tensor._dependents = tensor._memory = None
         tensor._requires_grad = False
         tensor._index = 0
-        tensor._version = [0, 0, 0]
         return tensor
 
     # -- the graph ----------------------------------------------------------------------------------------------------
@@ -171,38 +174,6 @@ class Tensor(Methods):
         node = self._node
         return self if node is None else (node, self._index)
 
-    def _refresh(self) -> None:
-        """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
-        base = self._base
-        if base is None or self._viewed_at == self._version[0] or not self._requires_grad:
-            return
-        if self._views is None:
-            raise RuntimeError(
-                f"{describe(self)} is a view of a tensor that was changed in place after the view was taken, so its "
-                "gradient would be that of the old values. Take the view again after the change."
-            )
-        from minigrad.grad_mode import enable_grad
-        from minigrad.ops.views import replay
-
-        with enable_grad():
-            self._node = replay(self._views, base)._node
-        self._index, self._viewed_at = 0, self._version[0]
-
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Adds d(self . gradient)/d(leaf) to the .grad of every leaf that self was computed from.
-
-        gradient: of self's shape; None for a scalar. See `minigrad.autograd.backward`.
-        """
-        from minigrad.engine import backward
-
-        backward([self], [gradient], retain_graph, create_graph, inputs=inputs)
-
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls hook(gradient) when this tensor's gradient is complete; what it returns, if anything, replaces it."""
         if not self._requires_grad:
@@ -217,20 +188,11 @@ class Tensor(Methods):
             hooks = by_output.setdefault(self._index, {})
         return RemovableHandle(hooks, hook)
 
-    def _run_hooks(self, gradient: Tensor) -> Tensor:
-        for hook in list((self._hooks or {}).values()):
-            replaced = hook(gradient)
-            if replaced is not None:
-                gradient = checked(hook, gradient, replaced)
-        return gradient
-
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is no leaf in its .grad."""
         if self.grad_fn is None:
             return
-        import weakref
-
-        me = weakref.ref(self)
+        me = ref(self)
 
         def keep(gradient: Tensor) -> None:
             tensor = me()
@@ -242,8 +204,8 @@ class Tensor(Methods):
     def detach(self) -> Tensor:
         """The same memory, outside the graph."""
         tensor = Tensor._wrap(self.array.view())
-        tensor._version = self._version
-        self._version[HOLDERS] += 1
+        tensor._memory = self.memory
+        self.memory.holders += 1
         return tensor
 
     def detach_(self) -> Tensor:
@@ -256,7 +218,7 @@ class Tensor(Methods):
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph, and its changes not counted. Assigning replaces the array."""
-        self._version[HOLDERS] += 1
+        self.memory.holders += 1
         return Tensor._wrap(self.array.view())
 
     @data.setter
@@ -265,7 +227,7 @@ class Tensor(Methods):
             raise TypeError(f"expected a Tensor to be assigned to .data, not {type(value).__name__}")
         self.array = value.array
         for tensor in (self, value):
-            tensor._version[HOLDERS] += 1
+            tensor.memory.holders += 1
         self._bump_version()
 
     @property
@@ -277,119 +239,26 @@ class Tensor(Methods):
     def name(self, value: str | None) -> None:
         self._name = value
 
-    # -- in-place changes ---------------------------------------------------------------------------------------------
+    # -- in-place changes (the rest is in inplace.py) -----------------------------------------------------------------
 
     @property
     def version(self) -> int:
         """How often this tensor, or what it shares memory with, was changed in place."""
-        return self._version[0]
+        memory = self._memory
+        return 0 if memory is None else memory.changes
+
+    _version = version  # torch's name
 
     def _bump_version(self) -> None:
-        self._version[0] += 1
+        self.memory.changes += 1
 
-    def _share(self, base: Tensor, op: Op | None = None) -> None:
-        """Notes that this tensor is a view of `base`, made by `op`."""
-        if base._base is None:
-            self._base, self._views = base, None if op is None else (op,)
-        else:
-            self._base = base._base
-            self._views = None if op is None or base._views is None else (*base._views, op)
-        self._version = base._version
-        self._version[HOLDERS] += 1
-        self._viewed_at = base._version[0]
-        root = self._base
-        if state.grad and not root._requires_grad:
-            views = root._dependents
-            if views is None:
-                views = root._dependents = []
-            elif len(views) >= 8 and len(views) & (len(views) - 1) == 0:  # now and then, forget those that are gone
-                views[:] = [view for view in views if view() is not None]
-            views.append(ref(self))
-
-    def _alias(self) -> Tensor:
-        """This tensor as it is now: what is done in place to self afterwards leaves the alias's place in the graph."""
-        tensor = Tensor._wrap(self.array)
-        tensor._requires_grad, tensor._node, tensor._index = self._requires_grad, self._node, self._index
-        tensor._version = self._version
-        return tensor
-
-    def _check_in_place(self) -> None:
-        """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
-        array, base = self.array, self._base
-        if self._version[COPIED]:
-            raise RuntimeError(
-                f"an in-place change of {describe(self)}: view() has copied its elements into another order, so the change "
-                "would not be seen on both sides. Use reshape() in place of view(), or change it before it is viewed."
-            )
-        repeated = 0 in array.strides and array.size  # (of no elements, none has two places)
-        if repeated and any([s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)]):
-            raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-                f"Please clone() the tensor before performing the operation. ({describe(self)})"
-            )
-        if not state.grad:
-            return
-        if (self._requires_grad and self.grad_fn is None) or (
-            base is not None and base._requires_grad and base.is_leaf
-        ):
-            raise RuntimeError(
-                f"a {'' if base is None else 'view of a '}leaf Variable that requires grad is being used in an in-place "
-                f"operation: {describe(self)}. Change it within minigrad.no_grad(), or use the op that returns a new tensor."
-            )
-        if base is not None and base._requires_grad and not self._requires_grad:
-            raise RuntimeError(
-                f"A view was created in no_grad mode and is being modified inplace with grad mode enabled: {describe(self)}"
-            )
-
-    def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
-        """self = op(self, *others), written into self's own memory; recorded as any op is.
-
-        The change of a view is recorded as one of its base, and the view is then taken from that base again.
-        """
-        self._check_in_place()
-        before, started = self._alias(), now()
-        result = op(before, *others)
-        if result.shape != self.shape:
-            raise RuntimeError(
-                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
-            )
-        if category(result.dtype) > category(self.dtype):
-            raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {self.dtype}")
-        if result.dtype != self.dtype:
-            result = result.to(self.dtype)
-        if not state.grad or not (self._requires_grad or result._requires_grad):
-            self.array[...] = result.array
-            self._bump_version()
-            return self
-        # What the op saved of the old values, whole or in part, is copied before they are overwritten.
-        for node in _made_since(started, result._node):
-            for i, saved in enumerate(node._saved):
-                if type(saved) is tuple and saved[0]._version is self._version:
-                    kept = saved[0]._alias()
-                    kept.array, kept._version = kept.array.copy(), [0, 0, 0]
-                    node._saved[i] = (kept, 0)
-        base, views = (self, ()) if self._base is None else (self._base, self._views)
-        if views is None:
-            raise NotImplementedError(
-                f"an in-place change of {describe(self)}, a view that a hook or an autograd.Function returned, is not built. "
-                "Use the op that returns a new tensor."
-            )
-        if base is self and result._node is not None:
-            self.array[...] = result.array
-            changed = result
-        else:
-            from minigrad.ops.views import WriteThrough
-
-            changed = WriteThrough(views, self.array)(base._alias(), result)
-        base._bump_version()
-        base._node, base._index, base._requires_grad = changed._node, changed._index, True
-        if base._dependents is not None:
-            for alive in [view() for view in base._dependents]:
-                if alive is not None:
-                    alive._requires_grad = True
-            base._dependents = None
-        self._requires_grad = True
-        return self
+    @property
+    def memory(self) -> Memory:
+        """What is known of the memory, in common with all tensors that share it."""
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = Memory()
+        return memory
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -515,7 +384,7 @@ class Tensor(Methods):
                 raise TypeError(
                     f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
                 )
-        self._version[HOLDERS] += 1
+        self.memory.holders += 1
         return to_device(self.array, Device("cpu"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -529,7 +398,7 @@ class Tensor(Methods):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        self._version[HOLDERS] += 1
+        self.memory.holders += 1
         return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -586,25 +455,11 @@ class Tensor(Methods):
             other.grad = Tensor._wrap(self.grad.array.copy(order="K"))
         return other
 
-    def __repr__(self) -> str:
-        return text(self)
-
     def __format__(self, spec: str) -> str:
         """A tensor without axes is formatted as its number: f"{loss:.4f}"."""
         if self.array.ndim == 0 and type(self) is Tensor:
             return format(self.item(), spec)
         return object.__format__(self, spec)
-
-
-def _made_since(number: int, node: Op | None) -> list[Op]:
-    """The nodes made after that number that lead to `node`, itself included."""
-    found, stack = {}, [node]
-    while stack:
-        node = stack.pop()
-        if node is not None and node.order > number and node.order not in found:
-            found[node.order] = node
-            stack.extend([edge[0] for edge in node.edges if type(edge) is tuple])
-    return list(found.values())
 
 
 def _rebuild(cls: type[Tensor], array: Any, device: str | None, requires_grad: bool) -> Tensor:

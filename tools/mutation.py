@@ -208,7 +208,7 @@ def harmless(node: ast.AST) -> bool:
         return node.arg in NO_MATTER
     if isinstance(node, ast.Subscript) and isinstance(
         node.value, ast.Tuple
-    ):  # (*self.needs, False)[:3]: made long enough
+    ):  # (*self.asked_for, False)[:3]: made long enough
         return any(isinstance(element, ast.Starred) for element in node.value.elts)
     return isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr | ast.arguments | ast.Import | ast.ImportFrom)
 
@@ -311,7 +311,11 @@ def targets(root: Path) -> list[Target]:
         everywhere += names_in(tree)
         if not file.startswith("minigrad/ops/"):
             everywhere += published(tree)
-    mine = [f for f in trees if f.startswith("minigrad/ops/") or f == "minigrad/op.py"]
+    mine = [
+        f
+        for f in trees
+        if f.startswith("minigrad/ops/") or f in ("minigrad/op.py", "minigrad/fused.py", "minigrad/inplace.py")
+    ]
     candidates = [(f, name, node) for f in mine for name, node in functions(trees[f])]
     chosen = {(f, name) for f, name, _ in candidates if name.split(".")[-1] in (GRADIENTS if "." in name else ADJOINTS)}
     while True:

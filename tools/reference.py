@@ -116,7 +116,7 @@ def first_sentences(doc: str | None) -> str:
 
 def made_of(ops: list[str]) -> str:
     """The kind of op, with its formula where there is one of its own."""
-    from minigrad.op import FusedOp
+    from minigrad.fused import FusedOp
 
     classes = []
     for op in ops:

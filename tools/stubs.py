@@ -172,7 +172,9 @@ def _methods(path: str) -> tuple[Path, str]:
     stub = Stub(path, "    ")
     for name, function in sorted(vars(Tensor).items()):
         if inspect.isfunction(function) and name not in own:
-            stub.add(name, function, "Tensor" if name.endswith("_") and name != "__setitem__" else None)
+            stub.add(
+                name, function, "Tensor" if name.endswith("_") and name not in ("__setitem__", "__repr__") else None
+            )
     stub.imports["Tensor"] = "from minigrad.tensor import Tensor"
     return ROOT / path, stub.text()
 

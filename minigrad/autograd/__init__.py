@@ -7,6 +7,7 @@ from minigrad.autograd.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
+from minigrad.autograd.calls import backward, grad
 from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.function import Function
 from minigrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -15,7 +16,6 @@ from minigrad.autograd.guard import guard, is_guard_enabled, set_guard
 from minigrad.autograd.hooks import register_post_accumulate_grad_hook
 from minigrad.autograd.observer import Observer
 from minigrad.autograd.profiler import profile
-from minigrad.engine import backward, grad
 from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [

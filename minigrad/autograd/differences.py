@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.engine import grad
+from minigrad.autograd.calls import grad
 from minigrad.tensor import Tensor, describe
 
 Index = tuple[int, ...]

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd.calls import grad
 from minigrad.autograd.differences import (
     Differences,
     Index,
@@ -31,9 +32,9 @@ from minigrad.autograd.differences import (
 from minigrad.autograd.function import Node, recorded_forward
 from minigrad.autograd.mistakes import Evidence, name_mistake
 from minigrad.autograd.observer import Observer, only_observers, recorded, user_line
-from minigrad.engine import grad
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
-from minigrad.op import FusedOp, Op
+from minigrad.op import Op
 from minigrad.tensor import Tensor
 
 MOST_ELEMENTS = 20_000

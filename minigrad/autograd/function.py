@@ -61,6 +61,7 @@ class Context:
         node = self._node()
         if node is None or not node.is_recorded:
             return self._to_save
+        node.refuse_if_freed()
         return tuple(node.inputs)
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
@@ -82,7 +83,7 @@ class Node(Op):
     """The node of the graph behind one call of `Function.apply`."""
 
     def __init__(self, op: type[Function], needs: tuple[bool, ...]) -> None:
-        self.op, self.needs = op, needs
+        self.op, self.needs, self.asked_for = op, needs, needs
         self.is_recorded = False
         self.ctx = Context(self)
 
@@ -111,7 +112,7 @@ class Node(Op):
                     self.saved_outputs[k] = i
                     x = outputs[i].detach()
                     break
-            self._saved.append(None if x is None else (x, x._version[0]))
+            self._saved.append(None if x is None else (x, x.version))
         ctx._to_save = ctx._not_differentiable = ()
         self.is_recorded = True
 
@@ -126,7 +127,7 @@ class Node(Op):
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """As of ctx."""
+        """What the op saved, as `ctx.saved_tensors` gives it."""
         return self.ctx.saved_tensors
 
     def zero_gradient(self, i: int) -> Tensor:
@@ -136,7 +137,7 @@ class Node(Op):
         given: list[Tensor | None] = [None] * self.results
         for place, gradient in zip(self.places, gradients, strict=True):
             given[place] = gradient
-        self.ctx.needs_input_grad = self.needs
+        self.ctx.needs_input_grad = self.asked_for
         found = self.op.backward(self.ctx, *given)
         found = found if isinstance(found, tuple) else tuple(found) if isinstance(found, list) else (found,)
         count = len(self.forms)
@@ -151,7 +152,7 @@ class Node(Op):
                     f"function {self.name()} returned a gradient different than None at position {i + 1}, but the "
                     "corresponding forward input was not a Tensor"
                 )
-        return tuple([self._fitted(i, found[i]) if need else None for i, need in enumerate(self.needs)])
+        return tuple([self._fitted(i, found[i]) if need else None for i, need in enumerate(self.asked_for)])
 
     def _fitted(self, i: int, gradient: Any) -> Tensor | None:
         """The gradient in its input's shape and type, if it can be brought to them."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.engine import grad
+from minigrad.autograd.calls import grad
+from minigrad.fused import Alias
 from minigrad.grad_mode import enable_grad, set_grad_enabled, state
-from minigrad.op import Alias
 from minigrad.ops.creation import ones_like, zeros_like
 from minigrad.ops.shape import stack
 from minigrad.tensor import Tensor

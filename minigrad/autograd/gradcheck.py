@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd.calls import grad
 from minigrad.autograd.differences import (
     Differences,
     Index,
@@ -22,7 +23,6 @@ from minigrad.autograd.differences import (
 from minigrad.autograd.doctor import MOST_ELEMENTS, diagnose, disagreements
 from minigrad.autograd.mistakes import Evidence, name_mistake
 from minigrad.autograd.observer import only_observers
-from minigrad.engine import grad
 from minigrad.grad_mode import enable_grad
 from minigrad.tensor import Tensor, describe
 

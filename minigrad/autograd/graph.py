@@ -7,9 +7,10 @@ from typing import Any
 
 from minigrad.arrays import is_array, memory_of
 from minigrad.autograd.observer import OneOfAKind, recorded
+from minigrad.fused import Alias
 from minigrad.grad_mode import no_grad, state
-from minigrad.op import Alias, Op, _changed
-from minigrad.tensor import Tensor, describe
+from minigrad.op import Op, changed
+from minigrad.tensor import Memory, Tensor, describe
 
 
 def held(node: Op) -> Iterator[tuple[str, Any]]:
@@ -112,9 +113,9 @@ class Packed:
                         x = saved[0]
                         self.inputs[i] = self._pack(x.detach()), x._edge() if x._requires_grad else None
                 if node._output is not None:
-                    array, cell, _ = node._output
+                    array, memory, _ = node._output
                     output = Tensor._wrap(array)
-                    output._version = cell
+                    output._memory = memory
                     self.kept["_output"] = self._pack(output), None
                 for name in node.keeps:
                     if is_array(getattr(node, name, None)):
@@ -123,8 +124,8 @@ class Packed:
             state.observers = before
         self.put_away(node)
 
-    def _pack(self, x: Tensor) -> tuple[Any, list[int], int]:
-        return self.hooks.pack_hook(x), x._version, x._version[0]
+    def _pack(self, x: Tensor) -> tuple[Any, Memory, int]:
+        return self.hooks.pack_hook(x), x.memory, x.version
 
     def put_away(self, node: Op) -> None:
         """Takes the tensors off the node again, which keeps them packed."""
@@ -135,21 +136,19 @@ class Packed:
 
     def restore(self, node: Op) -> None:
         """Puts the tensors back on the node."""
-        if node.freed:
-            return
         for i, (packed, edge) in self.inputs.items():
             node._saved[i] = (_placed(self._unpack(node, *packed), edge), 0)
         for name, (packed, _) in self.kept.items():
             array = self._unpack(node, *packed).array
-            setattr(node, name, (array, [0, 0, 0], 0) if name == "_output" else array)
+            setattr(node, name, (array, Memory(), 0) if name == "_output" else array)
 
-    def _unpack(self, node: Op, packed: Any, cell: list[int], version: int) -> Tensor:
+    def _unpack(self, node: Op, packed: Any, memory: Memory, changes: int) -> Tensor:
         with no_grad():
             x = self.hooks.unpack_hook(packed)
         if not isinstance(x, Tensor):
             raise TypeError(f"the unpack hook of a saved tensor returned {type(x).__name__}, not a Tensor")
-        if x._version is cell and cell[0] != version:
-            raise _changed(node, "a packed tensor", x.array, version, cell[0])
+        if x._memory is memory and memory.changes != changes:
+            raise changed(node, "a packed tensor", x.array, changes, memory.changes)
         return x
 
 

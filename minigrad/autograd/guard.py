@@ -22,7 +22,7 @@ from minigrad.arrays import is_array
 from minigrad.autograd.observer import OneOfAKind, recorded, user_line
 from minigrad.grad_mode import AtOnce, Bare, state
 from minigrad.op import Op, called_at
-from minigrad.tensor import HOLDERS, Tensor
+from minigrad.tensor import Tensor
 
 Fingerprint = tuple[Any, ...]
 
@@ -61,7 +61,7 @@ class Seals:
     def __init__(self, node: Op) -> None:
         for saved in node._saved:
             if type(saved) is tuple:
-                saved[0]._version[HOLDERS] += 1  # the fingerprint is one of this array, in this order
+                saved[0].memory.holders += 1  # the fingerprint is one of this array, in this order
         # Saved inputs and the result are looked at when they are read: not every backward pass reads them all.
         self.saved = {
             id(saved[0]): (i, fingerprint(saved[0].array))

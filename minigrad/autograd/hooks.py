@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minigrad.engine import AfterAccumulation
-from minigrad.hooks import RemovableHandle
+from minigrad.hooks import AfterAccumulation, RemovableHandle
 from minigrad.tensor import Tensor, describe
 
 

@@ -6,6 +6,7 @@ Ops never ask which library they are on: `of(array)` is the module that serves a
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from minigrad.backends import cpu
 
-__all__ = ["get", "of"]
+__all__ = ["get", "keeping_layout", "of"]
 
 
 def of(array: Any) -> ModuleType:
@@ -21,6 +22,16 @@ def of(array: Any) -> ModuleType:
     if type(array) is np.ndarray or isinstance(array, (np.ndarray, np.generic)):
         return cpu
     return get("gpu")
+
+
+def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
+    """function(*arrays), element by element: the result lies in memory as the arrays do. Numbers may be among them."""
+    for array in arrays:
+        if type(array) is np.ndarray:  # NumPy keeps the order of axes by itself
+            return function(*arrays)
+        if hasattr(array, "strides"):
+            return of(array).keeping_layout(function, *arrays)
+    return function(*arrays)
 
 
 def get(device_type: str) -> ModuleType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.tensor import HOLDERS, Tensor
+from minigrad.tensor import Tensor
 
 
 class Parameter(Tensor):
@@ -18,8 +18,8 @@ class Parameter(Tensor):
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
         super().__init__(data=data, requires_grad=requires_grad)
         if isinstance(data, Tensor):
-            self._version = data._version  # one memory, one count of its changes
-            self._version[HOLDERS] += 1
+            self._memory = data.memory
+            self.memory.holders += 1
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.op import FusedOp
+from minigrad.fused import FusedOp
 from minigrad.ops import choice
 from minigrad.ops.choice import where
 from minigrad.ops.common import axis, floating, quiet, real
@@ -118,6 +118,7 @@ class Gelu(FusedOp):
 class Pointwise(FusedOp):
     """y = f(x) by `value`, gx = gy f'(x) by `gradient`: a few passes over plain arrays."""
 
+    elementwise = True
     fresh = True
     widens = True
     saves = {0: None}
@@ -127,8 +128,9 @@ class Pointwise(FusedOp):
             return self.value(x, backends.of(x).xp)
 
     def backward_arrays(self, gy: Any) -> Any:
+        xp = backends.of(gy).xp
         with quiet():
-            return self.gradient(gy, self.arrays[0], backends.of(gy).xp)
+            return backends.keeping_layout(lambda gy, x: self.gradient(gy, x, xp), gy, self.arrays[0])
 
     def value(self, x: Any, xp: Any) -> Any:
         """y."""

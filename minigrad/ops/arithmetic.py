@@ -15,6 +15,7 @@ from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import cast, floating, must_broadcast, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
     Binary,
+    Broadcasting,
     Unary,
     floats_only,
     no_bools,
@@ -93,7 +94,7 @@ class Remainder(Binary):
     saves = {0: 1, 1: 1}
 
     def compute(self, x: Any, y: Any) -> Any:
-        return x % y
+        return backends.of(y if isinstance(x, (int, float)) else x).remainder(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
         return gz
@@ -168,6 +169,8 @@ class Hypot(Binary):
 class Neg(Op):
     """z = -x;  gx = -gz."""
 
+    elementwise = True
+
     def forward(self, x: Any) -> Any:
         return -x
 
@@ -198,6 +201,7 @@ class Sqrt(Unary):
 class Rsqrt(Op):
     """z = 1 / sqrt x;  gx = -gz z^3 / 2."""
 
+    elementwise = True
     widens = True
     saves_output = True
 
@@ -213,6 +217,7 @@ class Rsqrt(Op):
 class Reciprocal(Op):
     """z = 1 / x;  gx = -gz z^2."""
 
+    elementwise = True
     saves_output = True
 
     def forward(self, x: Any) -> Any:
@@ -224,14 +229,13 @@ class Reciprocal(Op):
         return gz * -(z * z)
 
 
-class Lerp(Op):
+class Lerp(Broadcasting):
     """z = x + w (y - x);  gx = gz (1 - w),  gy = gz w,  gw = gz (y - x). From w = 1/2 on counted from y: exact at w = 1."""
 
     widens = True
     saves = {0: 2, 1: 2, 2: None}
 
     def forward(self, x: Any, y: Any, w: Any) -> Any:
-        self.shapes = x.shape, y.shape, getattr(w, "shape", ())
         xp = backends.of(x).xp
         with quiet():
             if isinstance(w, (int, float)):
@@ -240,7 +244,7 @@ class Lerp(Op):
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y, w = self.inputs
-        needs_x, needs_y, needs_w = self.needs
+        needs_x, needs_y, needs_w = self.asked_for
         return (
             sum_to(gz * (1 - w), self.shapes[0]) if needs_x else None,
             sum_to(gz * w, self.shapes[1]) if needs_y else None,
@@ -314,11 +318,17 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 def _quotient(x: Any, y: Any, dtype: np.dtype, rounding_mode: str) -> Tensor:
     """x / y rounded to a whole number, x and y of that type."""
     a, b = (v.array if isinstance(v, Tensor) else v for v in (x, y))
-    xp = backends.of((x if isinstance(x, Tensor) else y).array).xp
+    backend = backends.of((x if isinstance(x, Tensor) else y).array)
+    xp = backend.xp
+
+    def rounded(a: Any, b: Any) -> Any:
+        if rounding_mode == "trunc" and dtype.kind == "f":
+            return xp.trunc(a / b)
+        quotient = backend.floor_divide(a, b)
+        return quotient if rounding_mode == "floor" else quotient + ((quotient < 0) & (quotient * b != a))
+
     with quiet():
-        quotient = xp.trunc(a / b) if rounding_mode == "trunc" and dtype.kind == "f" else a // b
-        if rounding_mode == "trunc" and dtype.kind != "f":
-            quotient = quotient + ((quotient < 0) & (quotient * b != a))
+        quotient = backends.keeping_layout(rounded, a, b)
     # The quotient is constant between its jumps: gradients are zero, but they are there.
     return with_zero_gradient(Tensor._wrap(xp.asarray(quotient, dtype=dtype)), x, y)
 

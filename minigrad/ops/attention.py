@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.ops.activation import softmax
 from minigrad.ops.choice import where
 from minigrad.ops.common import real, sum_to
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
-from minigrad.tensor import HOLDERS, Tensor, describe
+from minigrad.tensor import Tensor, describe
 
 
 class ScaledDotProductAttention(FusedOp):
@@ -52,7 +53,7 @@ class ScaledDotProductAttention(FusedOp):
 
     def forward(self, q: Any, k: Any, v: Any, mask: Any) -> Any:
         small = k.shape[2] <= v.shape[3] + 1
-        self.saves_output = not small  # type: ignore[misc]
+        self.saves_output = not small
         attention = backends.of(q).attention
         v = v if self.kept is None else v * v.dtype.type(self.gain)
         y, self.p, lse = attention(
@@ -77,7 +78,7 @@ class ScaledDotProductAttention(FusedOp):
             self.lse,
             causal=self.causal,
             scale=self.scale,
-            needs=(*self.needs, False)[:4],
+            needs=(*self.asked_for, False)[:4],
         )
         if gv is not None and self.kept is not None:
             gv *= gv.dtype.type(self.gain)
@@ -125,8 +126,8 @@ def split_heads(input: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
         raise RuntimeError(f"expected (N, L, numbers that {parts} * {heads} heads divide), but got {describe(input)}")
     split = SplitHeads(parts, heads)(input)
     for part in split:
-        part._version = input._version  # one memory, one count of its changes
-        part._version[HOLDERS] += 1
+        part._memory = input.memory
+        part.memory.holders += 1
     return split
 
 

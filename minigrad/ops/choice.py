@@ -11,8 +11,8 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.op import Op
-from minigrad.ops.common import cast, number, operands, real, shape_of, sum_to
-from minigrad.ops.pointwise import Binary, tensors
+from minigrad.ops.common import cast, number, operands, real, sum_to
+from minigrad.ops.pointwise import Binary, Broadcasting, tensors
 from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
 
@@ -74,29 +74,29 @@ class ReluGradient(Op):
         return ReluGradient()(gy, self.inputs[1]), None
 
 
-class Where(Op):
+class Where(Broadcasting):
     """z = x where condition, else y;  gx = gz there, gy = gz elsewhere."""
 
     fresh = True
     saves = {0: None}
 
     def forward(self, condition: Any, x: Any, y: Any) -> Any:
-        self.shapes = shape_of(x), shape_of(y)
         return backends.of(condition).xp.where(condition, x, y)
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         condition = self.inputs[0]
-        _, needs_x, needs_y = self.needs
+        _, needs_x, needs_y = self.asked_for
         return (
             None,
-            sum_to(where(condition, gz, 0.0), self.shapes[0]) if needs_x else None,
-            sum_to(where(condition, 0.0, gz), self.shapes[1]) if needs_y else None,
+            sum_to(where(condition, gz, 0.0), self.shapes[1]) if needs_x else None,
+            sum_to(where(condition, 0.0, gz), self.shapes[2]) if needs_y else None,
         )
 
 
 class Clamp(Op):
     """z = min(max(x, low), high);  gx = gz where low < x < high, 0 at the bounds (as in torch since 2.12) and for NaN."""
 
+    elementwise = True
     saves = {0: None}
 
     def __init__(self, low: float | None, high: float | None) -> None:
@@ -122,6 +122,7 @@ class ClampBetween(Op):
     x > high >= low or low > high, else to x. At a bound that is below the other one, x and the bound get half of it each.
     """
 
+    elementwise = True
     saves = {0: None, 1: None, 2: None}
 
     def forward(self, x: Any, low: Any, high: Any) -> Any:
@@ -141,7 +142,7 @@ class ClampBetween(Op):
         )
         return tuple([
             sum_to(gz * share, v.shape) if need else None
-            for share, v, need in zip(shares, (x, low, high), self.needs, strict=True)
+            for share, v, need in zip(shares, (x, low, high), self.asked_for, strict=True)
         ])  # fmt: skip
 
 
@@ -156,6 +157,7 @@ class Hardtanh(Clamp):
 class NanToNum(Op):
     """z = x, with numbers in place of NaN and infinities;  gx = gz where x is finite, else 0."""
 
+    elementwise = True
     saves = {0: None}
 
     def __init__(self, nan: float, posinf: float, neginf: float) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends import keeping_layout
 from minigrad.ops.common import must_broadcast, operands, quiet, real
 from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
@@ -17,7 +19,8 @@ def _xp(*operands: Any) -> Any:
 def _compare(name: str, x: Any, y: Any) -> Tensor:
     x, y = operands(x, y)
     try:
-        return Tensor._wrap(getattr(_xp(x, y), name)(*[v.array if isinstance(v, Tensor) else v for v in (x, y)]))
+        arrays = [v.array if isinstance(v, Tensor) else v for v in (x, y)]
+        return Tensor._wrap(keeping_layout(getattr(_xp(x, y), name), *arrays))
     except ValueError as error:
         raise RuntimeError(f"{name}: {error} (given {x!r} and {y!r})") from error
 
@@ -78,7 +81,7 @@ def bitwise_not(input: Tensor) -> Tensor:
     """~input, for integers and bools."""
     if input.is_floating_point():
         raise NotImplementedError(f"bitwise_not is for integers and bools, not for {describe(input)}")
-    return Tensor._wrap(~input.array)
+    return Tensor._wrap(keeping_layout(operator.invert, input.array))
 
 
 def _tensors(name: str, *operands: Any) -> tuple[Any, ...]:
@@ -105,32 +108,32 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
 
 def logical_not(input: Tensor) -> Tensor:
     """input is zero."""
-    return Tensor._wrap(input.array == 0)
+    return Tensor._wrap(keeping_layout(operator.eq, input.array, 0))
 
 
 def isnan(input: Tensor) -> Tensor:
     """Which elements are NaN."""
-    return Tensor._wrap(input.array != input.array)
+    return Tensor._wrap(keeping_layout(operator.ne, input.array, input.array))
 
 
 def isinf(input: Tensor) -> Tensor:
     """Which elements are infinite."""
-    return Tensor._wrap(backends.of(input.array).xp.isinf(input.array))
+    return Tensor._wrap(keeping_layout(backends.of(input.array).xp.isinf, input.array))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Which elements are neither NaN nor infinite."""
-    return Tensor._wrap(backends.of(input.array).xp.isfinite(input.array))
+    return Tensor._wrap(keeping_layout(backends.of(input.array).xp.isfinite, input.array))
 
 
 def isposinf(input: Tensor) -> Tensor:
     """Which elements are inf."""
-    return Tensor._wrap(input.array == float("inf"))
+    return Tensor._wrap(keeping_layout(operator.eq, input.array, float("inf")))
 
 
 def isneginf(input: Tensor) -> Tensor:
     """Which elements are -inf."""
-    return Tensor._wrap(input.array == -float("inf"))
+    return Tensor._wrap(keeping_layout(operator.eq, input.array, -float("inf")))
 
 
 def isreal(input: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.backends.taps import cut_bit
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.ops.choice import ReluGradient, where
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair
 from minigrad.ops.pooling import MaxPool2d, PoolScatter, as_pool, check_pool
@@ -90,7 +91,7 @@ class Conv2d(FusedOp):
     def convolution_gradients(self, gy: Any, y: Any) -> Any:
         """(gx, gw, gb); with the output y of a fused ReLU, gy passes unless y <= 0."""
         x, w, _ = self.arrays
-        needs = (*self.needs, False)[:3]
+        needs = (*self.asked_for, False)[:3]
         return backends.of(gy).conv2d_backward(gy, x, w, y, x_shape=self.shape, window=self.window, needs=needs)
 
 
@@ -131,7 +132,7 @@ class ConvTranspose2d(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        needs_x, needs_w, needs_b = (*self.needs, False)[:3]
+        needs_x, needs_w, needs_b = (*self.asked_for, False)[:3]
         gx = gw = None
         if needs_x:
             gx = backends.of(gy).conv2d(gy, w, None, window=self.window)
@@ -184,14 +185,13 @@ class Conv2dReluMaxPool2d(Conv2d):
 
     def backward_arrays(self, gp: Any) -> Any:
         x, w, _ = self.arrays
-        needs = (*self.needs, False)[:3]
+        needs = (*self.asked_for, False)[:3]
         return backends.of(gp).conv2d_relu_max_pool2d_backward(
             gp, x, w, self.tap, x_shape=self.shape, window=self.window, pool=self.pool, needs=needs
         )
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The ReLU's and the pool's part from the taps, the rest through the definition of the convolution."""
-        self._kept()
         size, bit = self.window.output_size(self.shape[2:]), cut_bit(self.tap.dtype)
         gp = where(Tensor._wrap(self.tap >= bit), 0.0, gradients[0])
         gy = PoolScatter(self.tap & (bit - 1), (*gp.shape[:2], *size), self.pool)(gp)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.ops.common import axis, quiet
 from minigrad.ops.public import offer
 from minigrad.ops.reduction import _typed

@@ -116,6 +116,7 @@ def _share(d: Tensor) -> Tensor:
 class Sigmoid(Op):
     """z = 1 / (1 + e^-x);  gx = gz z (1 - z)."""
 
+    elementwise = True
     widens = True
     saves_output = True
 
@@ -136,6 +137,7 @@ class Logit(Op):
     Without bounds: NaN outside of [0, 1].
     """
 
+    elementwise = True
     widens = True
     saves = {0: None}
 

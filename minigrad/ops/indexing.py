@@ -109,7 +109,7 @@ class GetItem(Op):
     fresh = True
 
     def __init__(self, index: Index) -> None:
-        self.is_view = _is_basic(index)  # type: ignore[misc]
+        self.is_view = _is_basic(index)
         # The ellipsis makes NumPy give a view, not a number, where one element is left.
         self.index = (*index, Ellipsis) if self.is_view and all([part is not Ellipsis for part in index]) else index
 
@@ -148,12 +148,12 @@ class SetItem(Op):
 
     def forward(self, x: Any, v: Any) -> Any:
         y = x.copy(order="K")
-        y[self.index] = v
+        backends.of(y).assign(y, self.index, v)
         self.shape = getattr(v, "shape", ())
         return y
 
     def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
-        needs_x, needs_v = self.needs
+        needs_x, needs_v = self.asked_for
         return (
             SetItem(self.index)(gy, 0.0) if needs_x else None,
             _sum_to_value(GetItem(self.index)(gy), self.shape) if needs_v else None,
@@ -220,7 +220,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         return
     place._check_in_place()
     try:
-        place.array[then or Ellipsis] = value.array if isinstance(value, Tensor) else value
+        backends.of(place.array).assign(
+            place.array, then or Ellipsis, value.array if isinstance(value, Tensor) else value
+        )
     except ValueError as error:
         raise RuntimeError(f"{error}: {describe(value)} assigned to x[{index}] of {describe(input)}") from error
     place._bump_version()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import FusedOp
+from minigrad.fused import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
 from minigrad.ops.public import offer

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.op import FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import Op, in_float32
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.choice import clamp_min, where
 from minigrad.ops.common import integer, quiet, real
@@ -73,9 +74,9 @@ class CrossEntropy(FusedOp):
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """At log p in the logits' place: they are log p and a number a row, which changes neither losses nor derivatives."""
-        _, target = self._kept()
+        _, target = self._saved
         logits = StandIn(self.logp).at(self.edges[0])
-        self._saved = [(logits, logits._version[0]), target]
+        self._saved = [(logits, logits.version), target]
         try:
             return super().differentiate(definition, *gradients)
         finally:
@@ -109,6 +110,7 @@ class BinaryCrossEntropy(Op):
     As torch has it, x (1 - x) counts as TINY at least.
     """
 
+    elementwise = True
     widens = True
     saves = {0: None, 1: 0}
 
@@ -120,8 +122,8 @@ class BinaryCrossEntropy(Op):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, t = self.inputs
         return (
-            g * ((x - t) / clamp_min(x * (1 - x), TINY)) if self.needs[0] else None,
-            g * (log1p(-x) - log(x)) if self.needs[1] else None,
+            g * ((x - t) / clamp_min(x * (1 - x), TINY)) if self.asked_for[0] else None,
+            g * (log1p(-x) - log(x)) if self.asked_for[1] else None,
         )
 
 

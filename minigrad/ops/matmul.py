@@ -7,7 +7,8 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.dtypes import result_type
-from minigrad.op import FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import Op, in_float32
 from minigrad.ops.common import real, sum_to
 from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
@@ -26,7 +27,7 @@ class Matmul(Op):
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
         x, y = self.inputs
-        needs_x, needs_y = self.needs
+        needs_x, needs_y = self.asked_for
         return (
             sum_to(gz @ y.mT, self.shapes[0]) if needs_x else None,
             sum_to(x.mT @ gz, self.shapes[1]) if needs_y else None,
@@ -54,7 +55,7 @@ class Linear(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        needs_x, needs_w, needs_b = self.needs
+        needs_x, needs_w, needs_b = self.asked_for
         rows = math.prod(self.shape[:-1])
         gy, kernels = gy.reshape(rows, self.out), backends.of(gy)
         return (

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import HALF, FusedOp, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import HALF, in_float32
 from minigrad.ops.common import integer, quiet, real
 from minigrad.ops.late import functional
 from minigrad.ops.public import offer
@@ -58,7 +59,9 @@ class BatchNorm(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=True, needs=self.needs)
+        return backends.of(gy).batch_norm_backward(
+            gy, x, w, self.mean, self.invstd, training=True, needs=self.asked_for
+        )
 
 
 class BatchNormApply(FusedOp):
@@ -82,7 +85,9 @@ class BatchNormApply(FusedOp):
 
     def backward_arrays(self, gy: Any) -> Any:
         x, w, _ = self.arrays
-        return backends.of(gy).batch_norm_backward(gy, x, w, self.mean, self.invstd, training=False, needs=self.needs)
+        return backends.of(gy).batch_norm_backward(
+            gy, x, w, self.mean, self.invstd, training=False, needs=self.asked_for
+        )
 
 
 def _affine(xh: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
@@ -131,7 +136,7 @@ class LayerNorm(FusedOp):
             None if w is None else w.reshape(-1),
             self.mean,
             self.invstd,
-            needs=self.needs,
+            needs=self.asked_for,
         )
         shape = gy.shape[gy.ndim - self.count :]
         return (
@@ -178,16 +183,16 @@ class GroupNorm(FusedOp):
         x, w, _ = self.arrays
         rows, over = self._rows(x), (0, *range(2, x.ndim))
         gx = gw = None
-        if self.needs[0]:
+        if self.asked_for[0]:
             g = gy if w is None else gy * w.reshape(self.per_channel)
             backward = backends.of(gy).layer_norm_backward
             gx, _, _ = backward(self._rows(g), rows, None, self.mean, self.invstd, needs=(True, False, False))
             gx = gx.reshape(x.shape)
-        if self.needs[1]:
+        if self.asked_for[1]:
             z = ((rows - self.mean[:, None]) * self.invstd[:, None]).reshape(x.shape)
             z *= gy
             gw = exact_sum(z, over)
-        return gx, gw, exact_sum(gy, over) if self.needs[2] else None
+        return gx, gw, exact_sum(gy, over) if self.asked_for[2] else None
 
 
 class RMSNorm(FusedOp):
@@ -220,9 +225,9 @@ class RMSNorm(FusedOp):
         x, w = self.arrays
         z = x * self.scale
         gx = gw = None
-        if self.needs[1]:
+        if self.asked_for[1]:
             gw = exact_sum(gy * z, tuple(range(gy.ndim - len(self.over))))
-        if self.needs[0]:
+        if self.asked_for[0]:
             g = gy if w is None else gy * w
             z *= (g * z).mean(axis=self.over, keepdims=True)
             gx = (g - z) * self.scale

@@ -20,6 +20,7 @@ from minigrad.tensor import Tensor, describe
 class Unary(Op):
     """z = f(x), where the array libraries call f `ufunc`."""
 
+    elementwise = True
     ufunc: ClassVar[str]
 
     def forward(self, x: Any) -> Any:
@@ -27,13 +28,22 @@ class Unary(Op):
             return getattr(backends.of(x).xp, self.ufunc)(x)
 
 
-class Binary(Op):
-    """Two operands that broadcast: remembers their shapes, so that gradients can be summed back to them."""
+class Broadcasting(Op):
+    """Element by element, operands that broadcast: remembers their shapes, so that gradients can be summed back to them."""
+
+    elementwise = True
+
+    def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
+        super()._record(inputs, outputs)
+        self.shapes = [shape_of(x.array if isinstance(x, Tensor) else x) for x in inputs]
+
+
+class Binary(Broadcasting):
+    """z = f(x, y), where f is `compute`."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        shapes = self.shapes = shape_of(x), shape_of(y)
         with quiet():
-            if not (shapes[0] and shapes[1]) and (half := _beside_a_number(x, y)) is not None:
+            if not (shape_of(x) and shape_of(y)) and (half := _beside_a_number(x, y)) is not None:
                 return self.compute(*half).astype(HALF)
             return self.compute(x, y)
 
@@ -42,7 +52,7 @@ class Binary(Op):
         raise NotImplementedError
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
-        needs_x, needs_y = self.needs
+        needs_x, needs_y = self.asked_for
         return (
             sum_to(self.gx(gz), self.shapes[0]) if needs_x else None,
             sum_to(self.gy(gz), self.shapes[1]) if needs_y else None,

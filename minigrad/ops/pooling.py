@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import HALF, FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
 from minigrad.ops.indexing import gather
 from minigrad.ops.late import functional
@@ -52,12 +53,10 @@ class MaxPool2d(FusedOp):
         return y
 
     def backward_arrays(self, gy: Any) -> Any:
-        self._kept()
         return backends.of(gy).max_pool2d_backward(gy, self.tap, x_shape=self.shape, window=self.window)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """From the winners, which are saved, rather than the input, which is not."""
-        self._kept()
         return (PoolScatter(self.tap, self.shape, self.window)(gradients[0]),)
 
 
@@ -100,9 +99,12 @@ class MaxUnpool(Op):
         self.places = places
 
     def forward(self, x: Any, index: Any) -> Any:
-        xp = backends.of(x).xp
-        y = xp.zeros((*x.shape[:-1], self.places), x.dtype)
-        xp.put_along_axis(y, index, x, -1)
+        backend = backends.of(x)
+        y = backend.xp.zeros((*x.shape[:-1], self.places), x.dtype)
+        if x.size:
+            rows = y.reshape(-1, self.places)
+            row = backend.xp.arange(len(rows))[:, None]
+            backend.assign(rows, (row, index.reshape(len(rows), -1)), x.reshape(len(rows), -1))
         return y
 
     def backward(self, gy: Tensor) -> tuple[Tensor, None]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.op import FusedOp, Op, in_float32
+from minigrad.fused import FusedOp
+from minigrad.op import Op, in_float32
 from minigrad.ops.choice import where
 from minigrad.ops.common import axes, axis, floating, quiet, real
 from minigrad.ops.indexing import gather

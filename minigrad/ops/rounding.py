@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends import keeping_layout
 from minigrad.op import Op, in_float32
 from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
@@ -17,6 +18,8 @@ from minigrad.tensor import Tensor
 
 class Frac(Op):
     """z = x - trunc x;  gx = gz."""
+
+    elementwise = True
 
     def forward(self, x: Any) -> Any:
         with quiet():
@@ -32,7 +35,8 @@ def _rounded(name: str, ufunc: str, input: Tensor) -> Tensor:
     if not input.is_floating_point():
         return input.clone()
     with quiet():
-        return with_zero_gradient(Tensor._wrap(getattr(backends.of(input.array).xp, ufunc)(input.array)), input)
+        rounded = keeping_layout(getattr(backends.of(input.array).xp, ufunc), input.array)
+    return with_zero_gradient(Tensor._wrap(rounded), input)
 
 
 def floor(input: Tensor) -> Tensor:
@@ -62,9 +66,10 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 @in_float32
 def _to_decimals(input: Tensor, decimals: int) -> Tensor:
     with quiet():
-        a, scale = input.array, 10.0 ** (decimals if decimals > 0 else -decimals)
-        rint = backends.of(a).xp.rint
-        rounded = rint(a * scale) / scale if decimals > 0 else rint(a / scale) * scale
+        scale, rint = 10.0 ** (decimals if decimals > 0 else -decimals), backends.of(input.array).xp.rint
+        rounded = keeping_layout(
+            (lambda a: rint(a * scale) / scale) if decimals > 0 else (lambda a: rint(a / scale) * scale), input.array
+        )
     return with_zero_gradient(Tensor._wrap(rounded), input)
 
 
@@ -79,7 +84,8 @@ def sign(input: Tensor) -> Tensor:
     a = input.array
     if a.dtype.kind == "b":
         return input.clone()
-    return with_zero_gradient(Tensor._wrap(((a > 0).astype(a.dtype) - (a < 0)).astype(a.dtype)), input)
+    signs = keeping_layout(lambda a: ((a > 0).astype(a.dtype) - (a < 0)).astype(a.dtype), a)
+    return with_zero_gradient(Tensor._wrap(signs), input)
 
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
@@ -91,7 +97,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
         raise NotImplementedError("derivative for heaviside is not implemented, as in torch: detach() the inputs")
     x, y = operands(input, values)
     xp = backends.of(x.array).xp
-    return Tensor._wrap(xp.where(x.array == 0, y.array, (x.array > 0).astype(x.dtype)))
+    return Tensor._wrap(keeping_layout(lambda a, b: xp.where(a == 0, b, (a > 0).astype(a.dtype)), x.array, y.array))
 
 
 offer("minigrad Tensor Tensor_ special", round)

@@ -17,7 +17,7 @@ from minigrad.op import Op
 from minigrad.ops.common import alone, axis, integer, sum_to
 from minigrad.ops.pointwise import LayOut
 from minigrad.ops.public import offer
-from minigrad.tensor import COPIED, FOREIGN, HOLDERS, Tensor, describe
+from minigrad.tensor import FOREIGN, Tensor, describe
 
 
 def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
@@ -36,7 +36,7 @@ class Reshape(Op):
     def forward(self, x: Any) -> Any:
         self.before = x.shape
         y = x.reshape(self.shape)
-        self.is_view = y.base is x or (y.base is not None and y.base is x.base)  # type: ignore[misc]
+        self.is_view = y.base is x or (y.base is not None and y.base is x.base)
         return y
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class Cat(Op):
 
     def backward(self, gy: Tensor) -> tuple[Tensor | None, ...]:
         gradients, start = [], 0
-        for size, need in zip(self.sizes, self.needs, strict=True):
+        for size, need in zip(self.sizes, self.asked_for, strict=True):
             gradients.append(gy.narrow(self.dim, start, size) if need else None)
             start += size
         return tuple(gradients)
@@ -153,7 +153,7 @@ class Join(Op):
 
     def backward(self, gx: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(
-            [part if need else None for part, need in zip(Cut(self.dim, self.parts)(gx), self.needs, strict=True)]
+            [part if need else None for part, need in zip(Cut(self.dim, self.parts)(gx), self.asked_for, strict=True)]
         )
 
 
@@ -227,20 +227,20 @@ def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Ten
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces). Use .reshape(...) instead. ({describe(input)}, strides {input.stride()})"
         )
-    if input._version[HOLDERS] == 0:
+    if input.memory.holders == 0:
         input.array = y.array.reshape(input.array.shape)
-        op.is_view = True  # type: ignore[misc]
+        op.is_view = True
         y._share(input, op)
     else:
-        input._version[COPIED] = 1
-        y._version = input._version
+        input.memory.copied = True
+        y._memory = input.memory
     return y
 
 
 def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
     """Whether x could be seen in that shape if what it is a view of lay in memory in the order of the indices."""
     base, views = (x, ()) if x._base is None else (x._base, x._views)
-    if base._version[HOLDERS] >= FOREIGN or views is None:
+    if base.memory.holders >= FOREIGN or views is None:
         return False
     laid = backends.of(base.array).xp.empty(base.array.shape, np.bool_)
     for op in views:

@@ -7,7 +7,12 @@ that later in-place changes do no harm, and the program's own arrays are freed w
 from __future__ import annotations
 
 import copy
+import importlib
+import sys
+import tempfile
 import weakref
+import webbrowser
+from pathlib import Path
 from typing import Any
 
 from minigrad import backends
@@ -17,10 +22,16 @@ from minigrad.op import Op
 from minigrad.tensor import Tensor
 from minigrad.tracing.breaks import Hit, breakpoints, dead_units
 from minigrad.tracing.memory import Memory
+from minigrad.tracing.page import frame, page
 from minigrad.tracing.places import Places
 from minigrad.tracing.replay import Change, Check, check, doubled, unfolded
 from minigrad.tracing.steps import Node, Sent, Visit
+from minigrad.tracing.terminal import text
 from minigrad.tracing.values import Value, summarise
+from minigrad.weights import write_atomically
+
+LARGEST_WITHIN = 1 << 20
+"""Of the parts of an unfolded node, arrays of more bytes than these are not copied."""
 
 
 class Trace(Observer):
@@ -33,7 +44,7 @@ class Trace(Observer):
         """What gradients ended in, by the first use."""
         self.checks: dict[int, Check] = {}
         """What `check` has found, by the number of the node."""
-        self._keep, self._inside = keep, inside
+        self._keep, self._largest, self._inside = keep, keep, inside
         self._places = Places(nowhere=True)
         self._memory = Memory()
         self._running: list[tuple[Op, Node | None]] = []
@@ -47,7 +58,9 @@ class Trace(Observer):
     @classmethod
     def within(cls, outer: Trace) -> Trace:
         """A trace of what a node of another one is made of."""
-        return cls(max(0, outer._keep), inside=True)
+        inner = cls(max(0, outer._keep), inside=True)
+        inner._largest = LARGEST_WITHIN
+        return inner
 
     def _on(self) -> bool:
         self._places = Places(nowhere=self._inside)
@@ -192,7 +205,7 @@ class Trace(Observer):
     def _value(self, array: Any, **known: Any) -> Value:
         """A copy of an array, while there is memory for it, and its summary."""
         kept = None
-        if array.nbytes <= self._keep:
+        if array.nbytes <= min(self._keep, self._largest):
             self._keep -= array.nbytes
             kept = backends.of(array).xp.array(array, copy=True, order="K")
         return Value(summarise(array), kept, **known)
@@ -206,9 +219,30 @@ class Trace(Observer):
     # -- looking at it ------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        from minigrad.tracing.terminal import text
-
         return text(self)
+
+    def html(self, path: str | Path, title: str = "Backpropagation, step by step", unfold: bool = True) -> None:
+        """Writes the trace as one page for a browser, which needs nothing else.
+
+        unfold=False leaves the definitions of fused nodes out, for which these run again. WriteError if it cannot be written.
+        """
+        write_atomically(Path(path), self._page(title, unfold).encode())
+
+    def show(self, title: str = "Backpropagation, step by step") -> None:
+        """Shows the page: in a notebook below the cell, elsewhere in the browser."""
+        if "ipykernel" in sys.modules:
+            display = importlib.import_module("IPython.display")
+            display.display(display.HTML(frame(self._page(title))))
+            return
+        folder = Path(tempfile.mkdtemp(prefix="minigrad-trace-"))
+        self.html(folder / "trace.html", title)
+        webbrowser.open((folder / "trace.html").as_uri())
+
+    def _repr_html_(self) -> str:
+        return frame(self._page("Backpropagation, step by step"))
+
+    def _page(self, title: str, unfold: bool = True) -> str:
+        return page(self, title, unfold)
 
     def node(self, which: Node | int | str) -> Node:
         """A node by its number, by its module's name (its last op), or by its label, "Linear #3". ValueError if there is none."""

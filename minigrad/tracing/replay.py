@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.autograd.calls import backward, grad
 from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.observer import only_observers
-from minigrad.engine import backward, grad
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
-from minigrad.op import FusedOp
-from minigrad.ops.views import WriteThrough
+from minigrad.inplace import WriteThrough
 from minigrad.tensor import Tensor
 from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value
@@ -269,10 +269,11 @@ def doubled(trace: Trace, node: Node, factor: float = 2.0) -> list[Change]:
     with only_observers(), enable_grad():
         graph = Graph(trace, trace.before(node))
         parts = graph.parts(node, visit)
-    return [_change(trace, leaf, part, factor) for leaf, part in parts]
+    return [change(trace, leaf, part, factor) for leaf, part in parts]
 
 
-def _change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
+def change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
+    """What becomes of a leaf's gradient of which `part` is multiplied."""
     by_node = np.asarray(Tensor(part).numpy(force=True), np.float64)
     whole = total(trace, leaf)
     then = whole + (factor - 1) * by_node

@@ -19,6 +19,7 @@ SMALL = 48
 CELLS = 24
 """A heat map has at most so many cells along an axis."""
 BINS = 24
+BLOCK = 1 << 15
 SAMPLE = 50_000
 """A histogram and quantiles are made from at most so many elements, evenly spread."""
 
@@ -63,37 +64,40 @@ def summarise(array: Any) -> Summary:
     """The summary of an array of any type, on any device."""
     host = to_device(array, CPU)
     shape, dtype = tuple(host.shape), str(host.dtype)
-    flat = host.reshape(-1) if host.flags.c_contiguous else host.ravel(order="K")
-    floats = flat.astype(np.float64) if flat.dtype.kind != "f" or flat.dtype.itemsize < 4 else flat
     if not host.size:
         return Summary(shape, dtype, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, numbers=host.tolist())
+    flat = host.reshape(-1) if host.flags.c_contiguous else host.ravel(order="K")
+    floats = flat.astype(np.float64) if flat.dtype.kind != "f" or flat.dtype.itemsize < 4 else flat
     with np.errstate(all="ignore"):
-        squares = float(np.vdot(floats, floats)) if floats.dtype == np.float64 else float(_squares(floats))
+        squares, total, low, high, nonzero = _figures(floats)
         nans = infinities = 0
         if not math.isfinite(squares):
             nans, infinities = int(np.isnan(floats).sum()), int(np.isinf(floats).sum())
             floats = floats[np.isfinite(floats)].astype(np.float64)
-            squares = math.nan if nans else math.inf if infinities else float(np.vdot(floats, floats))
-        finite = floats if floats.size else np.zeros(1)
-        mean = float(finite.mean(dtype=np.float64))
-        square = squares if math.isfinite(squares) else float(np.vdot(finite, finite))
-        found = Summary(
-            shape, dtype, math.sqrt(squares), mean, math.sqrt(max(0.0, square / finite.size - mean * mean)),
-            float(finite.min()), float(finite.max()), 1 - np.count_nonzero(flat) / flat.size, nans, infinities,
-        )  # fmt: skip
+            squares, total, low, high, _ = _figures(floats) if floats.size else (0.0,) * 5
+        count = max(1, floats.size)
+        std = math.sqrt(max(0.0, squares / count - (total / count) ** 2))
+        norm = math.nan if nans else math.inf if infinities else math.sqrt(squares)
+    found = Summary(shape, dtype, norm, total / count, std, low, high, 1 - nonzero / flat.size, nans, infinities)
     if host.size <= SMALL:
         found.numbers = host.tolist()
     else:
-        sample = finite[:: max(1, finite.size // SAMPLE)]
-        low, high = (found.low, found.high) if found.low < found.high else (found.low - 0.5, found.low + 0.5)
-        found.histogram = np.histogram(sample, BINS, (low, high))[0].tolist()
+        low, high = (low, high) if low < high else (low - 0.5, low + 0.5)
+        found.histogram = np.histogram(floats[:: max(1, floats.size // SAMPLE)], BINS, (low, high))[0].tolist()
         found.picture, found.about = picture(host)
     return found
 
 
-def _squares(x: np.ndarray) -> np.floating:
-    """The sum of the squares, added in float64 a block at a time."""
-    return np.add.reduce([np.einsum("i,i->", b, b, dtype=np.float64) for b in np.split(x, range(65536, x.size, 65536))])
+def _figures(x: np.ndarray) -> tuple[float, float, float, float, float]:
+    """The sum of squares, the sum, the least, the largest, how many are not 0: a block that fits a cache at a time."""
+    squares, total, low, high, nonzero = 0.0, 0.0, math.inf, -math.inf, 0
+    for start in range(0, x.size, BLOCK):
+        block = x[start : start + BLOCK]
+        squares += float(block.dot(block))
+        total += float(block.sum())
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+        nonzero += int(np.count_nonzero(block))
+    return squares, total, low, high, nonzero
 
 
 def picture(x: np.ndarray) -> tuple[np.ndarray, str]:

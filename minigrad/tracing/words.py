@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.device import CPU, to_device
-from minigrad.op import FusedOp, Op
+from minigrad.fused import FusedOp
+from minigrad.op import Op
 from minigrad.tracing.steps import Node, Visit
 from minigrad.tracing.values import Value
 

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.attacks import PRESETS as PRESETS
 from minigrad.errors import OptionError
+from minigrad.option import as_written
 from minigrad.random import Generator
-from minigrad.training.recipes import as_written
 
 if TYPE_CHECKING:
     from minigrad.training.options import Options
 
-PRESETS = ("handout", "report", "untargeted")
-# The options of an attack, and what they are where nothing is said. None: attack_options decides, with the names below.
-DEFAULTS: dict[str, Any] = {
-    "attack": None, "attack_steps": None, "alpha": None, "epsilon": 0.1, "norm": "linf", "attack_units": "normalised",
-    "random_start": False, "restarts": 1,
-}  # fmt: skip
 ATTACK_STEPS, ALPHA = 10, 0.01
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
 # steps that get as far as epsilon. Half of that way protects little: see README.
 DEFENCE, DEFENCE_STEPS = "untargeted", 5
 
 
-def attack_options(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
 
-    values: all options, whether `given` on the command line, of the checkpoint, or defaults.
+    values: all options, whether `given` on the command line, of the checkpoint, or defaults; names: those of an attack.
     """
     adversarial = values["adversarial"] > 0 or "adversarial" in given
     preset, steps, alpha = values["attack"], values["attack_steps"], values["alpha"]
     if adversarial and preset is None:
         preset = DEFENCE
-    stray = [name for name in DEFAULTS if name in given]
+    stray = [name for name in given if name in names]
     if stray and not (adversarial or (values["evaluate"] and preset)):
         belongs = "--evaluate --attack PRESET, or to --adversarial"
         raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")

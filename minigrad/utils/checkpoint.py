@@ -16,7 +16,7 @@ from minigrad.autograd.graph import saved_tensors_hooks
 from minigrad.autograd.observer import only_observers
 from minigrad.grad_mode import enable_grad, state
 from minigrad.random import default_generator
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import Memory, Tensor, describe
 
 Contexts = Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
 
@@ -108,24 +108,25 @@ class _Frame:
         self.context, self.check_forms, self.early_stop = context, check_forms, early_stop
         self.random = default_generator.get_state() if preserve_rng_state else None
         self.definitions = state.definitions
-        self.versions = [x._version[0] if isinstance(x, Tensor) else 0 for x in args]
+        self.versions = [x.version if isinstance(x, Tensor) else 0 for x in args]
         self.forms: list[tuple[Any, ...]] = []
-        self.cells: list[tuple[list[int], int]] = []
+        self.memories: list[tuple[Memory, int]] = []
         self.made: dict[int, Tensor] = {}
 
     def pack(self, x: Tensor) -> int:
         """Notes a tensor's form, and lets go of it."""
         self.forms.append((x.shape, x.dtype, x.device))
-        self.cells.append((x._version, x._version[0]))
+        self.memories.append((x.memory, x.version))
         return len(self.forms) - 1
 
     def unpack(self, number: int) -> Tensor:
         """The tensor of that number, each handed out once for each time it is made."""
-        cell, version = self.cells[number]
-        if cell[0] != version:
+        memory, version = self.memories[number]
+        if memory.changes != version:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: a tensor of "
-                f"{_form(self.forms[number])} that a checkpointed function used is at version {cell[0]}, but was at {version}"
+                f"{_form(self.forms[number])} that a checkpointed function used is at version {memory.changes}, but was at "
+                f"{version}"
             )
         if number not in self.made:
             self.made = self._run_again()
@@ -133,10 +134,10 @@ class _Frame:
 
     def _run_again(self) -> dict[int, Tensor]:
         for i, (x, version) in enumerate(zip(self.args, self.versions, strict=True)):
-            if isinstance(x, Tensor) and x._version[0] != version:
+            if isinstance(x, Tensor) and x.version != version:
                 raise RuntimeError(
                     f"argument {i} of a checkpointed function, {describe(x)}, has been modified by an inplace operation: it is "
-                    f"at version {x._version[0]}, but was at {version}, and the function cannot run on it again"
+                    f"at version {x.version}, but was at {version}, and the function cannot run on it again"
                 )
         made: list[Tensor] = []
 

@@ -64,7 +64,7 @@ def state(model: nn.Module) -> dict[str, Any]:
             id(value.array),
             value.numpy(force=True).tobytes(),
             value.requires_grad,
-            value._version[0],
+            value._version,
         )
         if value.grad is not None:
             found[f"{name}.grad"] = id(value.grad), value.grad.numpy(force=True).tobytes()

@@ -314,7 +314,7 @@ def test_other_roads_count(device: str) -> None:
     def load(w: mg.Tensor) -> None:
         module = mg.nn.Linear(2, 2, bias=False)
         module.weight = mg.nn.Parameter(w)
-        w._version = module.weight._version  # the Parameter shares the memory
+        w._memory = module.weight.memory  # the Parameter shares the memory
         module.load_state_dict({"weight": mg.zeros(2, 2)})
 
     for change in (

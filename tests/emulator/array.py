@@ -3,10 +3,14 @@
 What CuPy refuses is refused: implicit conversion to NumPy, NumPy arrays in arithmetic, NumPy functions. Reductions
 and indexing give 0-d device arrays. A host read (.item(), float(), bool(), .get(), printing) is counted and is an error
 while a stream is being captured. Integer arrays that point out of bounds wrap around without an error, as on a GPU.
+
+What CuPy computes otherwise than NumPy is computed so: results are C-contiguous, whatever lay underneath
+(`_ndarray_init(subtype, out_shape, ...)` in cupy/_core/_kernel.pyx).
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -190,7 +194,9 @@ class ndarray:
         return wrap(result, self)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._array[_index(self.shape, index)] = unwrap(value)
+        index, value = _index(self.shape, index), unwrap(value)
+        _check_repeats(self.shape, index, value)
+        self._array[index] = value
 
     # ---- copies and views ----
     def astype(
@@ -198,10 +204,10 @@ class ndarray:
     ) -> ndarray:
         if not copy and self.dtype == np.dtype(dtype):
             return self
-        return wrap(self._array.astype(dtype, order=order))  # type: ignore[call-overload]
+        return keep(self._array.astype(dtype, order=order))  # type: ignore[call-overload]
 
     def copy(self, order: str = "C") -> ndarray:
-        return wrap(self._array.copy(order=order))  # type: ignore[arg-type]
+        return keep(self._array.copy(order=order))  # type: ignore[arg-type]
 
     def view(self, dtype: Any = None) -> ndarray:
         return wrap(self._array.view() if dtype is None else self._array.view(dtype), self)
@@ -323,6 +329,18 @@ class ndarray:
         return wrap(~self._array)
 
 
+def naive_floor_divide(x: Any, y: Any) -> Any:
+    """CuPy's: of floats floor(x / y), without fmod (`_floor_divide` in cupy/_core/include/cupy/carray.cuh)."""
+    return np.floor(np.divide(x, y)) if np.result_type(x, y).kind == "f" else np.floor_divide(x, y)
+
+
+def naive_remainder(x: Any, y: Any) -> Any:
+    """CuPy's: of floats x - floor(x / y) y (`_remainder` in cupy/_core/_routines_math.pyx)."""
+    if np.result_type(x, y).kind != "f":
+        return np.remainder(x, y)
+    return np.subtract(x, np.multiply(naive_floor_divide(x, y), y))
+
+
 def _binary(function: Callable, swapped: bool = False) -> Callable:
     def method(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
@@ -345,11 +363,12 @@ def _in_place(function: Callable) -> Callable:
     return method
 
 
+_naive = {"floordiv": naive_floor_divide, "mod": naive_remainder}
 for _name in "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor".split():
-    _function = getattr(operator, f"__{_name}__")
+    _function = _naive.get(_name) or getattr(operator, f"__{_name}__")
     setattr(ndarray, f"__{_name}__", _binary(_function))
     setattr(ndarray, f"__r{_name}__", _binary(_function, swapped=True))
-    if _name != "matmul":  # CuPy has no in-place matmul
+    if _name not in ("matmul", *_naive):  # CuPy has no in-place matmul, and the backend has no use for //= and %=
         setattr(ndarray, f"__i{_name}__", _in_place(getattr(operator, f"__i{_name}__")))
 for _name in "eq ne lt le gt ge".split():
     setattr(ndarray, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
@@ -381,18 +400,24 @@ def wrap(value: Any, source: ndarray | None = None) -> Any:
     return _to_device(np.asarray(value))
 
 
-def _to_device(value: np.ndarray) -> ndarray:
-    model = np.empty_like(value, subok=False)  # keeps the order of the axes in memory
+def _to_device(value: np.ndarray, order: str = "C") -> ndarray:
+    """The values in fresh device memory: C-contiguous, or with the order of axes that `value` has (order "K")."""
+    model = np.empty_like(value, subok=False, order=order)  # type: ignore[call-overload]
     result = ndarray(value.shape, value.dtype, strides=model.strides)
     result._array[...] = value
     return result
+
+
+def keep(value: np.ndarray) -> ndarray:
+    """NumPy's result in fresh device memory, lying as it does: for what CuPy lays out by the argument `order`."""
+    return _to_device(value, "K")
 
 
 def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None = None) -> ndarray:
     """cupy.asarray, and cupy.array with copy=True: from the host (counted) or from the device."""
     if isinstance(value, ndarray):
         array = np.asarray(value._array, dtype, order=order)
-        return wrap(array.copy(order="K"), None) if copy else value if array is value._array else wrap(array, value)
+        return keep(array) if copy or array is not value._array else value
     if isinstance(value, list | tuple) and any(isinstance(item, ndarray) for item in value):
         return wrap(np.asarray([unwrap(item) for item in value], dtype, order=order))
     if HostReads.capturing:
@@ -400,7 +425,7 @@ def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None 
     array = np.asarray(value, dtype, order=order)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {array.dtype}")
-    return wrap(array)
+    return _to_device(array, "F" if order in (None, "K", "A") and array.flags.fnc else "C")
 
 
 def _into(out: ndarray | None, result: Any) -> ndarray:
@@ -427,6 +452,21 @@ def _index(shape: tuple[int, ...], index: Any) -> tuple[Any, ...]:
         result.append(item)
         axis += hidden if item is Ellipsis else axes
     return tuple(result)
+
+
+def _check_repeats(shape: tuple[int, ...], index: tuple[Any, ...], value: Any) -> None:
+    """RuntimeError where one place is assigned two values: CuPy gives no order (user_guide/difference.rst), so either may stay."""
+    if np.ndim(value) and any(isinstance(item, np.ndarray) and item.dtype.kind in "iu" for item in index):
+        places = np.arange(math.prod(shape)).reshape(shape)[index]
+        value = np.asarray(value).reshape(
+            np.shape(value)[-places.ndim :] if np.ndim(value) > places.ndim else np.shape(value)
+        )
+        left = np.empty(math.prod(shape), np.asarray(value).dtype)
+        left[places] = value
+        if not np.array_equal(left[places], np.broadcast_to(value, places.shape), equal_nan=left.dtype.kind in "fc"):
+            raise RuntimeError(
+                "an index names a place twice and assigns two values: which one stays is undefined on a GPU"
+            )
 
 
 def _axes_of(item: Any) -> int:

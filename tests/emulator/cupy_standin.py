@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import cuda
-from .array import HostReads, asarray, host_access, ndarray, unwrap, wrap
+from .array import HostReads, asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
 from .memory import POOL
 
 CONSTANTS = "pi e inf nan newaxis euler_gamma".split()
@@ -50,6 +50,8 @@ SYNC = "argwhere flatnonzero nonzero unique array_equal allclose".split()
 
 RANDOM = "rand randn randint normal uniform standard_normal random_sample permutation".split()
 
+NAIVE = {"floor_divide": naive_floor_divide, "remainder": naive_remainder, "mod": naive_remainder}
+
 REFUSED_ARGUMENTS = {"where", "initial", "like", "subok", "signature", "mean", "correction"}
 
 
@@ -57,7 +59,7 @@ class ufunc:
     """An element-wise function with CuPy's arguments: arrays and scalars, out, dtype."""
 
     def __init__(self, function: np.ufunc) -> None:
-        self._function = function
+        self._function = NAIVE.get(function.__name__, function)
         self.__name__, self.nin, self.nout = function.__name__, function.nin, function.nout
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None) -> Any:
@@ -69,8 +71,8 @@ class ufunc:
         values = [unwrap(value) for value in inputs]
         with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a word
             if out is None:
-                return wrap(self._function(*values, dtype=dtype))
-            self._function(*values, out=unwrap(out), dtype=dtype)
+                return wrap(self._function(*values, **({} if dtype is None else {"dtype": dtype})))
+            self._function(*values, out=unwrap(out), **({} if dtype is None else {"dtype": dtype}))
         return out
 
 
@@ -92,6 +94,8 @@ def _function(name: str, may_view: bool) -> Callable:
 
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         _check(name, kwargs)
+        if name in ("sort", "argsort"):
+            kwargs["kind"] = "stable"  # as all of thrust's that CuPy calls
         if args and isinstance(args[0], list):
             raise TypeError(f"cupy.{name}: Unsupported type <class 'list'>")
         if not any(isinstance(value, ndarray) for value in (*args, *kwargs.values())) and name != "where":
@@ -123,7 +127,7 @@ def _like(name: str) -> Callable:
         if not isinstance(a, ndarray):
             raise TypeError(f"cupy.{name} takes a device array, not {type(a)}")
         _check(name, kwargs)
-        return wrap(getattr(np, name)(unwrap(a), *(_plain(v) for v in args), **kwargs))
+        return keep(getattr(np, name)(unwrap(a), *(_plain(v) for v in args), **kwargs))
 
     call.__name__ = name
     return call
@@ -194,7 +198,9 @@ def take(a: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> 
 
 
 def put_along_axis(a: ndarray, indices: ndarray, values: Any, axis: int) -> None:
-    np.put_along_axis(unwrap(a), unwrap(indices), unwrap(values), axis)
+    """As CuPy's, an assignment: no order of repeated places."""
+    places = np.take_along_axis(np.arange(a.size).reshape(a.shape), unwrap(indices), axis)
+    a.reshape(-1)[wrap(places)] = values if isinstance(values, ndarray) else unwrap(values)
 
 
 def shares_memory(a: Any, b: Any) -> bool:

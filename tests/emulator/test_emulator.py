@@ -367,14 +367,41 @@ class TestStandIn:
         np.testing.assert_array_equal(x[cp.asarray([1, 3, -4])].get(), [1, 0, 2])
         np.testing.assert_array_equal(cp.take(x, cp.asarray([5])).get(), [2])
 
-    def test_layout_is_kept(self):
+    def test_results_are_c_contiguous_whatever_came_in(self):
         x = cp.ones((2, 4, 5, 3), cp.float32).transpose(0, 3, 1, 2)
-        assert (x + 1).strides == cp.maximum(x, 0).strides == cp.empty_like(x).strides == x.copy(order="K").strides
-        assert (
-            x.copy().flags.c_contiguous
-            and not x.flags.c_contiguous
-            and x.T.flags["F_CONTIGUOUS"] is x.flags.c_contiguous
-        )
+        results = (
+            x + 1, 2 * x, -x, abs(x), x > 0, cp.maximum(x, 0), cp.exp(x), cp.where(x > 0, x, 0.0), x.sum(axis=0), x.clip(0, 1),
+            cp.concatenate([x, x]), x[:, cp.asarray([0, 1])], cp.add(x, x),
+        )  # fmt: skip
+        for result in results:
+            assert result.flags.c_contiguous and result.base is None
+        channels_last = x.strides
+        for kept in (cp.empty_like(x), cp.zeros_like(x), x.copy(order="K"), x.astype(np.float32), cp.array(x)):
+            assert kept.strides == channels_last
+        assert x.astype(np.float64).strides == tuple(2 * n for n in channels_last)
+        x += 1
+        assert x.strides == channels_last and cp.add(x, x, out=x).strides == channels_last
+        assert x.copy().flags.c_contiguous and not x.flags.c_contiguous
+        assert x.T.flags["F_CONTIGUOUS"] is x.flags.c_contiguous
+
+    def test_floor_division_is_the_naive_formula(self):
+        one, tenth = cp.ones(1), cp.full(1, 0.1)
+        assert (one // tenth).item() == cp.floor_divide(1.0, tenth).item() == 10 and 1.0 // 0.1 == 9
+        assert (one % tenth).item() == cp.remainder(one, 0.1).item() == cp.mod(1.0, tenth).item() == 0
+        assert np.isnan((one % np.inf).item()) and 1 % np.inf == 1
+        assert (cp.asarray([-7]) // 2).item() == -4 and (-7 % cp.asarray([4])).item() == 1
+
+    def test_a_place_that_is_assigned_two_values_is_an_error(self):
+        x, twice = cp.zeros(4), cp.asarray([1, 2, 1])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            x[twice] = cp.asarray([1.0, 2.0, 3.0])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            x[cp.asarray([1, -3])] = cp.asarray([1.0, 2.0])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            cp.put_along_axis(x, twice, cp.asarray([1.0, 2.0, 3.0]), 0)
+        x[twice] = 5.0
+        x[twice] = cp.asarray([1.0, 2.0, 1.0])
+        np.testing.assert_array_equal(x.get(), [0, 1, 2, 0])
 
     def test_the_pool_counts_blocks_of_512_bytes(self):
         gc.collect()

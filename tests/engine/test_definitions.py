@@ -9,9 +9,9 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.fused import FusedOp
 from minigrad.grad_mode import fused_ops
 from minigrad.nn import functional as F
-from minigrad.op import FusedOp
 
 IMAGE = mg.ones(1, 2, 6, 6).requires_grad_()
 CALLS: dict[str, tuple[Callable[[], mg.Tensor], str]] = {

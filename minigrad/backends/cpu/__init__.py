@@ -18,10 +18,20 @@ from minigrad.backends.cpu.device import (
     synchronize,
     to_host,
 )
-from minigrad.backends.cpu.elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from minigrad.backends.cpu.elementwise import (
+    erf,
+    erfc,
+    floor_divide,
+    gelu,
+    gelu_backward,
+    relu,
+    relu_backward,
+    remainder,
+)
 from minigrad.backends.cpu.folding import fold, unfold
-from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.indexing import assign, scatter_add
 from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
+from minigrad.backends.cpu.layout import keeping_layout
 from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,
@@ -61,6 +71,7 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "assign",
     "attention",
     "attention_backward",
     "batch_norm",
@@ -75,11 +86,13 @@ __all__ = [
     "cross_entropy_backward",
     "erf",
     "erfc",
+    "floor_divide",
     "fold",
     "from_host",
     "gelu",
     "gelu_backward",
     "get_num_threads",
+    "keeping_layout",
     "layer_norm",
     "layer_norm_backward",
     "log_softmax",
@@ -93,6 +106,7 @@ __all__ = [
     "nadam_step",
     "relu",
     "relu_backward",
+    "remainder",
     "reset_peak_memory_stats",
     "reuse_memory",
     "rmsprop_step",

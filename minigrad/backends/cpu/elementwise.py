@@ -12,6 +12,7 @@ y' = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi). Source: D. Hendrycks, K. Gimpel, Gau
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minigrad.backends.cpu.layout import in_blocks
 from minigrad.backends.cpu.threads import scratch
 from minigrad.backends.cpu.windows import masked, relu_passes
 
-__all__ = ["erf", "erfc", "gelu", "gelu_backward", "relu", "relu_backward"]
+__all__ = ["erf", "erfc", "floor_divide", "gelu", "gelu_backward", "relu", "relu_backward", "remainder"]
 
 # P's coefficients, for erf: of x^0, x^2, ..., x^12.
 ERF = (
@@ -59,6 +60,16 @@ def relu_backward(gy: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     in_blocks(body, y, gy, gx)
     return gx
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """floor(x / y) of the exact quotient, not of the rounded one: 1.0 // 0.1 is 9."""
+    return x // y
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - y floor(x / y) of the exact quotient, with the sign of y."""
+    return x % y
 
 
 def _tanh_of(x: np.ndarray, square: np.ndarray, coefficients: tuple[float, ...], out: np.ndarray) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for
 
-__all__ = ["in_blocks", "memory_order"]
+__all__ = ["in_blocks", "keeping_layout", "memory_order"]
 
 BLOCK = 1 << 15  # numbers in a block: a few arrays of them stay in a core's own cache
 
@@ -16,6 +17,11 @@ BLOCK = 1 << 15  # numbers in a block: a few arrays of them stay in a core's own
 def memory_order(x: np.ndarray) -> tuple[int, ...]:
     """x's axes from the longest stride to the shortest: x.transpose(these) is contiguous if x has no gaps."""
     return tuple(sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis)))
+
+
+def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
+    """function(*arrays), element by element: NumPy's results lie in memory as the arrays do, where those lie alike."""
+    return function(*arrays)
 
 
 def in_blocks(body: Callable[..., None], *arrays: np.ndarray) -> None:

@@ -22,10 +22,20 @@ from .device import (
     to_host,
     xp,
 )
-from .elementwise import erf, erfc, gelu, gelu_backward, relu, relu_backward
+from .elementwise import (
+    erf,
+    erfc,
+    floor_divide,
+    gelu,
+    gelu_backward,
+    relu,
+    relu_backward,
+    remainder,
+)
 from .folding import fold, unfold
-from .indexing import scatter_add
+from .indexing import assign, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
+from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
 from .optimizer import (
     adadelta_step,
@@ -60,6 +70,7 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "assign",
     "attention",
     "attention_backward",
     "batch_norm",
@@ -74,10 +85,12 @@ __all__ = [
     "device_count",
     "erf",
     "erfc",
+    "floor_divide",
     "fold",
     "from_host",
     "gelu",
     "gelu_backward",
+    "keeping_layout",
     "layer_norm",
     "layer_norm_backward",
     "log_softmax",
@@ -91,6 +104,7 @@ __all__ = [
     "nadam_step",
     "relu",
     "relu_backward",
+    "remainder",
     "require",
     "reset_peak_memory_stats",
     "rmsprop_step",

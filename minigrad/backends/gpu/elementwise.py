@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .device import xp
-from .launch import C_TYPES, kernel
+from .launch import C_TYPES, UINT8, kernel
 from .layout import dense, like
 
 
@@ -63,6 +63,32 @@ def gelu_backward(gy: Any, x: Any, kept: None, *, approximate: bool) -> Any:
     gx = xp.empty_like(x)
     kernel("elementwise", "gelu_backward", x.dtype).over(x.size, gy, x, gx, np.int64(x.size), approximate)
     return gx
+
+
+def _is_float(x: Any, y: Any) -> bool:
+    return any(isinstance(v, float) or getattr(v, "dtype", UINT8).kind == "f" for v in (x, y))
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """floor(x / y) of the exact quotient, not of the rounded one: 1.0 // 0.1 is 9.
+
+    By fmod, which is exact, as NumPy does and torch. CuPy's own // of floats is floor of the rounded quotient.
+    """
+    if not _is_float(x, y):
+        return x // y
+    left = xp.fmod(x, y)
+    quotient = (x - left) / y
+    quotient = xp.rint(quotient - ((left != 0) & ((y < 0) != (left < 0))))
+    return xp.where(y == 0, x / y, xp.where(quotient == 0, xp.copysign(0.0 * quotient, x / y), quotient))
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - y floor(x / y) of the exact quotient, with the sign of y; of floats by fmod, which is exact. x % inf is x."""
+    if not _is_float(x, y):
+        return x % y
+    left = xp.fmod(x, y)
+    left = xp.where((left != 0) & ((y < 0) != (left < 0)), left + y, left)
+    return xp.where(left == 0, xp.copysign(left, y), left)
 
 
 def bias_relu(z: Any, b: Any, y: Any, relu: bool) -> None:

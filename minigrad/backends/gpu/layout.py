@@ -5,6 +5,7 @@ Images are (N, C, H, W) to the reader and (N, H, W, C), contiguous, to the kerne
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -30,6 +31,40 @@ def like(x: Any, model: Any, xp: Any) -> Any:
     copy = xp.empty_like(model)
     copy[...] = x
     return copy
+
+
+def shared_order(arrays: Sequence[Any]) -> list[int] | None:
+    """The order of axes in which all of the arrays of the largest shape are contiguous; None where that is no order but C's."""
+    rank = max(array.ndim for array in arrays)
+    shape = max(array.shape for array in arrays if array.ndim == rank)
+    whole = [array for array in arrays if array.shape == shape]
+    if all(array.flags.c_contiguous for array in whole):
+        return None
+    order = memory_order(next(array for array in whole if not array.flags.c_contiguous))
+    return order if all(array.transpose(order).flags.c_contiguous for array in whole) else None
+
+
+def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
+    """function(*arrays), element by element: where the arrays lie alike in memory, so does the result.
+
+    CuPy makes every result C-contiguous. So the function is given the arrays with their axes in the order of memory, and the
+    result's axes are put back: no kernel more, none that has to walk through memory in strides.
+    """
+    order = shared_order([array for array in arrays if hasattr(array, "strides")])
+    if order is None:
+        return function(*arrays)
+    result = function(*[_turned(array, order) if getattr(array, "ndim", 0) else array for array in arrays])
+    return result.transpose(inverse(order))
+
+
+def _turned(array: Any, order: list[int]) -> Any:
+    """The array as one of as many axes as `order` has, in that order."""
+    return array.reshape((1,) * (len(order) - array.ndim) + array.shape).transpose(order)
+
+
+def inverse(order: list[int]) -> list[int]:
+    """The order that puts axes back."""
+    return sorted(range(len(order)), key=order.__getitem__)
 
 
 def to_rows(x: Any, xp: Any) -> Any:
