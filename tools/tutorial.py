@@ -191,20 +191,34 @@ def _defines(node: ast.stmt, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
+def moved(symbol: str) -> str | None:
+    """Another name of a symbol whose module is gone or has it no longer: where one file of the package alone defines it."""
+    package, names = symbol.split(".")[0], symbol.split(".")[1:]
+    while names and (names[0][0].islower() and len(names) > 1):
+        names = names[1:]  # what is left of a module's path is no definition
+    files = [
+        f for f in sorted((ROOT / package).rglob("*.py")) if names and any(_defines(n, names[0]) for n in _tree(f).body)
+    ]
+    if len(files) != 1:
+        return None
+    return ".".join([*files[0].relative_to(ROOT).with_suffix("").parts, *names])
+
+
 def with_lines(page: Path) -> str:
     """The page's text with the file and lines of each symbol that it names. LookupError for one that is nowhere."""
 
     def link(match: re.Match[str]) -> str:
-        found = place(match[1])
-        if found is None:
+        symbol = match[1] if place(match[1]) else moved(match[1])
+        found = symbol and place(symbol)
+        if not found:
             raise LookupError(f"{page.relative_to(ROOT)} names {match[1]}, which is nowhere")
         file, first, last = found
         name = file.relative_to(ROOT).as_posix()
         target = os.path.relpath(file, page.parent)
         if not first:
-            return f'[`{name}`]({target} "{match[1]}")'
+            return f'[`{name}`]({target} "{symbol}")'
         lines = f"line {first}" if first == last else f"lines {first} to {last}"
-        return f'[`{name}`, {lines}]({target}#L{first}-L{last} "{match[1]}")'
+        return f'[`{name}`, {lines}]({target}#L{first}-L{last} "{symbol}")'
 
     return LINK.sub(link, page.read_text())
 

@@ -71,3 +71,5 @@ def test_lines_are_those_that_define_the_symbol() -> None:
     lines = file.read_text().splitlines()
     assert lines[first - 1].startswith("def backward(") and lines[last].strip() == ""
     assert tutorial.place("minigrad.autograd.no_such_thing") is None
+    assert tutorial.moved("minigrad.no_such_file.Conv2d.definition") is None  # an op and a module are called Conv2d
+    assert tutorial.moved("minigrad.no_such_file.Arriving.add") == "minigrad.engine.Arriving.add"
