@@ -216,7 +216,7 @@ def with_lines(page: Path) -> str:
         name = file.relative_to(ROOT).as_posix()
         target = os.path.relpath(file, page.parent)
         if not first:
-            return f'[`{name}`]({target} "{symbol}")'
+            return f'[`{name}`, {len(file.read_text().splitlines())} lines]({target} "{symbol}")'
         lines = f"line {first}" if first == last else f"lines {first} to {last}"
         return f'[`{name}`, {lines}]({target}#L{first}-L{last} "{symbol}")'
 
@@ -257,7 +257,13 @@ def pages(names: list[str] | None = None) -> list[Path]:
     found = sorted(PAGES.glob("[0-9][0-9]-*.md"))
     if not names:
         return found
+    found += derivations()
     return [p for name in names for p in found if p.name.startswith(f"{name:0>2}-") or p == Path(name).resolve()]
+
+
+def derivations() -> list[Path]:
+    """The pages of docs/derivations, whose code runs too."""
+    return [page for page in sorted((ROOT / "docs" / "derivations").glob("*.md")) if page.stem != "README"]
 
 
 def with_symbols() -> list[Path]:

@@ -39,6 +39,15 @@ API = {
 """The pages of the API reference: modules of minigrad, or a package whose modules they are."""
 
 
+def on_config(config: Any) -> Any:
+    """Adds to the navigation the API reference, and the pages of docs/ that mkdocs.yml does not name, in a section of their own."""
+    named = str(config.nav)
+    rest = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if f"'{path.name}'" not in named]
+    api = ["api/index.md", *[{title: f"api/{_api_file(title)}"} for title in API]]
+    config.nav = [*config.nav, {"More": rest}, {"API": api}]
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages that are made."""
     for name, text in {**_api_pages(), **_source_pages(files)}.items():
@@ -82,8 +91,15 @@ def _inside(link: re.Match[str], source: str) -> str:
     if target.suffix != ".py" or not target.exists():
         return link[1]
     up = "../" * source.count("/")
-    anchor = f"#__codelineno-0-{link[3]}" if link[3] else ""
-    return f"[{link[1]}]({up}source/{target.relative_to(ROOT).with_suffix('.md').as_posix()}{anchor})"
+    line = (
+        f' "line {link[3]}"' if link[3] else ""
+    )  # becomes an anchor below: MkDocs knows none that is made by a highlighter
+    return f"[{link[1]}]({up}source/{target.relative_to(ROOT).with_suffix('.md').as_posix()}{line})"
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Links to a line of a source page, with its anchor."""
+    return re.sub(r'(href="[^"#]*)" title="line (\d+)"', r'\1#__codelineno-0-\2"', html)
 
 
 def _source_pages(files: Any) -> dict[str, str]:
@@ -100,6 +116,10 @@ def _source_pages(files: Any) -> dict[str, str]:
     return pages
 
 
+def _api_file(title: str) -> str:
+    return f"{title.split()[0].lower()}.md"
+
+
 def _api_pages() -> dict[str, str]:
     """A page for each group of modules, and one that lists them."""
     pages, listed = {}, []
@@ -109,7 +129,7 @@ def _api_pages() -> dict[str, str]:
             names = sorted(p.relative_to(ROOT / "minigrad").with_suffix("") for p in folder.rglob("*.py"))
             modules = [".".join(name.parts) for name in names if not name.name.startswith("_")]
         body = "\n\n".join(f"::: minigrad.{module}" for module in modules if tutorial.place(f"minigrad.{module}"))
-        file = f"{title.split()[0].lower()}.md"
+        file = _api_file(title)
         pages[f"api/{file}"] = f"# {title}\n\n{body}\n"
         listed.append(f"- [{title}]({file})")
     note = "Made from the docstrings. Names, arguments and defaults are torch's."
