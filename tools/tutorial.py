@@ -231,7 +231,7 @@ def notebook(page: Path) -> Any:
     import jupytext  # in the docs extra
 
     text = FENCE.sub(lambda fence: "" if fence[1] == "text" else fence[0], page.read_text())
-    text = re.sub(r"^!\[.*\)$", "", text, flags=re.M)
+    text = re.sub(r"^!\[.*\)$", "", text, flags=re.M).replace("```sh\n", "```console\n")  # sh would be a cell
     text = re.sub(r"^</?(details|summary).*>$", "", text, flags=re.M)
     made = jupytext.reads(text, fmt="md")
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
