@@ -78,7 +78,8 @@ def _math(text: str) -> str:
     def formula(match: re.Match[str]) -> str:
         if match[1]:
             return f"\n\n{latex2mathml.converter.convert(match[1].strip(), display='block')}\n\n"
-        return latex2mathml.converter.convert(" ".join(match[2].split()))
+        formula = latex2mathml.converter.convert(" ".join(match[2].split()))
+        return f"<span>{formula}</span>"  # at the start of a line Markdown would make a block of a bare <math>
 
     return MATH.sub(formula, text)
 

@@ -26,6 +26,7 @@ def test_formulas_become_mathml_and_code_stays() -> None:
     text = "So $x^2$ is\n\n$$\\frac{1}{2}$$\n\nbut `$x$` and\n\n```sh\necho $HOME $x\n```\n"
     made = website.on_page_markdown(text, Page("derivations/x.md"))
     assert made.count("<math") == 2 and "<mfrac>" in made and 'display="block"' in made
+    assert "<span><math" in made  # inline: a bare <math> that begins a line would end the paragraph
     assert "`$x$`" in made and "echo $HOME $x" in made
 
 
