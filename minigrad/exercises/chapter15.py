@@ -36,9 +36,9 @@ def _(answer: Any) -> None:
         require(
             np.isfinite(y.array).all(), f"at 1000 and -1000 it gives {y.tolist()}. np.logaddexp(0, x) does not overflow"
         )
-        (g,) = mg.autograd.grad(y.sum(), far)
+        g = mg.autograd.grad(y.sum(), far)[0].array  # type: ignore[union-attr]
     require(
-        np.isfinite(g.array).all(),
+        np.isfinite(g).all(),
         f"at 1000 and -1000 its gradient is {g.tolist()}: use sigmoid and softplus of Tensors",
     )
     small = answer()(mg.tensor([0.5, -0.5]))
