@@ -115,7 +115,7 @@ class ndarray:
     def device(self) -> Any:
         from .cuda import Device
 
-        return Device(0)
+        return Device(self._allocation.device)
 
     def __len__(self) -> int:
         return len(self._array)

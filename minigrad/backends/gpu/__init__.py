@@ -12,6 +12,7 @@ from .convolution import (
     conv2d_relu_max_pool2d_backward,
 )
 from .device import (
+    check,
     device_count,
     from_host,
     max_memory_allocated,
@@ -76,6 +77,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_apply",
     "batch_norm_backward",
+    "check",
     "conv2d",
     "conv2d_backward",
     "conv2d_relu_max_pool2d",
