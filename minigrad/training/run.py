@@ -30,6 +30,7 @@ from minigrad.errors import (
     is_device_failure,
     one_line,
 )
+from minigrad.files import write_atomically
 from minigrad.random import Generator
 from minigrad.tracing import watch
 from minigrad.training.attacks import attacked
@@ -42,7 +43,6 @@ from minigrad.training.checkpoints import (
     load_checkpoint,
     part,
     save_checkpoint,
-    write_atomically,
 )
 from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.meters import Meter
