@@ -72,12 +72,12 @@ def test_a_cupy_that_cannot_work_is_one_line(case: str, tmp_path: Path) -> None:
 @pytest.fixture
 def script(call_script: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """The script, on two GPUs."""
-    get("gpu").check.cache_clear()
+    get("gpu").check_device.cache_clear()
     monkeypatch.setattr(Faults, "devices", 2)
     monkeypatch.setattr(Faults, "busy", {})
     with emulator.standin().cuda.Device(0):
         yield lambda *arguments: call_script("train_minigrad", *arguments)
-    get("gpu").check.cache_clear()
+    get("gpu").check_device.cache_clear()
 
 
 def test_a_busy_gpu_is_one_line_and_the_other_one_works(script, capsys, monkeypatch, tmp_path) -> None:

@@ -65,7 +65,7 @@ def device_count() -> int:
 
 
 @functools.cache
-def check(index: int) -> None:
+def check_device(index: int) -> None:
     """DeviceError, one line, unless GPU number `index` computes: it may be busy, full, or without a compiler for its kernels."""
     try:
         with xp.cuda.Device(index):
