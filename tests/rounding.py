@@ -1,4 +1,4 @@
-"""Runs that mathematics decides: what one computes, another can be held against to the last digits, on any processor.
+"""Runs that mathematics decides: what one computes, another must give to the last digits, on any processor.
 
 Where float32 rounds, it decides more than digits: which of equal numbers wins in the window of a max pool, on which side of 0
 the input of a ReLU lies, which sign a gradient has that is 0 but for rounding. A step of training or of an attack makes a

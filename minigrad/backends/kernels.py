@@ -36,16 +36,9 @@ class Kernels(Protocol):
         """y = b + the sum over offsets and channels of w x, outside of the image 0; relu: max(y, 0) in the same pass."""
 
     def conv2d_backward(
-        self,
-        gy: Array,
-        x: Array | None,
-        w: Array | None,
-        y: Array | None,
-        *,
-        x_shape: Sequence[int],
-        window: Window,
+        self, gy: Array, x: Array | None, w: Array | None, y: Array | None, *, x_shape: Sequence[int], window: Window,
         needs: Sequence[bool],
-    ) -> Gradients:
+    ) -> Gradients:  # fmt: skip
         """(gx, gw, gb). y: the output of a fused ReLU, where gy passes unless y <= 0 (so at NaN too); None without one."""
 
     def conv2d_relu_max_pool2d(
@@ -54,17 +47,9 @@ class Kernels(Protocol):
         """(p, tap): max_pool2d(relu(conv2d)), its full map never stored; taps.cut_bit is set in tap where p <= 0."""
 
     def conv2d_relu_max_pool2d_backward(
-        self,
-        gp: Array,
-        x: Array | None,
-        w: Array | None,
-        tap: Array,
-        *,
-        x_shape: Sequence[int],
-        window: Window,
-        pool: Window,
-        needs: Sequence[bool],
-    ) -> Gradients:
+        self, gp: Array, x: Array | None, w: Array | None, tap: Array, *, x_shape: Sequence[int], window: Window,
+        pool: Window, needs: Sequence[bool],
+    ) -> Gradients:  # fmt: skip
         """(gx, gw, gb); gp goes to each window's winner, unless its tap has cut_bit set."""
 
     def unfold(self, x: Array, *, window: Window) -> Array:
@@ -168,16 +153,9 @@ class Kernels(Protocol):
         """y = (x - mean) invstd w + b with given statistics (evaluation)."""
 
     def batch_norm_backward(
-        self,
-        gy: Array,
-        x: Array | None,
-        w: Array | None,
-        mean: Array,
-        invstd: Array,
-        *,
-        training: bool,
+        self, gy: Array, x: Array | None, w: Array | None, mean: Array, invstd: Array, *, training: bool,
         needs: Sequence[bool],
-    ) -> Gradients:
+    ) -> Gradients:  # fmt: skip
         """(gx, gw, gb). training: the statistics are x's own, so that gx goes through them too."""
 
     def layer_norm(self, x: Array, w: Array | None, b: Array | None, *, eps: float) -> tuple[Array, Array, Array]:
@@ -191,17 +169,9 @@ class Kernels(Protocol):
     # -- attention -------------------------------------------------------------------------------------------------------
 
     def attention(
-        self,
-        q: Array,
-        k: Array,
-        v: Array,
-        mask: Array | None,
-        dropped: Array | None,
-        *,
-        causal: bool,
-        scale: float,
+        self, q: Array, k: Array, v: Array, mask: Array | None, dropped: Array | None, *, causal: bool, scale: float,
         keep_probabilities: bool,
-    ) -> tuple[Array, Array | None, Array]:
+    ) -> tuple[Array, Array | None, Array]:  # fmt: skip
         """(y, p, lse): p = softmax(q k^T scale + mask), None unless kept; y = (p dropped) v; lse = log sum exp, (B, H, L).
 
         q (B, H, L, E), k (B, H, S, E), v (B, H, S, F), y (B, H, L, F), by token in memory. mask (bool: where to look, or
@@ -210,21 +180,9 @@ class Kernels(Protocol):
         """
 
     def attention_backward(
-        self,
-        gy: Array,
-        q: Array,
-        k: Array,
-        v: Array,
-        mask: Array | None,
-        dropped: Array | None,
-        y: Array | None,
-        p: Array | None,
-        lse: Array | None,
-        *,
-        causal: bool,
-        scale: float,
-        needs: Sequence[bool],
-    ) -> tuple[Array | None, Array | None, Array | None, Array | None]:
+        self, gy: Array, q: Array, k: Array, v: Array, mask: Array | None, dropped: Array | None, y: Array | None,
+        p: Array | None, lse: Array | None, *, causal: bool, scale: float, needs: Sequence[bool],
+    ) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
         """(gq, gk, gv, gscores), from p, or from y and lse; gscores (B, H, L, S) is the gradient of a float mask."""
 
     # -- indexing --------------------------------------------------------------------------------------------------------
@@ -239,109 +197,45 @@ class Kernels(Protocol):
         """out[index] = values, in place; of several values for one place the last stays."""
 
     def check_indices(
-        self,
-        index: Array,
-        *,
-        low: int = 0,
-        high: int,
-        ignore: int | None = None,
-        error: type[Exception],
-        message: str,
+        self, index: Array, *, low: int = 0, high: int, ignore: int | None = None, error: type[Exception], message: str
     ) -> None:
         """Raises `error` of an index that is neither in low ... high - 1 nor `ignore`, which stands for {} in the message.
 
         At once on the CPU. On a GPU, for which nobody waits here, a flag is raised on the device, and looked at where an
-        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize.
+        array is next brought to the host: by to_host, so by item(), numpy() and float(), and by synchronize. Until then the
+        index wraps around.
         """
 
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
 
     def sgd_step(
-        self,
-        p: Array,
-        g: Array,
-        buf: Array | None,
-        *,
-        lr: float,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
-        maximize: bool,
-        first: bool,
-    ) -> None:
+        self, p: Array, g: Array, buf: Array | None, *, lr: float, momentum: float, dampening: float,
+        weight_decay: float, nesterov: bool, maximize: bool, first: bool,
+    ) -> None:  # fmt: skip
         """buf: None without momentum; on the `first` step buf = g."""
 
     def adamw_step(
-        self,
-        p: Array,
-        g: Array,
-        m: Array,
-        v: Array,
-        vmax: Array | None,
-        *,
-        step: int,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
-        decoupled: bool = True,
-    ) -> None:
+        self, p: Array, g: Array, m: Array, v: Array, vmax: Array | None, *, step: int, lr: float, beta1: float,
+        beta2: float, eps: float, weight_decay: float, maximize: bool, decoupled: bool = True,
+    ) -> None:  # fmt: skip
         """AdamW, or Adam if not decoupled; vmax: None without amsgrad; step is counted from 1."""
 
     def nadam_step(
-        self,
-        p: Array,
-        g: Array,
-        m: Array,
-        v: Array,
-        *,
-        size_g: float,
-        size_m: float,
-        shrink: float,
-        correction: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
-    ) -> None:
+        self, p: Array, g: Array, m: Array, v: Array, *, size_g: float, size_m: float, shrink: float, correction: float,
+        beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool,
+    ) -> None:  # fmt: skip
         """p = shrink p - (size_g g + size_m m) / (sqrt(v / correction) + eps)."""
 
     def adamax_step(
-        self,
-        p: Array,
-        g: Array,
-        m: Array,
-        u: Array,
-        *,
-        step: int,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
-    ) -> None:
+        self, p: Array, g: Array, m: Array, u: Array, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
+        weight_decay: float, maximize: bool,
+    ) -> None:  # fmt: skip
         """step is counted from 1."""
 
     def rmsprop_step(
-        self,
-        p: Array,
-        g: Array,
-        v: Array,
-        mean: Array | None,
-        buf: Array | None,
-        *,
-        lr: float,
-        alpha: float,
-        eps: float,
-        weight_decay: float,
-        momentum: float,
-        maximize: bool,
-    ) -> None:
+        self, p: Array, g: Array, v: Array, mean: Array | None, buf: Array | None, *, lr: float, alpha: float,
+        eps: float, weight_decay: float, momentum: float, maximize: bool,
+    ) -> None:  # fmt: skip
         """mean: None if not centered; buf: None without momentum."""
 
     def adagrad_step(
@@ -350,18 +244,9 @@ class Kernels(Protocol):
         """total: the sum of squares of all gradients."""
 
     def adadelta_step(
-        self,
-        p: Array,
-        g: Array,
-        v: Array,
-        delta: Array,
-        *,
-        lr: float,
-        rho: float,
-        eps: float,
-        weight_decay: float,
+        self, p: Array, g: Array, v: Array, delta: Array, *, lr: float, rho: float, eps: float, weight_decay: float,
         maximize: bool,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """v, delta: running means of the squares of gradients and of steps."""
 
     # -- the device ------------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def multi_margin_loss(
     index = target.reshape(-1, 1)
     missing = clamp_min(margin - gather(rows, 1, index) + rows, 0)
     missing = missing * missing if p == 2 else missing
-    own = Tensor._wrap((index == input.new_tensor(range(classes), dtype=target.dtype)).array)
+    own = Tensor._wrap(index.array == kernels.xp.arange(classes))
     losses = (where(own, 0.0, missing).sum(1) / classes).reshape(target.shape)
     return reduce_losses(losses if weight is None else losses * weight[target], reduction)
 

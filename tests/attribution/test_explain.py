@@ -1,4 +1,4 @@
-"""python -m compare explain: every model, both tracks, the picture, mosaics, and what is refused in one line."""
+"""python -m compare explain: every model, both frameworks, the picture, mosaics, and what is refused in one line."""
 
 from __future__ import annotations
 

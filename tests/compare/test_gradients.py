@@ -106,7 +106,7 @@ def test_every_fused_op_has_a_row_in_which_it_runs() -> None:
 
 
 def ops_of(case: Case, name: str) -> tuple[set[str], set[str]]:
-    """What the ops of a case's graph are known as, on the fast road and on the definitions'."""
+    """What the ops of a case's graph are known as, on the fast path and on the definitions'."""
     found = []
     for track in ("minigrad", "definition"):
         seen: set[str] = set()
@@ -184,7 +184,7 @@ def test_a_planted_error_fails(
 
 
 def test_a_wrong_definition_fails_in_the_second_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast road is right: values and plain gradients are; what is differentiated again goes the definition's way."""
+    """The fast path is right: values and plain gradients are; what is differentiated again goes the definition's way."""
     silu = importlib.import_module("minigrad.ops.activation").Silu
     definition = silu.definition
     monkeypatch.setattr(silu, "definition", lambda self, x: definition(self, x) * 1.001)

@@ -1,4 +1,4 @@
-"""Every model against its twin: each layer's output, each parameter's and the input's gradient, in training and evaluation."""
+"""Every model against its PyTorch version: layer outputs, gradients of parameters and input, in training and evaluation."""
 
 from __future__ import annotations
 

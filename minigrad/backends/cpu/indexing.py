@@ -10,13 +10,7 @@ __all__ = ["assign", "check_indices", "scatter_add"]
 
 
 def check_indices(
-    index: np.ndarray,
-    *,
-    low: int = 0,
-    high: int,
-    ignore: int | None = None,
-    error: type[Exception],
-    message: str,
+    index: np.ndarray, *, low: int = 0, high: int, ignore: int | None = None, error: type[Exception], message: str
 ) -> None:
     """Raises `error` of the first index that is neither in low ... high - 1 nor `ignore`: {} in the message stands for it."""
     wrong = (index < low) | (index >= high)

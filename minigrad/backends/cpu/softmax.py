@@ -37,7 +37,7 @@ def _along(dim: int, body: Callable[..., None], *arrays: np.ndarray) -> None:
     step = max(1, BLOCK * length // first.size)
 
     def run(start: int, stop: int) -> None:
-        with np.errstate(all="ignore"):  # inf - inf is NaN here, as in torch, without a word
+        with np.errstate(all="ignore"):  # inf - inf is NaN and no warning, as in torch
             for i in range(start, stop, step):
                 some = (slice(None),) * turn + (slice(i, min(i + step, stop)),)
                 body(*(a[some] for a in arrays), dim)
@@ -105,12 +105,7 @@ def log_softmax_backward(gy: np.ndarray, y: np.ndarray, *, dim: int) -> np.ndarr
 
 
 def cross_entropy(
-    logits: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    *,
-    ignore_index: int,
-    label_smoothing: float,
+    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None, *, ignore_index: int, label_smoothing: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(losses (M,), logp (M, C)): logp = log_softmax(logits) and, for e = label_smoothing and w = weight or ones,
 
@@ -133,14 +128,9 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    g: np.ndarray,
-    logp: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    *,
-    ignore_index: int,
+    g: np.ndarray, logp: np.ndarray, target: np.ndarray, weight: np.ndarray | None, *, ignore_index: int,
     label_smoothing: float,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """g_logits (M, C) = exp(logp) s - d for g (M,), where d[m, c] = g[m] ((1 - e) w[t] [c = t] + e / C w[c]).
 
     s are the row sums of d; e, w, t as in `cross_entropy`. Rows whose target is ignore_index get 0.
