@@ -31,8 +31,8 @@ def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *args: Any
 
 
 def sgd_step(
-    p: Array, g: Array, buf: Array, *, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
-    maximize: bool, first: bool,
+    p: Array, g: Array, buf: Array, *, lr: float, momentum: float, dampening: float, weight_decay: float,
+    nesterov: bool, maximize: bool, first: bool,
 ) -> None:  # fmt: skip
     """torch's SGD on p and buf, in place. buf is None without momentum; in the `first` step buf = g.
 
@@ -44,8 +44,8 @@ def sgd_step(
 
 
 def adamw_step(
-    p: Array, g: Array, m: Array, v: Array, vmax: Array, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
-    weight_decay: float, maximize: bool, decoupled: bool = True,
+    p: Array, g: Array, m: Array, v: Array, vmax: Array, *, step: int, lr: float, beta1: float, beta2: float,
+    eps: float, weight_decay: float, maximize: bool, decoupled: bool = True,
 ) -> None:  # fmt: skip
     """torch's AdamW, or its Adam if not `decoupled`, on p, m, v and vmax (None without AMSGrad), in place.
 
@@ -64,8 +64,8 @@ def adamw_step(
 
 
 def nadam_step(
-    p: Array, g: Array, m: Array, v: Array, *, size_g: float, size_m: float, shrink: float, correction: float, beta1: float,
-    beta2: float, eps: float, weight_decay: float, maximize: bool,
+    p: Array, g: Array, m: Array, v: Array, *, size_g: float, size_m: float, shrink: float, correction: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's NAdam on p, m and v, in place; the sizes of its two steps are given (Dozat 2016).
 
@@ -77,8 +77,8 @@ def nadam_step(
 
 
 def adamax_step(
-    p: Array, g: Array, m: Array, u: Array, *, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
-    maximize: bool,
+    p: Array, g: Array, m: Array, u: Array, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
+    weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's Adamax on p, m and u, in place; `step` counts from 1 (Kingma and Ba 2015, algorithm 2).
 
