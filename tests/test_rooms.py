@@ -62,13 +62,90 @@ def test_rooms_import_only_what_they_may(path: Path) -> None:
             assert ok, f"{path.relative_to(ROOT)} imports {package}{'' if lazily else ' at the top'}"
 
 
-def test_the_engine_knows_no_room_above_it() -> None:
-    rooms = ("nn", "optim", "data", "training", "attacks", "attribution")
-    above = tuple(f"minigrad.{room}" for room in rooms)
-    for path in [*ROOT.glob("minigrad/*.py"), *ROOT.glob("minigrad/ops/*.py"), *ROOT.glob("minigrad/backends/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                assert not node.module.startswith(above), f"{path.relative_to(ROOT)} imports {node.module}"
+# The core in the order in which it is read: a file imports only what stands before it, and `backends`, in whatever way.
+CORE = """
+errors aliases quiet order size arguments arrays files window memory_format device dtypes grad_mode hooks random
+tensor op engine fused
+ops/public ops/common ops/pointwise ops/arithmetic ops/choice ops/exponential ops/trigonometric ops/rounding
+inplace printing
+""".split()
+# Named in types alone, by files that these import in turn.
+IN_TYPES = {
+    "tensor": {"op", "_methods"},
+    **dict.fromkeys(
+        [f"tracing/{name}" for name in ("breaks", "page", "replay", "terminal", "what_if")], {"tracing/record"}
+    ),
+}
+
+
+def _name(path: Path) -> str:
+    """A file of minigrad/ without the folder and the suffix: ops/shape, nn for nn/__init__.py, "" for the package itself."""
+    name = path.relative_to(ROOT / "minigrad").with_suffix("").as_posix()
+    return name.removesuffix("__init__").rstrip("/")
+
+
+FILES = {_name(path): path for path in ROOT.glob("minigrad/**/*.py")}
+
+
+def _arrows(name: str) -> set[str]:
+    """The files of minigrad/ that a file imports, anywhere: inside functions and for types too."""
+    path = FILES[name]
+    package = path.relative_to(ROOT).parent.parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*start, *(node.module.split(".") if node.module else ()))
+            inner = {"/".join([*module[1:], alias.name]) for alias in node.names}
+            found |= {(*module, alias.name) for alias in node.names if "/".join([*module[1:], alias.name]) in FILES}
+            found |= {module} if inner - FILES.keys() else set()
+    return {"/".join(parts[1:]) for parts in found if parts[0] == "minigrad"} - {name}
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    arrows = {name: _arrows(name) - IN_TYPES.get(name, set()) for name in FILES}
+    finished: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle of imports: {' -> '.join([*way[way.index(name) :], name])}"
+        if name not in finished:
+            for other in sorted(arrows[name] & FILES.keys()):
+                visit(other, (*way, name))
+            finished.add(name)
+
+    for name in FILES:
+        visit(name, ())
+
+
+def test_files_name_in_types_what_is_above_them() -> None:
+    for name in ("tensor", "tracing/terminal"):
+        checking = [
+            n
+            for n in ast.parse(FILES[name].read_text()).body
+            if "TYPE_CHECKING" in ast.dump(n) and isinstance(n, ast.If)
+        ]
+        typed = {
+            f"{node.module}".removeprefix("minigrad.").replace(".", "/")
+            for part in checking
+            for node in ast.walk(part)
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert typed == IN_TYPES[name]
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_is_imported_in_its_reading_order(name: str) -> None:
+    before = set(CORE[: CORE.index(name)]) | IN_TYPES.get(name, set())
+    above = {other for other in _arrows(name) if other not in before and not other.startswith("backends")}
+    assert not above, f"minigrad/{name}.py imports {sorted(above)}"
+
+
+def test_ops_import_nothing_above_them() -> None:
+    below = {*CORE[: CORE.index("inplace")]} | {name for name in FILES if name.startswith(("ops", "backends"))}
+    for name in sorted(name for name in FILES if name.startswith("ops/")):
+        assert _arrows(name) <= below, f"minigrad/{name}.py imports {sorted(_arrows(name) - below)}"
 
 
 def test_importing_minigrad_is_light() -> None:

@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigrad.errors import OptionError
 from minigrad.random import Generator
+from minigrad.training.options import Options
 from minigrad.training.recipes import as_written
-
-if TYPE_CHECKING:
-    from minigrad.training.options import Options
-
-PRESETS = ("handout", "report", "untargeted")
-# The options of an attack, and what they are where nothing is said. None: attack_options decides, with the names below.
-DEFAULTS: dict[str, Any] = {
-    "attack": None, "attack_steps": None, "alpha": None, "epsilon": 0.1, "norm": "linf", "attack_units": "normalised",
-    "random_start": False, "restarts": 1,
-}  # fmt: skip
-ATTACK_STEPS, ALPHA = 10, 0.01
-# A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
-# steps that get as far as epsilon. Half of that way protects little: see README.
-DEFENCE, DEFENCE_STEPS = "untargeted", 5
-
-
-def attack_options(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
-
-    values: all options, whether `given` on the command line, of the checkpoint, or defaults.
-    """
-    adversarial = values["adversarial"] > 0 or "adversarial" in given
-    preset, steps, alpha = values["attack"], values["attack_steps"], values["alpha"]
-    if adversarial and preset is None:
-        preset = DEFENCE
-    stray = [name for name in DEFAULTS if name in given]
-    if stray and not (adversarial or (values["evaluate"] and preset)):
-        belongs = "--evaluate --attack PRESET, or to --adversarial"
-        raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
-    if steps is None:
-        steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
-    if alpha is None:
-        epsilon = values["epsilon"]
-        whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
-        alpha = whole if adversarial else ALPHA
-    for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
-        if isinstance(value, list) and values["norm"] != "linf":
-            raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
-    return {"attack": preset, "attack_steps": steps, "alpha": alpha}
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:

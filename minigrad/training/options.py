@@ -8,11 +8,22 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minigrad.attacks.recipes import PRESETS
 from minigrad.errors import OptionError
-from minigrad.training.attacks import ALPHA, ATTACK_STEPS, DEFENCE, DEFENCE_STEPS, PRESETS, attack_options
-from minigrad.training.attacks import DEFAULTS as ATTACK
 from minigrad.training.checkpoints import find_checkpoint, read_state
-from minigrad.training.recipes import SETTINGS, as_written, defaults, model_settings, recipe
+from minigrad.training.recipes import (
+    ALPHA,
+    ATTACK,
+    ATTACK_STEPS,
+    DEFENCE,
+    DEFENCE_STEPS,
+    SETTINGS,
+    as_written,
+    attack_options,
+    defaults,
+    model_settings,
+    recipe,
+)
 
 
 @dataclass(frozen=True)

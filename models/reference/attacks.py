@@ -17,13 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from minigrad.attacks.recipes import PRESETS
 from minigrad.random import Generator  # random starts of both tracks are drawn alike
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "handout": {"target": "least-likely", "direction": "descend"},
-    "report": {"target": "least-likely", "direction": "ascend"},
-    "untargeted": {"target": "label", "direction": "ascend"},
-}
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from minigrad.errors import CheckpointError, OptionError
-from minigrad.training.attacks import DEFAULTS as ATTACK
 from minigrad.training.checkpoints import save_checkpoint
 from minigrad.training.options import Options, as_dict, parse_options
-from minigrad.training.recipes import RECIPES, SETTINGS, defaults
+from minigrad.training.recipes import ATTACK, RECIPES, SETTINGS, defaults
 
 MODELS = ("simplenet", "simplenet-bn", "resnet18", "vit")
 
