@@ -1,42 +1,67 @@
-"""The networks, on minigrad; their twins in PyTorch are in models/reference, under the same names."""
+"""The networks, on minigrad; the PyTorch versions are in models/reference, under the same names.
+
+A file with a network ends with its cards (`models/card.py`): CARDS = {"simplenet": Card(...)}. That is all that it takes
+to add a network to the scripts and to the commands of compare; those that use PyTorch find its other version in a file of
+the same name in models/reference.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
+from models.card import Card
 
 if TYPE_CHECKING:
     from minigrad.nn import Module
     from minigrad.random import Generator
 
-
-class Entry(NamedTuple):
-    """Where a model is found, here and in models/reference, and the name of its last layer: the one for the classes."""
-
-    module: str
-    cls: str
-    head: str = "fc"
+Entry = Card  # its former name
+MODELS: Mapping[str, Card]
+"""The networks by name, from the smallest to the largest."""
 
 
-# Imported when asked for, so that neither track loads the other's.
-MODELS = {
-    "simplenet": Entry("simplenet", "SimpleNet"),
-    "simplenet-bn": Entry("simplenet", "SimpleNetBN"),
-    "resnet18": Entry("resnet", "ResNet18"),
-    "vit": Entry("vit", "SimpleViT", "head"),
-}
+@cache
+def cards() -> dict[str, Card]:
+    """The cards of all files here."""
+    files = [file.name for file in iter_modules(__path__) if not file.ispkg]
+    found = {
+        name: replace(card, module=file)
+        for file in files
+        for name, card in getattr(import_module(f"{__name__}.{file}"), "CARDS", {}).items()
+    }
+    return dict(sorted(found.items(), key=lambda item: item[1].parameters))
+
+
+def __getattr__(name: str) -> Any:
+    """MODELS is read when it is first asked for: `from models import create` loads no network."""
+    if name == "MODELS":
+        return cards()
+    raise AttributeError(f"module 'models' has no attribute {name!r}")
+
+
+COMMON = ("num_classes", "channels", "image_size", "generator")
+"""What every network may be given; all else that its class takes are settings of its own."""
 
 
 def find(name: str, package: str) -> type:
     """The class of a model in `package`. OptionError, with the names that exist, for an unknown one."""
-    if name not in MODELS:
-        raise OptionError(f"unknown model {name!r}: there are {', '.join(MODELS)}")
-    entry = MODELS[name]
-    return getattr(import_module(f"{package}.{entry.module}"), entry.cls)
+    if name not in cards():
+        raise OptionError(f"unknown model {name!r}: there are {', '.join(cards())}")
+    card = cards()[name]
+    return getattr(import_module(f"{package}.{card.module}"), card.cls)
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """The settings that a network alone has, with the defaults of its class."""
+    parameters = signature(find(name, "models")).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in COMMON}
 
 
 def build(

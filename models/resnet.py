@@ -7,7 +7,10 @@ in PyTorch, models/reference/resnet.py, is torchvision's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from minigrad import Tensor, nn
+from models.card import SMALL_IMAGES, Card
 
 
 def conv3x3(inplanes: int, planes: int, stride: int = 1) -> nn.Conv2d:
@@ -78,3 +81,16 @@ class ResNet18(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.flatten(self.avgpool(x)))
+
+
+CARDS = {
+    "resnet18": Card(
+        "ResNet18",
+        "ResNet-18",
+        parameters=11_227_812,
+        layer="layer4",
+        small_images=replace(SMALL_IMAGES, lr=0.02),
+        pretrained="ResNet18_Weights",
+        lockstep=(16, 1),
+    )
+}

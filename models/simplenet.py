@@ -4,7 +4,10 @@ At 3 channels and 100 classes: 365,028 parameters, and 160.2 million multiply-ad
 The twin in PyTorch is models/reference/simplenet.py; the keys of their state_dicts are the same.
 """
 
+from dataclasses import replace
+
 from minigrad import Tensor, nn
+from models.card import FOLDER, Card
 
 
 class SimpleNet(nn.Module):
@@ -76,3 +79,11 @@ class SimpleNetBN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes) of images x (N, C, H, W)."""
         return self.fc(self.flatten(self.avgpool(self.features(x))))
+
+
+CARDS = {
+    "simplenet": Card("SimpleNet", "SimpleNet", parameters=365_028, layer="features"),
+    "simplenet-bn": Card(
+        "SimpleNetBN", "SimpleNet-BN", parameters=366_692, layer="features", folder=replace(FOLDER, epochs=90, lr=0.5)
+    ),
+}

@@ -7,9 +7,14 @@ Sources: A. Dosovitskiy et al., An Image is Worth 16x16 Words (2021); Z. Liu et 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Container, Sequence
+from dataclasses import replace
+from typing import Any
 
 from minigrad import Generator, Tensor, nn, zeros
+from minigrad.option import Option, count, number
+from models.card import FOLDER, SMALL_IMAGES, Card
 from models.vit_settings import check_settings
 
 
@@ -133,3 +138,63 @@ class SimpleViT(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x).mean((1, 2)))
+
+
+def blocks(text: str) -> list[int] | str:
+    """An argparse type: the blocks of --window-blocks."""
+    if text == "all":
+        return text
+    parts = [] if text == "none" else text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"block numbers such as 0,2, or none, or all are wanted, not {text!r}")
+    return sorted({int(part) for part in parts})
+
+
+OPTIONS = {
+    "patch_size": Option("pixels a side of a patch; it divides the image size (16, small images: 4)", count),
+    "dim": Option("features of a token (192)", count),
+    "depth": Option("blocks (4)", count),
+    "heads": Option("heads of the attention; they divide the features (4)", count),
+    "mlp_ratio": Option("hidden features of the MLP, in --dim (4)", number(float, 0, above=True)),
+    "qkv_bias": Option("no bias where queries, keys, values are made", default=True),
+    "drop_path": Option("rate of the last block, rising from 0 (0.1)", number(float, 0, 1, below=True)),
+    "dropout": Option("rate of dropout (0)", number(float, 0, 1, below=True)),
+    "window_size": Option("tokens a side of a window (4)", count),
+    "window_blocks": Option("the blocks that look at windows, from 0: 0,2 or none or all (0,2)", blocks),
+    "shift": Option("every second windowed block shifts its windows by half", default=False),
+    "relative_positions": Option("a learned bias for each offset of two tokens", default=False),
+    "absolute_positions": Option("no learned positions", default=True),
+}
+
+
+def complete(settings: dict[str, Any], given: Container[str], image_size: int) -> dict[str, Any]:
+    """Patches that suit the image size, and windows in those of their blocks that there are, where nothing else is given."""
+    depth, windowed = settings["depth"], settings["window_blocks"]
+    if "patch_size" not in given:
+        settings["patch_size"] = 16 if image_size >= 64 else 4
+    if "window_blocks" not in given:
+        settings["window_blocks"] = [block for block in windowed if block < depth]
+    elif windowed == "all":
+        settings["window_blocks"] = list(range(depth))
+    return settings
+
+
+ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.05, "clip_grad": 1.0}
+
+CARDS = {
+    "vit": Card(
+        "SimpleViT",
+        "SimpleViT",
+        parameters=1_959_076,
+        layer="norm",
+        head="head",
+        small_images=replace(SMALL_IMAGES, **ADAMW, lr=1e-3),
+        folder=replace(FOLDER, **ADAMW, epochs=90, lr=0.01),
+        options=OPTIONS,
+        complete=complete,
+        notes="--patch-size is 16 for images of 64 pixels and more, 4 for smaller ones. --window-blocks are 0,2.",
+        small={"image_size": 32, "patch_size": 4, "dim": 24, "heads": 3, "shift": True, "relative_positions": True},
+        image_layers=("patch_embed",),
+        lockstep=(16, 1),
+    )
+}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.kit.frameworks import Job, MinigradTrack, make_start
-from minigrad.training.recipes import FOLDER, RECIPES, model_settings
+from minigrad.training.recipes import model_settings
 from models import MODELS
 
 WARM_UP, PROFILED = 3, 3
@@ -25,10 +25,10 @@ WARM_UP, PROFILED = 3, 3
 
 def make_job(model: str, batch: int, image_size: int) -> Job:
     """The model's recipe on a folder of images, at a low learning rate."""
-    recipe = RECIPES[FOLDER][model]
+    recipe = MODELS[model].folder
     return Job(
         model, batch, image_size, "gpu:0", None, 2024, settings=model_settings(model, image_size, {}),
-        optimizer=recipe["optimizer"], lr=1e-4, weight_decay=recipe["weight_decay"], clip_grad=recipe["clip_grad"],
+        optimizer=recipe.optimizer, lr=1e-4, weight_decay=recipe.weight_decay, clip_grad=recipe.clip_grad,
     )  # fmt: skip
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.attacks import recipes
+from minigrad import attacks
 from minigrad.training.meters import target_ranks
 
-PRESETS = tuple(recipes.PRESETS)
+PRESETS = tuple(attacks.PRESETS)
 CLEAN, NOISE = "clean", "noise"  # in place of a preset: the images as they are, and a random point of the same box
 ROWS = ((10, 0.1, 0.01), (20, 0.05, 0.01), (100, 0.01, 0.01), (20, 0.1, 0.01), (20, 1.0, 0.01), (10, 0.2, 1.0))
 EPSILONS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

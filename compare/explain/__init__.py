@@ -39,8 +39,7 @@ MOST_ROWS = 32
 TOLERANCE = 1e-6  # of the largest number; some 1e-13 are seen
 UNSEEN = 1e-9  # of noise on images in units of their deviation: a grey level is some 1e-2
 
-# Where Grad-CAM looks: the last layer whose places can be told apart. After it comes an average over them.
-LAYERS = {"simplenet": "features", "simplenet-bn": "features", "resnet18": "layer4", "vit": "norm"}
+LAYERS = {name: card.layer for name, card in models.MODELS.items()}  # where Grad-CAM looks; then comes an average
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,8 @@ def explain(track: str, job: Job, pixels: np.ndarray, classes: np.ndarray | None
     with library.no_grad():
         logits = model(images)
     asked = logits.argmax(1) if classes is None else library.from_numpy(classes)
-    reshape = tokens_to_maps if job.model == "vit" and job.layer != "patch_embed" else None
+    images_at = models.MODELS[job.model].image_layers
+    reshape = None if images_at is None or job.layer in images_at else tokens_to_maps
     try:
         grad_cam = attribution.grad_cam(model, images, job.layer, asked, reshape)
     except ValueError as error:  # the layer runs twice, or gives no maps

@@ -17,9 +17,6 @@ from compare.gradients.derivatives import DIRECTIONS, SEEDS, Outcome, run_minigr
 from minigrad.random import Generator
 
 IMAGES, CLASSES = 4, 7
-SETTINGS: dict[str, dict[str, Any]] = {
-    "vit": {"image_size": 32, "patch_size": 4, "dim": 24, "heads": 3, "shift": True, "relative_positions": True}
-}
 SIZE = 48
 
 
@@ -72,4 +69,4 @@ class Network:
         return found
 
 
-MODELS = {name: [Network(name, SETTINGS.get(name, {}))] for name in models.MODELS}
+MODELS = {name: [Network(name, dict(card.small))] for name, card in models.MODELS.items()}

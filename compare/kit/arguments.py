@@ -6,14 +6,13 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import models
 from minigrad.errors import MinigradError, OptionError
 from minigrad.training.checkpoints import find_checkpoint, read_state
-from minigrad.training.recipes import SETTINGS, recipe
+from minigrad.training.recipes import recipe
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,14 +94,13 @@ def read_settings(model: str, given: Sequence[str]) -> dict[str, Any]:
 
     OptionError for a setting that the model does not have, or a value of another kind than its default.
     """
-    own = SETTINGS.get(model, {})
-    parameters = signature(models.find(model, "models")).parameters
+    own = models.settings_of(model)
     found = {}
     for text in given:
         name, _, written = text.partition("=")
         if name not in own:
             raise OptionError(f"--set {text}: {model} has {', '.join(own) or 'no settings of its own'}")
-        default = parameters[name].default
+        default = own[name]
         try:
             value = json.loads(written, parse_constant=lambda constant: None)  # NaN, Infinity
         except ValueError:

@@ -57,8 +57,6 @@ LIMIT = 2.0
 FLOOR, CEILING = 2.0**-24, 1.0
 CLIP = 10.0
 EXACT_LIMIT, EXACT_STEPS = 1e-9, 50
-BATCHES = {"simplenet": 32, "simplenet-bn": 32, "vit": 16, "resnet18": 16}
-SEEDS = {"simplenet": 3, "simplenet-bn": 3, "vit": 1, "resnet18": 1}
 MOST_LR = 1e6
 REPORTED_STEPS = 10  # between two lines of progress
 
@@ -87,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     for seed in range(options.seed, options.seed + options.seeds):
         job = Job(
             options.model,
-            options.batch or BATCHES[options.model],
+            options.batch or models.MODELS[options.model].lockstep[0],
             data.image_size,
             "cpu",
             options.threads,
@@ -127,7 +125,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write everything that was measured to this file")
     add("--picture", type=Path, metavar="FILE.png", help="draw the drift over the steps")
     options = parser.parse_args(arguments)
-    options.seeds = options.seeds or SEEDS[options.model]
+    options.seeds = options.seeds or models.MODELS[options.model].lockstep[1]
     if options.lr is not None and not 0 < options.lr <= MOST_LR:
         raise OptionError(f"--lr: a number above 0 and at most {MOST_LR:g} is wanted, not {options.lr:g}")
     check_target(options.json, FORMAT)

@@ -13,8 +13,9 @@ from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
 from compare.report.gather import Entry
+from models import MODELS
 
-NETWORKS = {"simplenet": "SimpleNet", "simplenet-bn": "SimpleNet-BN", "vit": "SimpleViT", "resnet18": "ResNet-18"}
+NETWORKS = {name: card.title for name, card in MODELS.items()}
 EXPERIMENTS = {  # of each network
     "simplenet-60": "simplenet",
     "simplenet-bn-90": "simplenet-bn",

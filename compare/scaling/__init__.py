@@ -56,7 +56,7 @@ from compare.speed.measure import (
 )
 from minigrad.device import get_device
 from minigrad.errors import OptionError
-from minigrad.training.recipes import SETTINGS
+from models import MODELS
 
 FORMAT = "compare scaling 1"
 VALUES = {"batch": [4, 8, 16, 32], "image-size": [64, 128, 192, 256], "depth": [2, 4, 6, 8]}
@@ -139,7 +139,7 @@ def make_jobs(options: argparse.Namespace, device: str) -> dict[int, Job]:
         return {value: replace(base, image_size=value) for value in options.values}
     given = read_settings(options.model, options.set)
     if "depth" not in base.settings:
-        having = ", ".join(model for model, settings in SETTINGS.items() if "depth" in settings)
+        having = ", ".join(model for model, card in MODELS.items() if "depth" in card.options)
         raise OptionError(f"--axis depth: {options.model} has no depth to set; {having} has")
     if "depth" in given:
         raise OptionError(f"--set depth={given['depth']}: depth is the axis, --values says how large it gets")

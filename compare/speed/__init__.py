@@ -56,7 +56,7 @@ from minigrad.attacks import PRESETS
 from minigrad.data import open_dataset
 from minigrad.device import get_device
 from minigrad.errors import OptionError
-from minigrad.training.recipes import FOLDER, RECIPES, model_settings, recipe
+from minigrad.training.recipes import model_settings, recipe
 
 FORMAT = "compare speed 2"
 LEARNING_RATES = {"sgd": 0.01, "adamw": 1e-4}  # low, see Job
@@ -131,7 +131,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
 
 def make_job(options: argparse.Namespace, device: str) -> Job:
     """What is to be trained: the optimizer of the model's recipe, its settings with their defaults filled in."""
-    recipe = RECIPES[FOLDER][options.model]
+    recipe = models.MODELS[options.model].folder
     return Job(
         options.model,
         options.batch,
@@ -140,10 +140,10 @@ def make_job(options: argparse.Namespace, device: str) -> Job:
         options.threads,
         options.seed,
         settings=model_settings(options.model, options.image_size, read_settings(options.model, options.set)),
-        optimizer=recipe["optimizer"],
-        lr=LEARNING_RATES[recipe["optimizer"]],
-        weight_decay=recipe["weight_decay"],
-        clip_grad=recipe["clip_grad"],
+        optimizer=recipe.optimizer,
+        lr=LEARNING_RATES[recipe.optimizer],
+        weight_decay=recipe.weight_decay,
+        clip_grad=recipe.clip_grad,
     )
 
 

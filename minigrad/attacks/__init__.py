@@ -3,9 +3,8 @@
 from minigrad.attacks.audit import Check, Report, audit
 from minigrad.attacks.gradient import loss_and_gradient, untouched
 from minigrad.attacks.pgd import PGD, AttackWarning, Step
-from minigrad.attacks.recipes import PRESETS
 from minigrad.attacks.space import Space
-from minigrad.attacks.variants import APGD, FGSM, MIFGSM, preset
+from minigrad.attacks.variants import APGD, FGSM, MIFGSM, PRESETS, preset
 
 __all__ = [
     "APGD", "FGSM", "MIFGSM", "PGD", "PRESETS", "AttackWarning", "Check", "Report", "Space", "Step", "audit", "loss_and_gradient",

@@ -1,4 +1,4 @@
-"""What else is made of gradient steps: attacks by preset, FGSM, momentum, and steps that choose their own size."""
+"""What else is made of gradient steps: the presets, FGSM, momentum, and steps that choose their own size."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Any
 from minigrad.attacks.amounts import Amount, amount, size
 from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.pgd import PGD, Step, always, check_step, pick
-from minigrad.attacks.recipes import PRESETS
 from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "handout": {"target": "least-likely", "direction": "descend"},
+    "report": {"target": "least-likely", "direction": "ascend"},
+    "untargeted": {"target": "label", "direction": "ascend"},
+}
+"""What the assignment asks for; what its report did instead (away from a class that is far already: weak); the strongest."""
 
 
 def preset(name: str, **options: Any) -> PGD:

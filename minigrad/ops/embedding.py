@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
-from minigrad.op import Op
+from minigrad.op import Op, in_float32
 from minigrad.ops.common import integer
 from minigrad.ops.public import offer
 from minigrad.tensor import Tensor, describe
@@ -33,11 +33,14 @@ class Embedding(Op):
         index = self.inputs[1]
         if self.padding is not None:
             gy = gy * (index != self.padding).unsqueeze(-1).to(gy.dtype)
-        if self.by_count:
-            backend = backends.of(gy.array)
-            counts = backend.scatter_add(index.array, backend.xp.ones(index.shape, gy.dtype), shape=self.shape[:1])
-            gy = gy / Tensor._wrap(counts[index.array][..., None])
-        return AddRows(self.shape)(gy, index), None
+        return (self._by_count(gy, index) if self.by_count else AddRows(self.shape)(gy, index)), None
+
+    @in_float32
+    def _by_count(self, gy: Tensor, index: Tensor) -> Tensor:
+        """The gradients of each row over how often the index names it: their mean."""
+        backend = backends.of(gy.array)
+        counts = backend.scatter_add(index.array, backend.xp.ones(index.shape, gy.dtype), shape=self.shape[:1])
+        return AddRows(self.shape)(gy / Tensor._wrap(counts[index.array][..., None]), index)
 
 
 class AddRows(Op):

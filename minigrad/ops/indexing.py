@@ -147,7 +147,7 @@ class SetItem(Op):
 
     def forward(self, x: Any, v: Any) -> Any:
         y = x.copy(order="K")
-        y[self.index] = v
+        backends.of(y).assign(y, self.index, v)
         self.shape = getattr(v, "shape", ())
         return y
 
@@ -219,7 +219,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         return
     place._check_in_place()
     try:
-        place.array[then or Ellipsis] = value.array if isinstance(value, Tensor) else value
+        backends.of(place.array).assign(
+            place.array, then or Ellipsis, value.array if isinstance(value, Tensor) else value
+        )
     except ValueError as error:
         raise RuntimeError(f"{error}: {describe(value)} assigned to x[{index}] of {describe(input)}") from error
     place._bump_version()

@@ -99,9 +99,12 @@ class MaxUnpool(Op):
         self.places = places
 
     def forward(self, x: Any, index: Any) -> Any:
-        xp = backends.of(x).xp
-        y = xp.zeros((*x.shape[:-1], self.places), x.dtype)
-        xp.put_along_axis(y, index, x, -1)
+        backend = backends.of(x)
+        y = backend.xp.zeros((*x.shape[:-1], self.places), x.dtype)
+        if x.size:
+            rows = y.reshape(-1, self.places)
+            row = backend.xp.arange(len(rows))[:, None]
+            backend.assign(rows, (row, index.reshape(len(rows), -1)), x.reshape(len(rows), -1))
         return y
 
     def backward(self, gy: Tensor) -> tuple[Tensor, None]:

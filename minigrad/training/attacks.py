@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import OptionError
+from minigrad.option import as_written
 from minigrad.random import Generator
 from minigrad.training.options import Options
-from minigrad.training.recipes import as_written
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.errors import CheckpointError, OptionError
 from minigrad.training.checkpoints import check_finite, check_weights, find_checkpoint
+from minigrad.training.recipes import models
 from minigrad.weights import Arrays, load_weights, to_arrays
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -77,18 +78,20 @@ def _check_channels(weights: Arrays, expected: Shapes, name: str) -> None:
 
 
 def _imagenet(model: str) -> tuple[str, Arrays]:
-    """(file, weights) of torchvision's ResNet-18, from its cache or by its download; either is held against its hash."""
-    if model != "resnet18":
-        raise OptionError(f"--weights imagenet is for resnet18 alone, not for {model}, which takes --weights FILE")
+    """(file, weights) of torchvision's network of that name, from its cache or by its download; either is held against its hash."""
+    pretrained = models()[model].pretrained
+    if pretrained is None:
+        having = ", ".join(name for name, card in models().items() if card.pretrained)
+        raise OptionError(f"--weights imagenet is for {having} alone, not for {model}, which takes --weights FILE")
     try:
         import torch
-        from torchvision.models import ResNet18_Weights
+        import torchvision
     except ImportError as error:
         raise CheckpointError(
             f"--weights imagenet takes torch and torchvision ({error}): pip install torchvision; "
             "without them --weights FILE reads .safetensors files"
         ) from error
-    published = ResNet18_Weights.IMAGENET1K_V1
+    published = getattr(torchvision.models, pretrained).IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
     if file.is_file():
         _check_hash(file)

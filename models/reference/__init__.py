@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from models import MODELS, build
+from models import build, cards
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from minigrad.random import Generator
 
 __all__ = ["MODELS", "create"]
+
+MODELS = cards()
 
 
 def create(

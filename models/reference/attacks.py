@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minigrad.attacks.recipes import PRESETS
+from minigrad.attacks import PRESETS
 from minigrad.random import Generator  # random starts of both tracks are drawn alike
 
 

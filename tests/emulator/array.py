@@ -10,6 +10,7 @@ What CuPy computes otherwise than NumPy is computed so: results are C-contiguous
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -193,7 +194,9 @@ class ndarray:
         return wrap(result, self)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._array[_index(self.shape, index)] = unwrap(value)
+        index, value = _index(self.shape, index), unwrap(value)
+        _check_repeats(self.shape, index, value)
+        self._array[index] = value
 
     # ---- copies and views ----
     def astype(
@@ -449,6 +452,21 @@ def _index(shape: tuple[int, ...], index: Any) -> tuple[Any, ...]:
         result.append(item)
         axis += hidden if item is Ellipsis else axes
     return tuple(result)
+
+
+def _check_repeats(shape: tuple[int, ...], index: tuple[Any, ...], value: Any) -> None:
+    """RuntimeError where one place is assigned two values: CuPy gives no order (user_guide/difference.rst), so either may stay."""
+    if np.ndim(value) and any(isinstance(item, np.ndarray) and item.dtype.kind in "iu" for item in index):
+        places = np.arange(math.prod(shape)).reshape(shape)[index]
+        value = np.asarray(value).reshape(
+            np.shape(value)[-places.ndim :] if np.ndim(value) > places.ndim else np.shape(value)
+        )
+        left = np.empty(math.prod(shape), np.asarray(value).dtype)
+        left[places] = value
+        if not np.array_equal(left[places], np.broadcast_to(value, places.shape), equal_nan=left.dtype.kind in "fc"):
+            raise RuntimeError(
+                "an index names a place twice and assigns two values: which one stays is undefined on a GPU"
+            )
 
 
 def _axes_of(item: Any) -> int:

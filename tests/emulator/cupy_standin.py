@@ -94,6 +94,8 @@ def _function(name: str, may_view: bool) -> Callable:
 
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         _check(name, kwargs)
+        if name in ("sort", "argsort"):
+            kwargs["kind"] = "stable"  # as all of thrust's that CuPy calls
         if args and isinstance(args[0], list):
             raise TypeError(f"cupy.{name}: Unsupported type <class 'list'>")
         if not any(isinstance(value, ndarray) for value in (*args, *kwargs.values())) and name != "where":
@@ -196,7 +198,9 @@ def take(a: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> 
 
 
 def put_along_axis(a: ndarray, indices: ndarray, values: Any, axis: int) -> None:
-    np.put_along_axis(unwrap(a), unwrap(indices), unwrap(values), axis)
+    """As CuPy's, an assignment: no order of repeated places."""
+    places = np.take_along_axis(np.arange(a.size).reshape(a.shape), unwrap(indices), axis)
+    a.reshape(-1)[wrap(places)] = values if isinstance(values, ndarray) else unwrap(values)
 
 
 def shares_memory(a: Any, b: Any) -> bool:

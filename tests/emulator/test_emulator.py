@@ -391,6 +391,18 @@ class TestStandIn:
         assert np.isnan((one % np.inf).item()) and 1 % np.inf == 1
         assert (cp.asarray([-7]) // 2).item() == -4 and (-7 % cp.asarray([4])).item() == 1
 
+    def test_a_place_that_is_assigned_two_values_is_an_error(self):
+        x, twice = cp.zeros(4), cp.asarray([1, 2, 1])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            x[twice] = cp.asarray([1.0, 2.0, 3.0])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            x[cp.asarray([1, -3])] = cp.asarray([1.0, 2.0])
+        with pytest.raises(RuntimeError, match="undefined on a GPU"):
+            cp.put_along_axis(x, twice, cp.asarray([1.0, 2.0, 3.0]), 0)
+        x[twice] = 5.0
+        x[twice] = cp.asarray([1.0, 2.0, 1.0])
+        np.testing.assert_array_equal(x.get(), [0, 1, 2, 0])
+
     def test_the_pool_counts_blocks_of_512_bytes(self):
         gc.collect()
         pool = cp.get_default_memory_pool()

@@ -132,3 +132,70 @@ def test_integers_divide_as_in_python(a: int, b: int, device: str) -> None:
     x, y = mg.tensor([a], device=device), mg.tensor([b], device=device)
     assert (x // y).item() == a // b and (x % y).item() == a % b and (a % y).item() == a % b
     assert mg.div(x, y, rounding_mode="trunc").item() == int(a / b)
+
+
+REPEATED = {
+    "index_put": lambda x, i, v: x.index_put((i,), v),
+    "index_copy": lambda x, i, v: x.index_copy(0, i, v),
+    "scatter": lambda x, i, v: x.scatter(0, i.unsqueeze(1).expand(v.shape), v),
+    "put": lambda x, i, v: x.put(i, v[:, 0]),
+    "index_copy along the second axis": lambda x, i, v: x.mT.index_copy(1, i, v.mT),
+    "both axes": lambda x, i, v: x.index_put((i, i % 3), v[:, 0]),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_of_repeated_places_the_last_stays(name: str, device: str) -> None:
+    """CuPy gives no order. On both devices it is NumPy's: the last; and each value gets the gradient of its place."""
+    random = np.random.default_rng(3)
+    x, v = random.standard_normal((6, 3)), random.standard_normal((9, 3))
+    i = np.array([4, 1, 4, 0, 1, 4, 5, 0, 4])
+    results = []
+    for where in ("cpu", device):
+        a, b = (mg.from_numpy(t.copy()).to(where).requires_grad_(True) for t in (x, v))
+        y = REPEATED[name](a, mg.from_numpy(i).to(where), b)
+        gradients = mg.autograd.grad(y, [a, b], [mg.arange(y.numel(), dtype=mg.float64, device=where).reshape(y.shape)])
+        results.append([t.numpy(force=True) for t in (y, *gradients)])
+    for ours, expected in zip(results[1], results[0], strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    if name == "index_put":
+        expected = x.copy()
+        expected[i] = v
+        np.testing.assert_array_equal(results[1][0], expected)
+
+
+def test_an_assignment_to_repeated_places(device: str) -> None:
+    x, mask = mg.zeros(5, 2, device=device), np.array([True, False, True, True, False])
+    x[mg.tensor([3, 0, 3], device=device)] = mg.arange(6.0, device=device).reshape(3, 2)
+    np.testing.assert_array_equal(x.numpy(force=True), [[2, 3], [0, 0], [0, 0], [4, 5], [0, 0]])
+    x[mg.from_numpy(mask).to(device)] = mg.arange(6.0, device=device).reshape(1, 3, 2)
+    np.testing.assert_array_equal(x.numpy(force=True)[mask], np.arange(6.0).reshape(3, 2))
+    x[mg.tensor([], dtype=mg.int64, device=device)] = mg.zeros(0, 2, device=device)
+    x[1:, mg.tensor([1, 1], device=device)] = mg.arange(8.0, device=device).reshape(4, 2)
+    np.testing.assert_array_equal(x.numpy(force=True)[1:, 1], [1, 3, 5, 7])
+
+
+def test_unpooling_to_repeated_places(device: str) -> None:
+    x = mg.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], device=device)
+    index = mg.tensor([[[[0, 5], [5, 15]]]], device=device)
+    y = F.max_unpool2d(x, index, 2).numpy(force=True)
+    expected = np.zeros(16)
+    expected[[0, 5, 15]] = 1, 3, 4
+    np.testing.assert_array_equal(y.reshape(-1), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_embedding_gradients_by_frequency_in_every_type(dtype: type, device: str) -> None:
+    """Each row's gradient is the mean over its uses; of float16 it is rounded once."""
+    weight = (
+        mg.from_numpy(np.random.default_rng(5).standard_normal((7, 3)).astype(dtype)).to(device).requires_grad_(True)
+    )
+    index = np.array([[1, 4, 1], [1, 6, 4]])
+    gy = np.random.default_rng(6).standard_normal((2, 3, 3)).astype(dtype)
+    y = F.embedding(mg.from_numpy(index).to(device), weight, scale_grad_by_freq=True)
+    (gw,) = mg.autograd.grad(y, [weight], [mg.from_numpy(gy).to(device)])
+    expected = np.zeros((7, 3))
+    np.add.at(expected, index, gy.astype(np.float64))
+    expected /= np.maximum(np.bincount(index.reshape(-1), minlength=7), 1)[:, None]
+    assert gw.dtype == dtype
+    np.testing.assert_allclose(gw.numpy(force=True), expected, rtol=0, atol=4 * np.finfo(dtype).eps)

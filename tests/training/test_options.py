@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import models
 from minigrad.errors import CheckpointError, OptionError
 from minigrad.training.checkpoints import save_checkpoint
-from minigrad.training.options import Options, as_dict, parse_options
-from minigrad.training.recipes import ATTACK, RECIPES, SETTINGS, defaults
+from minigrad.training.options import OF_ATTACKS, Options, as_dict, parse_options
+from minigrad.training.recipes import defaults
 
-MODELS = ("simplenet", "simplenet-bn", "resnet18", "vit")
+MODELS = tuple(models.MODELS)
 
 
 def parse(*arguments: str, program: str = "train_minigrad.py") -> Options:
@@ -161,7 +162,7 @@ def test_every_model_has_its_recipes_and_its_settings() -> None:
     from models import MODELS as registered
     from models import find
 
-    assert all(set(recipes) == set(registered) == set(MODELS) for recipes in RECIPES.values())
+    assert set(registered) == set(MODELS)
     common = {"num_classes", "channels", "image_size", "generator"}
     for name in registered:
         takes = {key: value.default for key, value in signature(find(name, "models")).parameters.items()}
@@ -194,7 +195,7 @@ def test_settings_of_the_vision_transformer() -> None:
         "dropout": 0.1, "window_size": 2, "window_blocks": [1, 3], "shift": True, "relative_positions": True,
         "absolute_positions": False,
     }  # fmt: skip
-    assert options.settings.keys() == SETTINGS["vit"].keys()
+    assert options.settings.keys() == models.MODELS["vit"].options.keys()
 
 
 @pytest.mark.parametrize(("size", "patch"), [(28, 4), (32, 4), (63, 4), (64, 16), (128, 16)])
@@ -278,7 +279,7 @@ def test_resume_refuses_what_contradicts_the_checkpoint(checkpoint: Path, contra
         parse("--resume", str(checkpoint), *contradiction)
 
 
-NEW = ("settings", "weights", "freeze_backbone", "conv", "custom_conv", "adversarial", *ATTACK, "visualise", "rows")
+NEW = ("settings", "weights", "freeze_backbone", "conv", "custom_conv", "adversarial", *OF_ATTACKS, "visualise", "rows")
 
 
 def test_a_checkpoint_of_before_there_were_settings_still_resumes(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from minigrad.backends.cpu.elementwise import (
     remainder,
 )
 from minigrad.backends.cpu.folding import fold, unfold
-from minigrad.backends.cpu.indexing import scatter_add
+from minigrad.backends.cpu.indexing import assign, scatter_add
 from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
 from minigrad.backends.cpu.layout import keeping_layout
 from minigrad.backends.cpu.normalization import (
@@ -71,6 +71,7 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "assign",
     "attention",
     "attention_backward",
     "batch_norm",

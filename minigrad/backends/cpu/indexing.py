@@ -1,4 +1,4 @@
-"""The gradient of indexing: adding where an index points, counting repeats."""
+"""Indexing backwards: adding where an index points, counting repeats, and assigning there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["scatter_add"]
+__all__ = ["assign", "scatter_add"]
+
+
+def assign(out: np.ndarray, index: Any, values: Any) -> None:
+    """out[index] = values, in place; where the index names an element twice, the last value stays."""
+    out[index] = values
 
 
 def scatter_add(index: Any, values: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:

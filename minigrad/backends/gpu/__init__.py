@@ -33,7 +33,7 @@ from .elementwise import (
     remainder,
 )
 from .folding import fold, unfold
-from .indexing import scatter_add
+from .indexing import assign, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
@@ -70,6 +70,7 @@ __all__ = [
     "adamw_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "assign",
     "attention",
     "attention_backward",
     "batch_norm",
