@@ -1,4 +1,4 @@
-"""Train an image classifier with minigrad. Its twin in PyTorch is train_torch.py: read them through diff.
+"""Train an image classifier with minigrad. Its PyTorch version is train_torch.py: read the two through diff.
 
     python train_minigrad.py                                      SimpleNet on the embedded images
     python train_minigrad.py --data miniplaces                    ... on MiniPlaces, by its own recipe
@@ -46,7 +46,7 @@ def train(options: Options) -> None:
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both tracks draw the same ones from it
+    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
@@ -91,7 +91,7 @@ def train(options: Options) -> None:
         "loaded": list(weights),
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
-    with convolutions, Run(options, data, save, load, masks, facts) as run:
+    with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():

@@ -1,4 +1,4 @@
-"""Train an image classifier with PyTorch, the reference track. Its twin is train_minigrad.py: read them through diff.
+"""Train an image classifier with PyTorch, the reference implementation: train_minigrad.py in PyTorch, to be read with diff.
 
     python train_torch.py                                      SimpleNet on the embedded images
     python train_torch.py --data miniplaces                    ... on MiniPlaces, by its own recipe
@@ -23,7 +23,7 @@ try:
     import torch
     from torch import nn
 except ImportError as missing:
-    print(f'error: the reference track needs PyTorch ({missing}): pip install -e ".[reference]"', file=sys.stderr)
+    print(f'error: train_torch.py needs PyTorch ({missing}): pip install -e ".[reference]"', file=sys.stderr)
     sys.exit(2)
 
 from minigrad.errors import DeviceError, OptionError
@@ -52,7 +52,7 @@ def train(options: Options) -> None:
     print(f"device: {device_name(device)}")
     data = Data(options)
     torch.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both tracks draw the same ones from it
+    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:
@@ -103,7 +103,7 @@ def train(options: Options) -> None:
     anomaly = torch.autograd.detect_anomaly if options.detect_anomaly else nullcontext
     if options.detect_anomaly:
         watch_layers(model)
-    with Run(options, data, save, load, masks, facts) as run:
+    with Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():

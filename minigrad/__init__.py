@@ -59,12 +59,12 @@ int = dtypes.int32
 
 
 def set_num_threads(threads: Any) -> None:
-    """Sets among how many CPU threads the kernels share their work."""
+    """Let the CPU kernels share their work among so many threads. ValueError unless it is at least 1."""
     backends.get("cpu").set_num_threads(threads)
 
 
 def get_num_threads() -> Any:
-    """The number of CPU threads among which the kernels share their work."""
+    """The number of threads among which the CPU kernels share their work: the cores of the process unless it was set."""
     return backends.get("cpu").get_num_threads()
 
 

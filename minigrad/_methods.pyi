@@ -906,7 +906,7 @@ class Methods:
     def unsqueeze(self, *, axis: builtins.int) -> Tensor:
         """With a new axis of length 1 at dim."""
     def var(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
-        """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+        """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
     def vdot(self, other: Tensor) -> Tensor:
         """The inner product of two vectors, as dot: numbers are real."""
     def view(self, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""torch.linalg's names: norms, and products of matrices."""
+"""minigrad.linalg: norms and products of matrices, under torch.linalg's names."""
 
 from minigrad.ops import matmul, norm  # noqa: F401 - what they offer
 from minigrad.ops.public import functions

@@ -1,4 +1,4 @@
-"""torch.special's names."""
+"""minigrad.special: ops under torch.special's names."""
 
 from minigrad.ops import activation, exponential, reduction, rounding  # noqa: F401 - what they offer
 from minigrad.ops.public import functions

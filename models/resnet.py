@@ -1,8 +1,8 @@
 """ResNet-18: eighteen layers with weights, in residual blocks (He et al., 2015, "Deep Residual Learning", table 1).
 
 (N, C, H, W) images in, (N, classes) logits out, for any image size. At 3 channels and 100 classes: 11,227,812 parameters.
-Architecture, keys, order and initialisation are torchvision's, so that its ImageNet weights load as they are; the twin
-in PyTorch, models/reference/resnet.py, is torchvision's own.
+Architecture, keys, order and initialisation are torchvision's, so that its ImageNet weights load as they are; the
+PyTorch version, models/reference/resnet.py, is torchvision's own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SimpleViT: a vision transformer, some of whose blocks look at windows only. (N, C, H, W) images in, (N, classes) logits out.
 
 With 100 classes, 3 channels, images of 128 x 128: 1,959,076 parameters at depth 4, 2,848,804 at depth 6. Tokens are kept as
-(N, h, w, dim), an image of them. The twin in PyTorch is models/reference/vit.py; the keys of their state_dicts are the same.
+(N, h, w, dim), an image of them. The PyTorch version is models/reference/vit.py; the keys of their state_dicts are the same.
 Sources: A. Dosovitskiy et al., An Image is Worth 16x16 Words (2021); Z. Liu et al., Swin Transformer (2021), for windows.
 """
 

@@ -1,4 +1,4 @@
-"""What both tracks of SimpleViT refuse."""
+"""What SimpleViT refuses in both frameworks."""
 
 from __future__ import annotations
 

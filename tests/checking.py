@@ -1,7 +1,7 @@
-"""One line an op: `check("nn.functional.softmax", (2, 3), dim=1)` holds minigrad's op of that name against torch's.
+"""One line an op: `check("nn.functional.softmax", (2, 3), dim=1)` compares minigrad's op of that name with torch's.
 
 Compared, on every input layout and on the device asked for: values, shapes and dtypes; gradients and gradients of gradients
-under random cotangents; the fast road against the definition. In float64 to 1e-10 of the largest element; in float32 no
+under random cotangents; the fast path against the definition. In float64 to 1e-10 of the largest element; in float32 no
 further from torch's float64 than twice torch's own float32 is (and two units in the last place of the largest element, since
 torch's error is sometimes nought by luck). Finite differences check the gradients once more, without torch.
 """
@@ -59,7 +59,7 @@ def check(
     name: str, *inputs: Any, device: str = "cpu", order: int = 2, differences: bool = True, float32: bool = True,
     layouts: bool = True, seed: int = 0, minigrad_call: Any = None, torch_call: Any = None, **kwargs: Any,
 ) -> None:  # fmt: skip
-    """Holds minigrad's `name` against torch's on inputs: shapes (drawn at random), Given, Drawn, numbers, lists.
+    """Compares minigrad's `name` with torch's on inputs: shapes (drawn at random), Given, Drawn, numbers, lists.
 
     order: how many times to differentiate. differences: whether finite differences make sense here (no kinks at the inputs).
     """

@@ -1,6 +1,6 @@
 """Every public function, method and constructor takes torch's arguments: by the same names, in the same order and defaults.
 
-Held against what torch's parser, its docstrings and `torch.overrides` say (`torch_signatures.py`), and, for what takes
+Compared with what torch's parser, its docstrings and `torch.overrides` say (`torch_signatures.py`), and, for what takes
 sizes one by one or several kinds of calls, against torch itself, line by line.
 """
 
@@ -61,7 +61,7 @@ EXCEPTIONS = {
     "autograd.Function": "a base class, whose methods are the user's",
     "nn.Parameter": "data is () by default, None in torch: no numbers in both",
 }
-"""What is not held against torch's signature, and why."""
+"""What is not compared with torch's signature, and why."""
 
 DEFAULTS = {
     "avg_pool1d(stride)", "avg_pool2d(stride)", "max_pool1d(stride)", "max_pool2d(stride)",  # None is torch's [], too

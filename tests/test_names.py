@@ -74,7 +74,7 @@ def test_network_function_takes_torchs_arguments(name: str) -> None:
     deprecated = {"size_average", "reduce", "_stacklevel", "antialias", "out"}
     expected = [p for p in expected if p[0] not in deprecated]
     found = [p for p in parameters(ours) if p[0] not in deprecated and p[0] != "generator"]
-    if any(n in ("args", "kwargs") for n, _ in expected):  # torch dispatches on the arguments: no names to hold against
+    if any(n in ("args", "kwargs") for n, _ in expected):  # torch dispatches on the arguments: no names to compare with
         return
     assert [n for n, _ in found][: len(expected)] == [n for n, _ in expected]
     for (_, ours_default), (argument, default) in zip(found, expected, strict=False):

@@ -28,7 +28,7 @@ A row an op, written by `python tools/reference.py` out of the code and of a run
 minigrad {version}, torch {torch}, NumPy {numpy}, on the CPU).
 
 - **shapes**: of the first test case, inputs to outputs.
-- **made of**: a *primitive* has its gradient written in ops; a *fused* op has a definition in primitives and a fast road;
+- **made of**: a *primitive* has its gradient written in ops; a *fused* op has a definition in primitives and a fast path;
   anything else is composed of the ops named.
 - **float64**: the largest error against torch of any case's values, first and second gradients, relative to the largest
   element. It is 0 where the bits are the same.

@@ -1,4 +1,4 @@
-"""Holds minigrad against PyTorch on PyTorch's own samples: the inputs that its test suite gives each of its operators.
+"""Compares minigrad with PyTorch on PyTorch's own samples: the inputs that its test suite gives each of its operators.
 
     python tools/torch_samples.py                     every operator whose name minigrad has, in float64 and float32
     python tools/torch_samples.py gather nn.functional.pad     these alone, and what is wrong with each sample that fails

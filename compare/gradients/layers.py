@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import minigrad
 import minigrad.nn
-from compare.gradients import twins
+from compare.gradients import pytorch
 from compare.gradients.derivatives import (
     DIRECTIONS,
     SEEDS,
@@ -82,14 +82,14 @@ LOSSES: dict[str, list[Layer]] = {}
 
 
 def layer(
-    name: str, *args: Any, on: Sequence[Any], twin: Callable[[], Any] | None = None, order: int = 2, note: str | None = None,
+    name: str, *args: Any, on: Sequence[Any], theirs: Callable[[], Any] | None = None, order: int = 2, note: str | None = None,
     **kwargs: Any,
 ) -> None:  # fmt: skip
-    """A module of nn by its arguments, and the inputs that it is called with. twin: makes torch's, where it has none so called."""
+    """A module of nn by its arguments, and the inputs that it is called with. theirs: makes torch's, where names differ."""
 
     def make(framework: Any) -> Any:
-        if framework is torch and twin is not None:
-            return twin()
+        if framework is torch and theirs is not None:
+            return theirs()
         given = {
             k: framework.from_numpy(v.astype(np.float32)) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()
         }
@@ -119,7 +119,7 @@ class Masked(torch.nn.Module):
         self.function = function
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(x, 0.3, generator=Generator(twins.SEED)) if self.training else x
+        return self.function(x, 0.3, generator=Generator(pytorch.SEED)) if self.training else x
 
 
 def encoder(kwargs: dict[str, Any], framework: Any) -> Any:
@@ -135,9 +135,9 @@ def chain(pool: bool, framework: Any) -> Any:
 
 
 def dropping(name: str, args: tuple[Any, ...], function: Callable[..., torch.Tensor], framework: Any) -> Any:
-    """A layer of minigrad with a generator, or its twin with another of the same seed."""
+    """A layer of minigrad with a generator, or the PyTorch version with another of the same seed."""
     return (
-        Masked(function) if framework is torch else getattr(minigrad.nn, name)(*args, generator=Generator(twins.SEED))
+        Masked(function) if framework is torch else getattr(minigrad.nn, name)(*args, generator=Generator(pytorch.SEED))
     )
 
 
@@ -183,7 +183,7 @@ LAYERS["TransformerEncoder"] = [
     for kwargs in ({}, {"norm_first": True, "batch_first": True})
 ]
 for shift in ([0, 0], [1, 1]):
-    layer("WindowAttention", 4, [2, 3], shift, 2, on=[(4, 4, 6, 4)], twin=partial(_torchvisions, 4, [2, 3], shift, 2),
+    layer("WindowAttention", 4, [2, 3], shift, 2, on=[(4, 4, 6, 4)], theirs=partial(_torchvisions, 4, [2, 3], shift, 2),
           note="against torchvision's ShiftedWindowAttention")  # fmt: skip
 LAYERS["Sequential"] = [
     Layer("Sequential", f"Sequential of Conv2d, ReLU{', MaxPool2d' * pool}", partial(chain, pool), [IMAGE])
@@ -197,7 +197,7 @@ for name in ("ReLU", "ReLU6", "GELU", "SiLU", "Mish", "ELU", "SELU", "CELU", "Le
 layer(
     "Hardsigmoid",
     on=[WIDE],
-    twin=lambda: Called(twins.hardsigmoid),
+    theirs=lambda: Called(pytorch.hardsigmoid),
     note="against torch's primitives (see the function)",
 )
 layer("Threshold", 0.1, 20.0, on=[WIDE])
@@ -240,12 +240,12 @@ layer("Identity", on=[X])
 
 # -- dropout
 for name, args, shape, function in (
-    ("Dropout", (0.3,), (3, 4, 5), twins.dropout),
-    ("Dropout1d", (0.3,), (3, 4, 5), twins.dropout_of_channels),
-    ("Dropout2d", (0.3,), (3, 4, 2, 5), twins.dropout_of_channels),
-    ("AlphaDropout", (0.3,), (3, 4, 5), twins.alpha_dropout),
-    ("StochasticDepth", (0.3, "row"), (6, 4, 5), twins.stochastic_depth),
-    ("DropPath", (0.3,), (6, 4, 5), twins.stochastic_depth),
+    ("Dropout", (0.3,), (3, 4, 5), pytorch.dropout),
+    ("Dropout1d", (0.3,), (3, 4, 5), pytorch.dropout_of_channels),
+    ("Dropout2d", (0.3,), (3, 4, 2, 5), pytorch.dropout_of_channels),
+    ("AlphaDropout", (0.3,), (3, 4, 5), pytorch.alpha_dropout),
+    ("StochasticDepth", (0.3, "row"), (6, 4, 5), pytorch.stochastic_depth),
+    ("DropPath", (0.3,), (6, 4, 5), pytorch.stochastic_depth),
 ):
     made = partial(dropping, name, args, function)
     LAYERS[name] = [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from compare.gradients import twins
+from compare.gradients import pytorch
 from compare.gradients.cases import Cases
 from compare.gradients.derivatives import Drawn, Given, positive
 
@@ -226,7 +226,7 @@ case(F + "gelu", Drawn(CUBE, -4.0, 4.0), approximate="tanh")
 case(F + "softplus", Drawn(CUBE, -4.0, 4.0), beta=2.0, threshold=1.0)
 case(F + "celu " + F + "elu", X, 0.5)
 case(F + "leaky_relu", X, 0.3)
-case(F + "hardsigmoid", Drawn(CUBE, -4.0, 4.0), torch_call=twins.hardsigmoid,
+case(F + "hardsigmoid", Drawn(CUBE, -4.0, 4.0), torch_call=pytorch.hardsigmoid,
      note="against torch's primitives: the gradient of torch's own has float32's sixth in float64 too")  # fmt: skip
 case(F + "threshold", X, 0.2, -1.5)
 case(F + "prelu", CUBE, (4,))
@@ -251,8 +251,8 @@ case(F + "conv_transpose2d", (2, 3, 4, 5), (3, 4, 3, 3), (4,), stride=2, padding
 case(F + "unfold", (2, 3, 6, 5), [3, 2], padding=1, stride=(2, 1))
 case(F + "fold", (2, 18, 15), [5, 4], [3, 2], padding=(1, 0))
 POOL = ((3, 2), (2, 1), (1, 0), (1, 1), False)
-case(F + "_conv2d_relu", (2, 3, 7, 6), (4, 3, 3, 3), (4,), 1, 1, 1, 1, torch_call=twins.conv2d_relu)
-case(F + "_conv2d_relu_max_pool2d", (2, 3, 9, 8), (4, 3, 3, 3), (4,), 1, 1, 1, 1, POOL, torch_call=twins.conv2d_relu)
+case(F + "_conv2d_relu", (2, 3, 7, 6), (4, 3, 3, 3), (4,), 1, 1, 1, 1, torch_call=pytorch.conv2d_relu)
+case(F + "_conv2d_relu_max_pool2d", (2, 3, 9, 8), (4, 3, 3, 3), (4,), 1, 1, 1, 1, POOL, torch_call=pytorch.conv2d_relu)
 case(F + "max_pool1d", (2, 3, 9), 3, stride=2, padding=1)
 case(F + "max_pool2d", (2, 3, 7, 6), 3, stride=2, padding=1)
 case(F + "max_pool2d", (2, 3, 9, 8), 3, stride=2, dilation=(2, 1), padding=1)
@@ -265,8 +265,8 @@ case(F + "lp_pool2d", positive(2, 3, 6, 5), 2, 2)
 case(F + "adaptive_avg_pool1d " + F + "adaptive_max_pool1d", (2, 3, 9), 4)
 case("adaptive_max_pool1d", (2, 3, 9), 4)
 case(F + "adaptive_avg_pool2d " + F + "adaptive_max_pool2d", (2, 3, 5, 6), [2, 4])
-case(F + "batch_norm", (4, 3, 5, 2), (3,), positive(3), (3,), (3,), call=twins.batch_norm, training=True)
-case(F + "batch_norm", (4, 3, 5, 2), (3,), positive(3), (3,), (3,), call=twins.batch_norm, training=False)
+case(F + "batch_norm", (4, 3, 5, 2), (3,), positive(3), (3,), (3,), call=pytorch.batch_norm, training=True)
+case(F + "batch_norm", (4, 3, 5, 2), (3,), positive(3), (3,), (3,), call=pytorch.batch_norm, training=False)
 case(F + "instance_norm", (4, 3, 5, 2), None, None, (3,), (3,))
 case(F + "layer_norm", CUBE, [5], (5,), (5,))
 case(F + "layer_norm", CUBE, [4, 5], (4, 5))
@@ -290,22 +290,22 @@ case(F + "pixel_shuffle", (2, 8, 2, 3), 2)
 case(F + "pixel_unshuffle", (2, 3, 4, 6), 2)
 case(F + "channel_shuffle", (2, 6, 3, 2), 3)
 MASKS = "the masks of both come from one generator of minigrad"
-case("dropout", CUBE, 0.3, call=twins.masked("dropout"), torch_call=twins.dropout, note=MASKS)
-case(F + "dropout", CUBE, 0.3, call=twins.masked("nn.functional.dropout"), torch_call=twins.dropout, note=MASKS)
+case("dropout", CUBE, 0.3, call=pytorch.masked("dropout"), torch_call=pytorch.dropout, note=MASKS)
+case(F + "dropout", CUBE, 0.3, call=pytorch.masked("nn.functional.dropout"), torch_call=pytorch.dropout, note=MASKS)
 case(
     F + "dropout1d",
     CUBE,
     0.3,
-    call=twins.masked("nn.functional.dropout1d"),
-    torch_call=twins.dropout_of_channels,
+    call=pytorch.masked("nn.functional.dropout1d"),
+    torch_call=pytorch.dropout_of_channels,
     note=MASKS,
 )
-case(F + "dropout2d", (3, 4, 2, 5), 0.3, call=twins.masked("nn.functional.dropout2d"), torch_call=twins.dropout_of_channels,
+case(F + "dropout2d", (3, 4, 2, 5), 0.3, call=pytorch.masked("nn.functional.dropout2d"), torch_call=pytorch.dropout_of_channels,
      note=MASKS)  # fmt: skip
-case(F + "alpha_dropout", CUBE, 0.3, True, call=twins.masked("nn.functional.alpha_dropout"), torch_call=twins.alpha_dropout,
+case(F + "alpha_dropout", CUBE, 0.3, True, call=pytorch.masked("nn.functional.alpha_dropout"), torch_call=pytorch.alpha_dropout,
      note=MASKS)  # fmt: skip
-case(F + "stochastic_depth", CUBE, 0.3, "row", call=twins.masked("nn.functional.stochastic_depth"),
-     torch_call=twins.stochastic_depth, note=MASKS)  # fmt: skip
+case(F + "stochastic_depth", CUBE, 0.3, "row", call=pytorch.masked("nn.functional.stochastic_depth"),
+     torch_call=pytorch.stochastic_depth, note=MASKS)  # fmt: skip
 
 # -- attention
 Q, K, V = (2, 2, 5, 4), (2, 2, 6, 4), (2, 2, 6, 3)
@@ -321,13 +321,15 @@ case(
     (18,),
     (6, 6),
     (6,),
-    call=twins.multi_head,
+    call=pytorch.multi_head,
 )
 WINDOWS = ((2, 4, 6, 4), (12, 4), (4, 4), (1, 2, 6, 6), [2, 3], 2, [1, 1], 0.0, 0.0, (12,), (4,))
-case(F + "shifted_window_attention", *WINDOWS, torch_call=twins.shifted_window_attention, note="against torchvision's")
+case(
+    F + "shifted_window_attention", *WINDOWS, torch_call=pytorch.shifted_window_attention, note="against torchvision's"
+)
 PRIMITIVES = "against torch's primitives"
-case(F + "window_partition", (2, 5, 6, 3), [2, 3], [1, 1], torch_call=twins.window_partition, note=PRIMITIVES)
-case(F + "window_reverse", (12, 2, 3, 3), [2, 3], 5, 6, torch_call=twins.window_reverse, note=PRIMITIVES)
+case(F + "window_partition", (2, 5, 6, 3), [2, 3], [1, 1], torch_call=pytorch.window_partition, note=PRIMITIVES)
+case(F + "window_reverse", (12, 2, 3, 3), [2, 3], 5, 6, torch_call=pytorch.window_reverse, note=PRIMITIVES)
 
 # -- losses, as functions
 CLASSES = Given([0, 3, 1, 2, 3], INDEX)

@@ -70,7 +70,7 @@ class Report:
 
 
 def audit(model: Model, attack: PGD, data: Iterable[Sequence[Any]]) -> Report:
-    """Hold `attack` on `model` against what must be true of a sound attack on a model that hides nothing.
+    """Check `attack` on `model` for what must be true of a sound attack on a model that hides nothing.
 
         nothing touched       images, weights, .grad, running statistics, modes and minigrad's random state are the same to the bit
         in the ball, box      no perturbation is larger than epsilon, no value outside of clip, but for rounding

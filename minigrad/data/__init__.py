@@ -1,4 +1,4 @@
-"""Data sets, augmentation and the loader: what both tracks read their batches from.
+"""Data sets, augmentation and the loader: what both training scripts read their batches from.
 
     from minigrad.data import DataLoader, normalize, open_dataset
 

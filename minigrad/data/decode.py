@@ -95,7 +95,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     colours, opacity = image.convert("RGB"), image.getchannel("A")
     extremes: Any = colours.getextrema()
     if all(low == high for low, high in extremes) and opacity.getextrema() != (255, 255):
-        # One colour throughout: the picture is in the transparency alone. On what it can be told from, as a viewer shows it.
+        # One colour throughout: the picture is in the transparency alone. It is laid on a colour that it differs from.
         ground = "white" if sum(low for low, _ in extremes) < 3 * 128 else "black"
         colours, picture = Image.new("RGB", image.size, ground), colours
         colours.paste(picture, mask=opacity)

@@ -1,4 +1,4 @@
-"""From the loader's bytes to what a network takes."""
+"""Normalisation: from the loader's bytes to the float32 images that a network takes."""
 
 from collections.abc import Sequence
 

@@ -7,7 +7,7 @@ For an output of S pixels a side (S = 128 in the original experiments), with R =
     evaluation   resize the short side to R; centre crop to S
 
 Pillow alone does it, bilinear and antialiased on the way down. Each step gives the very pixels of
-torchvision.transforms.functional on Pillow images (the tests hold the two against each other), so no torch is needed.
+torchvision.transforms.functional on Pillow images (the tests compare the two), so no torch is needed.
 """
 
 import math

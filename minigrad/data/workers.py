@@ -49,7 +49,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         size = dataset.image_size
         shape = (workers, prefetch, batch_size, size, size, dataset.channels)
-        memory = context.RawArray("B", math.prod(shape))  # in an unlinked file in /dev/shm, or where there is room
+        memory = context.RawArray("B", math.prod(shape))  # in an unlinked file in /dev/shm, or where there is space
         self._slots = np.frombuffer(memory, np.uint8).reshape(shape)
         with _quiet_start(dataset):
             for worker in range(workers):

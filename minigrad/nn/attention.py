@@ -105,7 +105,7 @@ class MultiheadAttention(Module):
         """(Y, P) of query (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim); (N, L, ...) and so on if batch_first.
 
         Without N for one sample. Masks say where NOT to look; what they are, and P, says F.multi_head_attention_forward.
-        need_weights=False is the fast road: nothing of size (L, S) is kept where less will do, and P is None.
+        need_weights=False takes the fast path: nothing of size (L, S) is kept where less will do, and P is None.
         """
         turn = self.batch_first and query.ndim == 3
         if turn:

@@ -1,4 +1,4 @@
-"""Distances and likenesses of vectors as layers."""
+"""Cosine similarity and pairwise distance of vectors as layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of vectors."""
+"""Embedding: a layer that looks up rows of a table by number."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Embedding(Module):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Embedding:
-        """A layer whose weight is `embeddings` (words, dimensions), in its memory; frozen unless told otherwise."""
+        """A layer whose weight is `embeddings` (words, dimensions), in its memory; frozen unless freeze is False."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape

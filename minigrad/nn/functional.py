@@ -15,7 +15,7 @@ from minigrad.ops import late
 from minigrad.ops.public import PLACES
 from minigrad.tensor import Tensor
 
-late.functional.room = sys.modules[__name__]
+late.functional.module = sys.modules[__name__]
 
 
 def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -1,4 +1,4 @@
-"""New tensors."""
+"""Functions that make new tensors: of data, zeros, ones, ranges and random numbers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""For functions that are made of functions of nn.functional, as torch's of the same names are.
+"""Functions of nn.functional, looked up at each call: for those that torch makes of others, as its own are.
 
 They look those up at each call, where a user may have put another in the place of one: `functional.linear(x, w)`. Ops know
-no room above them: nn.functional tells where it is.
+no package above them: nn.functional registers itself.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 
 class Late:
-    """Another room's functions, as they are when they are asked for."""
+    """Another package's functions, as they are when they are asked for."""
 
-    room: Any = None
+    module: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.room, name)
+        return getattr(self.module, name)
 
 
 functional = Late()

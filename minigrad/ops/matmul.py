@@ -1,4 +1,4 @@
-"""Products of matrices."""
+"""Products of matrices and vectors: matmul, mm, bmm, mv, dot, addmm and their kin."""
 
 from __future__ import annotations
 

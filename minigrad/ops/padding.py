@@ -1,4 +1,4 @@
-"""Borders around the last axes."""
+"""pad: borders around the last axes, constant, reflected, replicated or circular."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def var(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) unless told."""
+    """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
     return _variance(input, dim, unbiased, keepdim, correction)[0]
 
 

@@ -1,4 +1,4 @@
-"""Adagrad with a memory that fades, and steps in the parameters' own units."""
+"""Adadelta: Adagrad with a memory that fades, and steps in the parameters' own units."""
 
 from __future__ import annotations
 

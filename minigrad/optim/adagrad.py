@@ -1,4 +1,4 @@
-"""Gradients divided by the size of all gradients so far."""
+"""Adagrad: gradients divided by the root of the sum of their squares so far."""
 
 from __future__ import annotations
 

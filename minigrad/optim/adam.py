@@ -1,4 +1,4 @@
-"""Adam."""
+"""Adam: steps along a running mean of the gradient, divided by the root of a running mean of its square."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adam with the infinity norm."""
+"""Adamax: Adam with the infinity norm, a largest gradient that fades, in place of the root of the mean square."""
 
 from __future__ import annotations
 

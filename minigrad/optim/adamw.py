@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay."""
+"""AdamW: Adam whose weight decay does not pass through the gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adam with Nesterov's momentum."""
+"""NAdam: Adam with Nesterov's momentum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients divided by a running average of their size."""
+"""RMSprop: gradients divided by the root of a running mean of their squares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""SGD: stochastic gradient descent, with momentum, Nesterov's momentum and weight decay."""
 
 from __future__ import annotations
 

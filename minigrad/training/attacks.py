@@ -14,7 +14,7 @@ from minigrad.training.options import Options
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
-    """What preset(options.attack, ...) of either track takes, for images that were normalised by mean and std."""
+    """What preset(options.attack, ...) of either framework takes, for images that were normalised by mean and std."""
     pixel = options.attack_units == "pixel"
     for name in ("epsilon", "alpha"):
         value = getattr(options, name)
@@ -62,7 +62,7 @@ def entry(options: Options) -> dict[str, Any]:
 def attacked(options: Options, epoch: int, step: int, starts: Generator | None = None) -> bool:
     """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step).
 
-    So both tracks attack the same batches, and a run that goes on in the middle those that it would have. For the same
+    So both training scripts attack the same batches, and a run that goes on in the middle those that it would have. For the same
     reason `starts`, the generator of the attack's random starts, begins anew, at a seed from (seed, epoch, step).
     """
     draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(options.seed, spawn_key=(epoch, step, 0))))

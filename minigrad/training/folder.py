@@ -7,6 +7,7 @@ events.out...     the same, for TensorBoard                   (needs tensorboard
 last.safetensors  the newest state; best.safetensors: the state with the highest validation top-1
 evaluation.json   what --evaluate measured, with --attack under the attack, too
 attack.png        what --visualise drew
+watch.png         what --watch saw, and watch.out.tfevents... for TensorBoard
 """
 
 from __future__ import annotations

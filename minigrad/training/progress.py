@@ -38,17 +38,17 @@ class Progress:
 
     def update(self, images: int, loss: float | None = None) -> None:
         """One step more, with its images and the mean loss so far, if there is one to tell."""
-        told = "" if loss is None else f"loss {loss:.4f}"
+        loss_text = "" if loss is None else f"loss {loss:.4f}"
         self.step += 1
         self.images += images
         if self.bar is not None:
-            self.bar.set_postfix_str(told, refresh=False)
+            self.bar.set_postfix_str(loss_text, refresh=False)
             self.bar.update(images)
         elif self.step % self.print_freq == 0:
             elapsed = time.perf_counter() - self.started
             left = elapsed / (self.step - self.first_step) * (self.steps - self.step)
             print(
-                f"{self.title}  step {self.step}/{self.steps}  {told}{'  ' if told else ''}"
+                f"{self.title}  step {self.step}/{self.steps}  {loss_text}{'  ' if loss_text else ''}"
                 f"{self.images / elapsed:.0f} images/s  {duration(left)} left",
                 flush=True,
             )

@@ -78,7 +78,7 @@ def _check_channels(weights: Arrays, expected: Shapes, name: str) -> None:
 
 
 def _imagenet(model: str) -> tuple[str, Arrays]:
-    """(file, weights) of torchvision's network of that name, from its cache or by its download; either is held against its hash."""
+    """(file, weights) of torchvision's network of that name, from its cache or by its download; either is checked for its hash."""
     pretrained = models()[model].pretrained
     if pretrained is None:
         having = ", ".join(name for name, card in models().items() if card.pretrained)

@@ -1,4 +1,4 @@
-"""What torch has under torch.utils."""
+"""minigrad.utils: activation checkpoints under torch's names, and the files that `save` and `load` share with torch."""
 
 from minigrad.utils import checkpoint
 

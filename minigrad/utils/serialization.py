@@ -135,7 +135,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-_InPython: Any = pickle._Pickler  # which, unlike the one in C, can be told to write a name that is not there
+_InPython: Any = pickle._Pickler  # which, unlike the one in C, can be made to write a name that is not there
 
 
 class _Pickler(_InPython):

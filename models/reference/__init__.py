@@ -1,4 +1,4 @@
-"""The networks in PyTorch: what those in models/ are held against."""
+"""The networks in PyTorch: the measure of those in models/."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create(
 ) -> Module:
     """A new model in PyTorch; torch.manual_seed decides its weights.
 
-    Dropout and drop path draw their masks from `generator`, minigrad's, so that both tracks can be given the same ones;
+    Dropout and drop path draw their masks from `generator`, minigrad's, so that both frameworks can be given the same ones;
     None: from PyTorch's own. `settings` are the model's own. OptionError for an unknown name or setting.
     """
     return build(name, "models.reference", num_classes, channels, image_size, generator, settings)

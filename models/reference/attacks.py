@@ -1,4 +1,4 @@
-"""Attacks on networks by gradients, in PyTorch: what minigrad.attacks is held against, under the same names.
+"""Attacks on networks by gradients, in PyTorch: the measure of minigrad.attacks, under the same names.
 
 Written from the formulas anew. Everything happens in the attack's own units: with normalised images x, the images in units are
 v = x std + mean (in normalised units v = x), the perturbation is d, and the network sees (v + d - mean) / std, through which
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigrad.attacks import PRESETS
-from minigrad.random import Generator  # random starts of both tracks are drawn alike
+from minigrad.random import Generator  # random starts of both frameworks are drawn alike
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Saliency and Grad-CAM in PyTorch: what minigrad.attribution is held against, under the same names.
+"""Saliency and Grad-CAM in PyTorch: the measure of minigrad.attribution, under the same names.
 
 Written from the papers anew. Here the whole network is differentiated, down to the images, and the layer's gradient is
 picked up on the way; minigrad's Grad-CAM begins at the layer.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minigrad.random import Generator  # the noise of both tracks is drawn alike
+from minigrad.random import Generator  # the noise of both frameworks is drawn alike
 from models.reference.attacks import at_rest
 
 

@@ -1,7 +1,7 @@
 """ResNet-18: eighteen layers with weights, in residual blocks (He et al., 2015, "Deep Residual Learning", table 1).
 
 (N, C, H, W) images in, (N, classes) logits out, for any image size. At 3 channels and 100 classes: 11,227,812 parameters.
-This is torchvision's own network, the PyTorch twin of models/resnet.py; the keys of their state_dicts are the same.
+This is torchvision's own network, the PyTorch version of models/resnet.py; the keys of their state_dicts are the same.
 """
 
 from torch import nn

@@ -1,7 +1,7 @@
 """SimpleNet: eight small convolutions, no tricks. (N, C, H, W) images in, (N, classes) logits out, for any image size.
 
 At 3 channels and 100 classes: 365,028 parameters, and 160.2 million multiply-adds for an image of 128 x 128.
-This is the PyTorch twin of models/simplenet.py; the keys of their state_dicts are the same.
+This is the PyTorch version of models/simplenet.py; the keys of their state_dicts are the same.
 """
 
 from torch import Tensor, nn

@@ -1,6 +1,6 @@
 """SimpleViT: a vision transformer, some of whose blocks look at windows only. (N, C, H, W) images in, (N, classes) logits out.
 
-The PyTorch twin of models/vit.py, where the arguments are described; the keys of their state_dicts are the same. It is
+The PyTorch version of models/vit.py, where the arguments are described; the keys of their state_dicts are the same. It is
 written with torch's own attention and layers, so that it is an independent witness; only masks may come from minigrad's
 generator, in the same order and by the same calls, so that training can be compared too.
 """

@@ -11,7 +11,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, preset
 from minigrad.nn import functional as F
-from tests.attacks.twins import CLASSES, PIXELS, batch, tensors, toy
+from tests.attacks.pytorch import CLASSES, PIXELS, batch, tensors, toy
 
 NAN, INF = float("nan"), float("inf")
 

@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, AttackWarning, preset
 from minigrad.nn import functional as F
-from tests.attacks.twins import PIXELS, batch, tensors, twins
+from tests.attacks.pytorch import PIXELS, batch, both, tensors
 
 STD = np.array(PIXELS["std"]).reshape(1, 3, 1, 1)
 
@@ -114,7 +114,7 @@ def test_presets_are_what_they_are_called() -> None:
 
 def test_the_class_is_chosen_anew_or_once() -> None:
     """Going far for the least likely class makes another one the least likely."""
-    (model, _), ((x, _, _), _) = twins(), tensors(batch(6))
+    (model, _), ((x, _, _), _) = both(), tensors(batch(6))
     options = {"alpha": 0.5, "epsilon": 2.0}
     anew, once = (list(PGD(retarget=r, **options).path(model, x)) for r in (True, False))
     for step in anew:
@@ -125,7 +125,7 @@ def test_the_class_is_chosen_anew_or_once() -> None:
 
 
 def test_steps_are_linked() -> None:
-    (model, _), ((x, y, _), _) = twins(), tensors(batch())
+    (model, _), ((x, y, _), _) = both(), tensors(batch())
     for make in (PGD, MIFGSM, APGD):
         attack = make(target="label", direction="ascend", steps=5)
         steps = list(attack.path(model, x, y))
@@ -139,7 +139,7 @@ def test_steps_are_linked() -> None:
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("count", [4, 5])
 def test_summed_averaged_and_single_losses_lead_to_the_same_images(norm: Any, count: int) -> None:
-    (model, _), ((x, y, _), _) = twins(), tensors(batch(count))
+    (model, _), ((x, y, _), _) = both(), tensors(batch(count))
     results = [
         PGD(norm=norm, alpha=0.03, target="label", direction="ascend", loss=loss)(model, x, y).numpy()
         for loss in (
@@ -157,7 +157,7 @@ def test_summed_averaged_and_single_losses_lead_to_the_same_images(norm: Any, co
 
 
 def test_images_do_not_know_their_batch() -> None:
-    (model, _), ((x, y, _), _) = twins(), tensors(batch(5))
+    (model, _), ((x, y, _), _) = both(), tensors(batch(5))
     for make in (PGD, MIFGSM, APGD):
         attack = make(target="label", direction="ascend", epsilon=0.3, steps=12)
         together = attack(model, x, y).numpy()
@@ -208,7 +208,7 @@ def test_random_numbers_are_the_attacks_own_and_go_on() -> None:
 
 @pytest.mark.parametrize("make", [PGD, APGD])
 def test_restarts_are_never_worse_than_one_start(make: Any) -> None:
-    (model, _), ((x, y, _), _) = twins(), tensors(batch(16))
+    (model, _), ((x, y, _), _) = both(), tensors(batch(16))
     options = {"target": "label", "direction": "ascend", "random_start": True, "epsilon": 1.0, "alpha": 0.4, "steps": 3}
     loss = []
     for restarts in (1, 2, 8):
@@ -221,7 +221,7 @@ def test_restarts_are_never_worse_than_one_start(make: Any) -> None:
 
 
 def test_restarts_go_by_the_direction_when_targets_are_given() -> None:
-    (model, _), ((x, _, targets), _) = twins(), tensors(batch(16))
+    (model, _), ((x, _, targets), _) = both(), tensors(batch(16))
     for direction, sign in (("descend", -1), ("ascend", 1)):
         loss = []
         for restarts in (1, 6):
@@ -236,7 +236,7 @@ def test_restarts_go_by_the_direction_when_targets_are_given() -> None:
 
 
 def test_float32_stays_float32_and_the_images_as_they_are(device: str) -> None:
-    (model, _), images = twins("toy", np.float32), batch(3, (12, 10), np.float32)[0]
+    (model, _), images = both("toy", np.float32), batch(3, (12, 10), np.float32)[0]
     for units in ({}, PIXELS):
         for norm in ("linf", "l2"):
             x = mg.tensor(images, device=device)

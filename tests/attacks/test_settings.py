@@ -16,7 +16,7 @@ from minigrad import attacks, nn
 from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, audit, preset
 from minigrad.attribution import smooth_grad
 from models.reference import attacks as reference
-from tests.attacks.twins import PIXELS, batch, hold_against_each_other, make, tensors, twins
+from tests.attacks.pytorch import PIXELS, batch, both, make, same_steps, tensors
 
 EPSILON, ALPHA = (0.2, 0.05, 0.1), (0.05, 0.01, 0.03)
 KINDS = ["PGD", "MIFGSM", "APGD"]
@@ -39,7 +39,7 @@ def test_whole_numbers(kind: Any, of: int) -> None:
     plain = kind(steps=3, restarts=2, random_start=True)
     assert attack == plain and repr(attack) == repr(plain) and type(attack.steps) is type(attack.restarts) is int
     images, labels, _ = tensors(batch(2))[0]
-    np.testing.assert_array_equal(*[a(twins()[0], images, labels).numpy() for a in (attack, plain)])
+    np.testing.assert_array_equal(*[a(both()[0], images, labels).numpy() for a in (attack, plain)])
 
 
 @pytest.mark.parametrize("of", range(len(REAL)))
@@ -51,7 +51,7 @@ def test_real_numbers(of: int) -> None:
     assert FGSM(number(0.25)) == FGSM(0.25)
     images, labels, _ = tensors(batch(2, dtype=np.float32))[0]
     assert (
-        MIFGSM(alpha=number(0.25), decay=number(0.5), steps=2)(twins(dtype=np.float32)[0], images, labels).dtype
+        MIFGSM(alpha=number(0.25), decay=number(0.5), steps=2)(both(dtype=np.float32)[0], images, labels).dtype
         == mg.float32
     )
 
@@ -66,7 +66,7 @@ def test_pixel_units_of_any_library(array: Any) -> None:
     images, labels, _ = tensors(batch(2, dtype=np.float32))[0]
     images = (images * 0.2).clamp(-1, 1)
     found, plain = (
-        PGD(epsilon=0.03, **o)(twins(dtype=np.float32)[0], images, labels) for o in (options, PIXELS | {"clip": (0, 1)})
+        PGD(epsilon=0.03, **o)(both(dtype=np.float32)[0], images, labels) for o in (options, PIXELS | {"clip": (0, 1)})
     )
     assert np.abs(found.numpy() - plain.numpy()).max() < 1e-6
     assert hash(PGD(**options)) == hash(PGD(**options))
@@ -83,10 +83,10 @@ def test_what_is_no_count(steps: Any) -> None:
 
 def test_samples_of_a_map() -> None:
     images = tensors(batch(1))[0][0]
-    found = smooth_grad(twins()[0], images, samples=np.int64(2), noise=np.float32(0.25))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found.numpy(), smooth_grad(twins()[0], images, samples=2, noise=0.25).numpy())
+    found = smooth_grad(both()[0], images, samples=np.int64(2), noise=np.float32(0.25))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.numpy(), smooth_grad(both()[0], images, samples=2, noise=0.25).numpy())
     with pytest.raises(ValueError, match="samples must be an integer and at least 1, got 2.0"):
-        smooth_grad(twins()[0], images, samples=2.0)  # type: ignore[arg-type]
+        smooth_grad(both()[0], images, samples=2.0)  # type: ignore[arg-type]
 
 
 # -- a number for each channel
@@ -99,7 +99,7 @@ def test_the_tracks_step_alike(kind: str, units: dict[str, Any], random_start: b
     options = {"steps": 12, "target": "label", "direction": "ascend", "random_start": random_start, **units}
     ours, theirs = make(kind, epsilon=EPSILON, alpha=ALPHA, **options)
     data = batch(4)
-    *_, last = hold_against_each_other(ours, theirs, twins(), data)
+    *_, last = same_steps(ours, theirs, both(), data)
     away = np.abs(last.moved.numpy() - data[0]).max((0, 2, 3))
     reach = np.array(EPSILON) / (np.array(PIXELS["std"]) if units else 1)
     assert (away <= reach * (1 + 1e-12)).all() and (away >= 0.99 * reach).sum() >= 2, (
@@ -113,7 +113,7 @@ def test_equal_numbers_are_one_number(kind: str) -> None:
     x, y, _ = tensors(batch(3))[0]
     options = {"steps": 8, "random_start": True, "target": "label", "direction": "ascend"}
     one, three = (make(kind, epsilon=e, alpha=a, **options)[0] for e, a in ((0.1, 0.02), ((0.1,) * 3, (0.02,) * 3)))
-    np.testing.assert_array_equal(one(twins()[0], x, y).numpy(), three(twins()[0], x, y).numpy())
+    np.testing.assert_array_equal(one(both()[0], x, y).numpy(), three(both()[0], x, y).numpy())
 
 
 def test_by_hand() -> None:
@@ -148,7 +148,7 @@ def test_forms(form: Any) -> None:
     assert isinstance(attack.epsilon, tuple) and np.abs(np.subtract(attack.epsilon, EPSILON)).max() < 1e-8
     assert {type(value) for value in attack.epsilon} == {float} and hash(attack) == hash(replace(attack))
     x, y, _ = tensors(batch(2))[0]
-    assert np.abs(attack(twins()[0], x, y).numpy() - exact(twins()[0], x, y).numpy()).max() < 1e-7
+    assert np.abs(attack(both()[0], x, y).numpy() - exact(both()[0], x, y).numpy()).max() < 1e-7
 
 
 @pytest.mark.parametrize("name", ["epsilon", "alpha"])
@@ -184,7 +184,7 @@ def test_other_channels_than_the_images() -> None:
             with pytest.raises(
                 ValueError, match=rf"{name} has 2 channels, the images are float64\[2, 3, 12, 10\] on cpu"
             ):
-                kind(**options)(twins()[0], x, y)
+                kind(**options)(both()[0], x, y)
 
 
 def test_a_ball_of_one_radius() -> None:
@@ -195,7 +195,7 @@ def test_a_ball_of_one_radius() -> None:
 
 def test_the_audit_knows_each_channel() -> None:
     images, labels, _ = batch(60, dtype=np.float32)
-    model = twins(dtype=np.float32)[0]
+    model = both(dtype=np.float32)[0]
     with mg.no_grad():
         labels = model.eval()(mg.tensor(images)).argmax(1).numpy()  # all right, so that there is something to attack
     model.train()
@@ -223,7 +223,7 @@ def test_the_audit_knows_each_channel() -> None:
 def test_an_image_without_a_batch_axis(kind: str) -> None:
     (image,), (label,), _ = batch(1, dtype=np.float32)
     attack = FGSM(0.1) if kind == "FGSM" else getattr(attacks, kind)(target="label", direction="ascend", steps=2)
-    model = twins(dtype=np.float32)[0]
+    model = both(dtype=np.float32)[0]
     for labels in ([label], label, None):
         with pytest.raises(ValueError, match="batch axis|needs labels"):
             attack(model, mg.tensor(image), labels)

@@ -13,7 +13,7 @@ from minigrad import nn
 from minigrad.attacks import APGD, MIFGSM, PGD, loss_and_gradient, preset
 from minigrad.autograd import Observer
 from minigrad.nn import functional as F
-from tests.attacks.twins import batch, tensors, toy
+from tests.attacks.pytorch import batch, tensors, toy
 
 ATTACKS: dict[str, Any] = {
     "handout": preset("handout"),

@@ -12,8 +12,8 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.attribution import grad_cam, input_times_gradient, localisation_map, saliency, smooth_grad
+from tests.attacks.pytorch import batch
 from tests.attacks.test_untouched import Fragile, state, used_model
-from tests.attacks.twins import batch
 
 MAPS = {
     "saliency": saliency,

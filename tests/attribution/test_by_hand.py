@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.attribution import grad_cam, input_gradient, input_times_gradient, localisation_map, saliency, smooth_grad
-from tests.attribution.test_tracks import LAYERS, pair
+from tests.attribution.test_frameworks import LAYERS, pair
 
 RANDOM = np.random.default_rng(0)
 W, B = RANDOM.standard_normal((4, 3, 5, 6)), RANDOM.standard_normal(4)

@@ -95,7 +95,7 @@ def test_needs_input_grad_says_what_is_asked_for() -> None:
 
     ours, theirs = both(case)
     assert ours[:-1] == theirs[:-1]
-    assert ours[-1] == (False, False, True)  # torch says here what forward was told; ours what this pass asks for
+    assert ours[-1] == (False, False, True)  # torch says here what forward was given; ours what this pass asks for
 
 
 def test_several_outputs_of_every_kind() -> None:

@@ -40,7 +40,7 @@ def test_an_observer_is_told_of_every_op() -> None:
             self.seen.append(f"{len(results)} back")
 
     x = leaf([1.0, 2.0])
-    with Note() as note, note:  # entered twice, told twice, and left one at a time
+    with Note() as note, note:  # entered twice, called twice, and left one at a time
         pass
     with note:
         (x * 2.0).sum().backward()

@@ -1,3 +1,5 @@
+"""Normalisation of images against torch's arithmetic: values, types, and what is refused."""
+
 import numpy as np
 import pytest
 

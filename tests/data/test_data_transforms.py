@@ -1,4 +1,4 @@
-"""MiniPlaces' augmentation against a second telling of the recipe, in torchvision's functions on Pillow images."""
+"""MiniPlaces' augmentation against a second implementation of the recipe, in torchvision's functions on Pillow images."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The GPU road with no GPU: a stand-in for cupy on NumPy, and CUDA kernels run on the CPU.
+"""The GPU backend with no GPU: a stand-in for cupy on NumPy, and CUDA kernels run on the CPU.
 
 cupy = tests.emulator.install()      # from here on `import cupy` gives the stand-in
 from minigrad.backends import gpu    # runs as on a GPU, .cu files included, slowly

@@ -346,7 +346,7 @@ def _binary(function: Callable, swapped: bool = False) -> Callable:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
         a, b = self._array, unwrap(other)
-        with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a word
+        with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
             return wrap(function(b, a) if swapped else function(a, b))
 
     return method

@@ -1,4 +1,4 @@
-"""Compile CUDA C++ with g++ and run its kernels on NumPy arrays: the GPU road tested where there is no GPU.
+"""Compile CUDA C++ with g++ and run its kernels on NumPy arrays: the GPU kernels tested where there is no GPU.
 
 The source is compiled as it is, after cuda_on_cpu.h, which defines CUDA's keywords and built-ins. The compiled library
 is kept in a cache folder under a name made from everything that went into it, so that a second run compiles nothing.

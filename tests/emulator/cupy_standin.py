@@ -69,7 +69,7 @@ class ufunc:
         if isinstance(out, tuple):
             (out,) = out
         values = [unwrap(value) for value in inputs]
-        with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a word
+        with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
             if out is None:
                 return wrap(self._function(*values, **({} if dtype is None else {"dtype": dtype})))
             self._function(*values, out=unwrap(out), **({} if dtype is None else {"dtype": dtype}))

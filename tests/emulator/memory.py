@@ -12,7 +12,7 @@ BLOCK_BYTES = 512  # what a pool's allocations are rounded up to
 
 
 class Pool:
-    """Bytes in use, and the hooks that are told of each allocation."""
+    """Bytes in use, and the hooks that are called at each allocation."""
 
     def __init__(self) -> None:
         self._used = 0

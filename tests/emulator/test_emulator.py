@@ -417,8 +417,8 @@ class TestStandIn:
 
     def test_copies(self):
         x = cp.arange(3)
-        for twin in (copy.copy(x), copy.deepcopy(x), cp.array(x)):
-            twin[0] = 5
+        for copied in (copy.copy(x), copy.deepcopy(x), cp.array(x)):
+            copied[0] = 5
         assert x.get()[0] == 0
         assert cp.asarray(x) is x
         np.testing.assert_array_equal(cp.from_dlpack(np.arange(3.0)).get(), np.from_dlpack(cp.arange(3.0)))

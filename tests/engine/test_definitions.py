@@ -1,4 +1,4 @@
-"""minigrad.definitions: which ops it sends along the textbook road, and which stay on the fast one."""
+"""minigrad.definitions: which ops run their definitions within it, and which stay on the fast path."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ops(node: object) -> set[str]:
 
 
 def fast() -> set[str]:
-    """The names of CALLS that run their fast road now."""
+    """The names of CALLS that take their fast path now."""
     return {name for name, (call, node) in CALLS.items() if node in ops(call().grad_fn)}
 
 

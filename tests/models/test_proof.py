@@ -1,4 +1,4 @@
-"""The models against their PyTorch twins: gradients of both orders, float32 by torch's own yardstick, training, real images."""
+"""The models against their PyTorch versions: gradients of both orders, float32 by torch's own yardstick, training, real images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SimpleNet and SimpleNet-BN: RECIPE's figures, torch's keys, and the two tracks held against each other."""
+"""SimpleNet and SimpleNet-BN: RECIPE's figures, torch's keys, and the two frameworks compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONVOLUTIONS = {0, 3, 5, 7, 10, 12, 14}  # of SimpleNet's features
 
 
 def twins(name: str, num_classes: int = 10, channels: int = 3, seed: int = 0) -> tuple:
-    """The minigrad model and its torch twin with the twin's weights, batch norm's statistics away from their start."""
+    """The minigrad model and its PyTorch version with the same weights, batch norm's statistics away from their start."""
     torch.manual_seed(seed)
     reference = models.reference.create(name, num_classes, channels)
     for key, value in reference.state_dict().items():

@@ -15,7 +15,7 @@ from minigrad.autograd.graph import nodes, saved_bytes
 from tests.checking import FLOOR_32
 
 L, S, N = 3, 5, 2  # queries, keys, samples
-pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor")  # torch, of its own fast road
+pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor")  # torch, of its own fast path
 
 
 def host(tensor: mg.Tensor) -> np.ndarray:
@@ -179,7 +179,7 @@ def test_one_product_for_one_tensor() -> None:
 
 
 def test_bytes_kept() -> None:
-    """The fast road keeps the input, q, k and v, what attention returned, and a number a query and head: nothing (L, S)."""
+    """The fast path keeps the input, q, k and v, what attention returned, and a number a query and head: nothing (L, S)."""
     layer = nn.MultiheadAttention(192, 4, batch_first=True)
     x = mg.randn(8, 64, 192)
     y, _ = layer(x, x, x, need_weights=False)
@@ -190,7 +190,7 @@ def test_bytes_kept() -> None:
     assert saved_bytes(slow) > saved_bytes(y)
 
 
-# -- dropout with a generator that both tracks share ----------------------------------------------------------------------
+# -- dropout with a generator that both frameworks share ----------------------------------------------------------------------
 
 
 def dropped(x: torch.Tensor, chance: float, generator: mg.Generator) -> torch.Tensor:
@@ -210,7 +210,7 @@ def attend(layer: torch.nn.MultiheadAttention, x: torch.Tensor, chance: float, g
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_dropout_with_a_shared_generator(need_weights: bool, batch_first: bool, device: str) -> None:
-    """The same masks on both roads, whatever the layout; none in evaluation."""
+    """The same masks on both paths, whatever the layout; none in evaluation."""
     _, theirs = twins("MultiheadAttention", 8, 2)
     ours = nn.MultiheadAttention(8, 2, 0.3, batch_first=batch_first, generator=mg.Generator(4)).double().to(device)
     ours.load_state_dict(theirs.state_dict())

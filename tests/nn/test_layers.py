@@ -525,7 +525,7 @@ ELSEWHERE = {"DropPath", "StochasticDepth", "WindowAttention"}  # torchvision's 
 
 
 def test_every_module_is_in_a_table() -> None:
-    """What torch has too is held against it here: in LAYERS, in LOSSES, or in a test of this folder that names it."""
+    """What torch has too is compared with it here: in LAYERS, in LOSSES, or in a test of this folder that names it."""
     source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     tabled = {case[0] for case in [*LAYERS, *LOSSES]}
     for name in nn.__all__:

@@ -53,7 +53,7 @@ for shapes, kwargs in (
 
 
 def _math(*args: Any, **kwargs: Any) -> Any:
-    """torch's own definition: its fast roads have no second gradient, and give NaN for some of these cases."""
+    """torch's own definition: its fast kernels have no second gradient, and give NaN for some of these cases."""
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         return torch.nn.functional.scaled_dot_product_attention(*args, **kwargs)
 
@@ -100,7 +100,7 @@ def test_nothing_is_kept_without_gradients() -> None:
 
 @pytest.mark.parametrize("values", [2, 8])
 def test_dropout(values: int, device: str) -> None:
-    """The seed decides; the fast road, its gradients and second gradients are the definition's; the mean is kept."""
+    """The seed decides; the fast path, its gradients and second gradients are the definition's; the mean is kept."""
     shapes = ((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, values))
     random = np.random.default_rng(1)
     arrays = [random.normal(size=s) for s in shapes]

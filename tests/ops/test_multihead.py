@@ -169,7 +169,7 @@ def test_masks_of_two_types(need_weights: bool, device: str) -> None:
 
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_a_query_that_may_look_nowhere(need_weights: bool, device: str) -> None:
-    """NaN where the weights are asked for, zeros on the fast road: torch's numbers, and its gradients."""
+    """NaN where the weights are asked for, zeros on the fast path: torch's numbers, and its gradients."""
     hidden = np.zeros((L, S), bool)
     hidden[1] = True
     inputs = MEMORY | {"attn_mask": Given(hidden)}

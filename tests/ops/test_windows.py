@@ -1,4 +1,4 @@
-"""Windows against torchvision's, and against what they mean."""
+"""Window attention against torchvision's, and against its definition window by window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backpropagation on single numbers, whole: read it first. The tests hold minigrad against it.
+"""Backpropagation on single numbers, whole: read it first. The tests compare minigrad with it.
 
 A Value is a number z that knows its parents, the Values x that it was computed from, and its slopes, dz/dx for each of them.
 By the chain rule a change of x reaches the result L along every z that was computed from x:

@@ -32,7 +32,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 def same_as_torch(call: Callable[..., Any], *inputs: Any, **options: Any) -> None:
-    """Holds call(minigrad, *inputs) against call(torch, *inputs): values, shapes, dtypes, first and second gradients.
+    """Compares call(minigrad, *inputs) with call(torch, *inputs): values, shapes, dtypes, first and second gradients.
 
     `call` is given the framework, and arrays as its tensors. Where torch refuses, minigrad must.
     """

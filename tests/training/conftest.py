@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="session", params=["train_torch", "train_minigrad"])
 def script(request: pytest.FixtureRequest) -> str:
-    """The name of a script: every test that takes it runs on both tracks."""
+    """The name of a script: every test that takes it runs in both frameworks."""
     if request.param == "train_torch":
         pytest.importorskip("torch")
     return request.param

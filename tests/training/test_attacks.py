@@ -1,4 +1,4 @@
-"""Adversarial training and evaluation under attack, through both scripts: the right gradients, the same in both tracks."""
+"""Adversarial training and evaluation under attack, through both scripts: the right gradients, the same in both frameworks."""
 
 from __future__ import annotations
 

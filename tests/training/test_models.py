@@ -1,4 +1,4 @@
-"""Each model through both scripts: the same curve in both tracks, given weights, masks that survive an interruption."""
+"""Each model through both scripts: the same curve in both frameworks, given weights, masks that survive an interruption."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_the_tracks_go_on_from_the_same_checkpoint_to_the_same_weights(
     whole: tuple[Path, str], call_script: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """A checkpoint of either track, momentum and all, is one that both can go on with, over the same batches."""
+    """A checkpoint of either framework, momentum and all, is one that both can go on with, over the same batches."""
     pytest.importorskip("torch")
     without_ties(monkeypatch)
     in_float64(monkeypatch)

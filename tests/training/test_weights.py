@@ -1,4 +1,4 @@
-"""What a run starts from: torchvision's ImageNet weights, a file's, another's head; and weights that change tracks."""
+"""What a run starts from: torchvision's ImageNet weights, a file's, another's head; and weights that change frameworks."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         initial_weights(tmp_path / "w.pth", "simplenet-bn", SIMPLENET_BN, "fc")
 
 
-# ---- between the tracks ------------------------------------------------------------------------------------------
+# ---- between the frameworks ------------------------------------------------------------------------------------------
 
 FEW = "--limit-train 160 --limit-val 200 --batch-size 16 --epochs 2 --device cpu".split()
 NETWORKS = {

@@ -1,4 +1,4 @@
-"""Answers to the tutorial's exercises: {chapter: {name: (right, wrong, what is said of the wrong one)}}, as source."""
+"""Answers to the tutorial's exercises: {chapter: {name: (right, wrong, the comment on the wrong one)}}, as source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of all schedules."""
+"""The base of all learning-rate schedules: what `step()` does, and their state_dict."""
 
 from __future__ import annotations
 

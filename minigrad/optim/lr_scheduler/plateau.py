@@ -1,4 +1,4 @@
-"""A schedule that looks at how training goes."""
+"""ReduceLROnPlateau: lowers the learning rate when a figure of the training stops improving."""
 
 from __future__ import annotations
 

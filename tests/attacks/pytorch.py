@@ -1,4 +1,4 @@
-"""Networks in both tracks with the same weights, images for them, and paths of attacks held against each other."""
+"""Networks in both frameworks with the same weights, images for them, and the steps of attacks compared."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def toy(nn: Any) -> Any:
 
 
 @cache
-def twins(name: str = "toy", dtype: Any = np.float64, **settings: Any) -> tuple[Any, Any]:
+def both(name: str = "toy", dtype: Any = np.float64, **settings: Any) -> tuple[Any, Any]:
     """minigrad's network and torch's, in training mode, batch norm's statistics those of some images."""
     minigrad.manual_seed(3)
     if name == "toy":
@@ -60,7 +60,7 @@ def batch(count: int = 3, size: tuple[int, int] = (12, 10), dtype: Any = np.floa
 
 
 def make(kind: str, **options: Any) -> tuple[Any, Any]:
-    """The attack of this name in both tracks, each with random numbers of the same seed."""
+    """The attack of this name in both frameworks, each with random numbers of the same seed."""
     return tuple(
         getattr(track, kind)(**options, generator=minigrad.Generator(7))
         for track in (attacks, reference)
@@ -68,12 +68,12 @@ def make(kind: str, **options: Any) -> tuple[Any, Any]:
 
 
 def tensors(arrays: Any, device: str = "cpu") -> tuple[list[Any], list[Any]]:
-    """The same arrays as tensors of both tracks."""
+    """The same arrays as tensors of both frameworks."""
     return [minigrad.tensor(a, device=device) for a in arrays], [torch.from_numpy(a) for a in arrays]
 
 
-def hold_against_each_other(ours: Any, theirs: Any, networks: Any, data: Any, device: str = "cpu") -> Any:
-    """Step by step: what each track sees, and where it goes, to 1e-10. Returns minigrad's steps.
+def same_steps(ours: Any, theirs: Any, networks: Any, data: Any, device: str = "cpu") -> Any:
+    """Step by step: what each framework sees, and where it goes, to 1e-10. Returns minigrad's steps.
 
     In float64 the two gradients differ by some 1e-16 of their largest element. A pixel whose gradient is as near to zero
     as that may have another sign, and the paths part there by 2 alpha; the images of these tests have none.

@@ -1,4 +1,4 @@
-"""The attacks of both tracks take the same path, step by step: every attack, norm, target, unit, and several networks."""
+"""The attacks of both frameworks take the same steps, step by step: every attack, norm, target, unit, and several networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import minigrad
 import models
 from minigrad import attacks
 from models.reference import attacks as reference
-from tests.attacks.twins import PIXELS, batch, hold_against_each_other, make, tensors, twins
+from tests.attacks.pytorch import PIXELS, batch, both, make, same_steps, tensors
 
 pytestmark = pytest.mark.filterwarnings(
     "error::minigrad.attacks.AttackWarning"
@@ -56,13 +56,13 @@ def test_norms_units_and_boxes(kind: str, ball: dict[str, Any], random_start: bo
     data = batch()
     if ball.get("clip") == (0.0, 1.0):  # the images' pixels have to be from 0 to 1
         data = (data[0] / 2, *data[1:])
-    hold_against_each_other(*make(kind, **options), twins(), data, device)
+    same_steps(*make(kind, **options), both(), data, device)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("target", "direction"), AIMS)
 def test_targets_and_directions(kind: str, target: str, direction: str) -> None:
-    steps = hold_against_each_other(*make(kind, target=target, direction=direction, alpha=0.05), twins(), batch(5))
+    steps = same_steps(*make(kind, target=target, direction=direction, alpha=0.05), both(), batch(5))
     gain = (steps[-1].loss - steps[0].loss).numpy().mean()
     same_classes = (steps[-1].classes == steps[0].classes).all().item()
     assert not same_classes or (gain > 0) == (direction == "ascend")
@@ -72,20 +72,20 @@ def test_targets_and_directions(kind: str, target: str, direction: str) -> None:
 @pytest.mark.parametrize("retarget", [False, True])
 def test_presets(name: str, retarget: bool) -> None:
     pair = [track.preset(name, retarget=retarget, alpha=0.03) for track in (attacks, reference)]
-    hold_against_each_other(*pair, twins(), batch(4))
+    same_steps(*pair, both(), batch(4))
 
 
 @pytest.mark.parametrize("size", [(12, 10), (17, 9), (8, 8)])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_batches_and_sizes(count: int, size: tuple[int, int]) -> None:
-    hold_against_each_other(*make("PGD", steps=4), twins(), batch(count, size))
+    same_steps(*make("PGD", steps=4), both(), batch(count, size))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("kind", "norm"), [("PGD", "linf"), ("APGD", "l2")])
 def test_networks(name: str, kind: str, norm: str) -> None:
     pair = make(kind, norm=norm, epsilon=0.1 if norm == "linf" else 1.0, alpha=0.03, steps=5)
-    hold_against_each_other(*pair, twins(name, **NETWORKS[name]), batch(2, (32, 32)))
+    same_steps(*pair, both(name, **NETWORKS[name]), batch(2, (32, 32)))
 
 
 def test_every_network_is_attacked_here() -> None:
@@ -94,13 +94,13 @@ def test_every_network_is_attacked_here() -> None:
 
 def test_fgsm() -> None:
     for norm in ("linf", "l2"):
-        hold_against_each_other(*make("FGSM", epsilon=0.2, norm=norm), twins(), batch())
+        same_steps(*make("FGSM", epsilon=0.2, norm=norm), both(), batch())
 
 
 def test_a_long_autopgd(device: str) -> None:
     """Long enough for several halvings: what is remembered at checkpoints counts."""
     pair = make("APGD", steps=50, target="label", direction="ascend", epsilon=0.4, random_start=True)
-    hold_against_each_other(*pair, twins(), batch(6), device)
+    same_steps(*pair, both(), batch(6), device)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,14 +109,14 @@ def test_a_long_autopgd(device: str) -> None:
 def test_restarts(kind: str, target: str, direction: str) -> None:
     options = {"target": target, "direction": direction, "random_start": True, "restarts": 4, "steps": 3}
     ours, theirs = make(kind, epsilon=0.5, alpha=0.1, **options)
-    networks, (x, y) = twins(), tensors(batch(6))
+    networks, (x, y) = both(), tensors(batch(6))
     found, expected = ours(networks[0], *x).numpy(), theirs(networks[1], *y).numpy()
     assert np.abs(found - expected).max() <= 1e-10
 
 
 def test_momentum_and_autopgd_have_settings_of_their_own() -> None:
-    hold_against_each_other(*make("MIFGSM", decay=0.3), twins(), batch())
-    hold_against_each_other(*make("APGD", steps=30, rho=0.4, momentum=0.5, epsilon=0.3), twins(), batch())
+    same_steps(*make("MIFGSM", decay=0.3), both(), batch())
+    same_steps(*make("APGD", steps=30, rho=0.4, momentum=0.5, epsilon=0.3), both(), batch())
 
 
 def hill(framework: Any) -> Any:
@@ -135,7 +135,7 @@ def test_autopgd_that_has_just_halved_its_steps_waits_for_another_checkpoint(rho
     """rho = 0: only where nothing got better since the last checkpoint, and the step was not halved there."""
     data = np.zeros((2, 1, 1, 3)), np.zeros(2, np.int64), np.zeros(2, np.int64)
     pair = make("APGD", steps=100, epsilon=0.5, rho=rho, target="label", direction="ascend")
-    hold_against_each_other(*pair, (hill(minigrad), hill(torch)), data)
+    same_steps(*pair, (hill(minigrad), hill(torch)), data)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,7 +149,7 @@ def test_fields_and_defaults_are_the_same(kind: str) -> None:
 
 def test_in_float32_the_paths_stay_together_but_for_signs_of_what_is_nearly_zero() -> None:
     """One step: pixels where the signs differ have gradients within float32's rounding of zero."""
-    networks, data = twins("simplenet", np.float32), batch(4, (32, 32), np.float32)
+    networks, data = both("simplenet", np.float32), batch(4, (32, 32), np.float32)
     x, y = tensors(data)
     ours, theirs = make("PGD", alpha=0.01, steps=1)
     (a,), (b,) = ours.path(networks[0], *x), theirs.path(networks[1], *y)
@@ -159,7 +159,7 @@ def test_in_float32_the_paths_stay_together_but_for_signs_of_what_is_nearly_zero
 
 
 def test_the_twin_leaves_its_model_alone() -> None:
-    _, theirs = twins()
+    _, theirs = both()
     before = {key: value.clone() for key, value in theirs.state_dict().items()}
     next(theirs.parameters()).requires_grad_(False)
     theirs[1].eval()
