@@ -291,7 +291,7 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:
 def read_safetensors(path: str | Path) -> tuple[Arrays, dict[str, str]]:
     """(arrays, metadata) of a safetensors file; bfloat16 becomes float32. Torch is not needed.
 
-    CheckpointError unless the file is one, and whole; a run's checkpoint is held against its checksum too.
+    CheckpointError unless the file is one, and whole; the checksum of a run's checkpoint is compared too.
     """
     from safetensors import deserialize
 
