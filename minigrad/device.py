@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+
 from minigrad import backends
 from minigrad.errors import DeviceError
 
@@ -84,10 +86,15 @@ def device_of(array: Any) -> Device:
     return CPU if backends.of(array) is backends.get("cpu") else Device("gpu", array.device.id)
 
 
+def to_host(array: Any) -> np.ndarray:
+    """The array as NumPy's: a copy of a GPU's, which is waited for, and an error if its kernels met a bad index."""
+    return backends.of(array).to_host(array)
+
+
 def to_device(array: Any, device: Device) -> Any:
     """The array on that device; itself if it is there already."""
     here = device_of(array)
     if here == device:
         return array
-    host = array if here.type == "cpu" else backends.of(array).to_host(array)
-    return host if device.type == "cpu" else backends.get("gpu").from_host(host, index=device.index)
+    host = to_host(array)
+    return host if device.type == "cpu" else backends.get("gpu").from_host(host, index=device.index or 0)

@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.arguments import axis
 from minigrad.arguments import describe as describe
 from minigrad.arrays import built
-from minigrad.device import Device, device_of, to_device
+from minigrad.device import Device, device_of, to_device, to_host
 from minigrad.hooks import RemovableHandle
 from minigrad.memory_format import MemoryFormat, channels_last, contiguous_format
 from minigrad.size import Size, _size
@@ -385,7 +385,7 @@ class Tensor(Methods):
                     f"can't convert {self.device} tensor to numpy. Use tensor.cpu() to copy the tensor to host memory first."
                 )
         self.memory.holders += 1
-        return to_device(self.array, Device("cpu"))
+        return to_host(self.array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
@@ -408,11 +408,11 @@ class Tensor(Methods):
         """The only element, as a Python number."""
         if self.array.size != 1:
             raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
-        return self.array.item()
+        return to_host(self.array).item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return to_device(self.array, Device("cpu")).tolist()
+        return to_host(self.array).tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -423,12 +423,12 @@ class Tensor(Methods):
     def __bool__(self) -> bool:
         if self.array.size != 1:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous: use .any() or .all()")
-        return bool(self.array.item())
+        return bool(to_host(self.array).item())
 
     def __index__(self) -> int:
         if self.array.dtype.kind not in "biu" or self.array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.array.item())
+        return int(to_host(self.array).item())
 
     def __hash__(self) -> int:
         return id(self)

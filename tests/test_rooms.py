@@ -166,17 +166,3 @@ def test_the_script_of_the_minigrad_track_does_not_import_torch() -> None:
     code = "import sys; sys.argv = ['x']; import train_minigrad; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
-
-
-def test_both_backends_export_the_kernels_of_the_design_page() -> None:
-    import re
-
-    from minigrad import backends
-
-    table = (ROOT / "docs/design.md").read_text().split("## Kernels")[1].split("## ")[0]
-    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    names = [name for cell in cells for name in re.findall(r"`(\w+)\(", cell)]
-    assert len(names) > 25
-    for backend in (backends.get("cpu"), backends.get("gpu")):
-        for name in [*names, "xp"]:
-            assert hasattr(backend, name), f"{backend.__name__} has no {name}"

@@ -369,12 +369,11 @@ def conv_transpose2d(
             f"but got bias {describe(bias)}"
         )
     _check_types("conv_transpose2d", input, weight, bias)
-    for i in range(2):
-        if extra[i] >= max(s[i], d[i]):
-            raise RuntimeError(
-                f"output padding must be smaller than either stride or dilation, but got output_padding {extra}, "
-                f"stride {s} and dilation {d}"
-            )
+    if any(extra[i] >= max(s[i], d[i]) for i in range(2)):
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got output_padding {extra}, stride {s} "
+            f"and dilation {d}"
+        )
     window = Window(tuple(weight.shape[2:]), s, p, d, groups)
     height, width = window.input_size(input.shape[2:])
     size = height + extra[0], width + extra[1]

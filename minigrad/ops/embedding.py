@@ -91,8 +91,8 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError(f"Padding_idx must be within num_embeddings: got {padding_idx} for {rows} rows")
         padding_idx %= rows
-    if input.numel() and not 0 <= int(input.array.min()) <= int(input.array.max()) < rows:
-        raise IndexError(f"index out of range in embedding: {describe(input)} goes beyond the rows 0 to {rows - 1}")
+    message = f"index out of range in embedding: {{}} is none of the rows 0 to {rows - 1}"
+    backends.of(input.array).check_indices(input.array, high=rows, error=IndexError, message=message)
     return Embedding(padding_idx, scale_grad_by_freq)(weight, input)
 
 

@@ -92,8 +92,8 @@ def _check_bounds(index: Index, x: Tensor) -> None:
                 d += part.ndim
                 continue
             n = x.shape[d]
-            if part.size and (int(part.min()) < -n or int(part.max()) >= n):
-                raise IndexError(f"index out of range for dimension {d} with size {n} of {describe(x)}")
+            message = f"index {{}} is out of range for dimension {d} with size {n} of {describe(x)}"
+            backends.of(part).check_indices(part, low=-n, high=n, error=IndexError, message=message)
         d += 1
 
 
@@ -253,11 +253,9 @@ def bounded(
     """The index, if it holds integers from 0 (or, counted from the end, -size) to size - 1."""
     if not isinstance(index, Tensor) or index.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {describe(index)}")
-    if index.numel():
-        low, high = int(index.array.min()), int(index.array.max())
-        if low < (-size if negative else 0) or high >= size:
-            wrong = high if high >= size else low
-            raise error(f"{name}(): index {wrong} is out of bounds for dimension {dim} with size {size}")
+    message = f"{name}(): index {{}} is out of bounds for dimension {dim} with size {size}"
+    kernels = backends.of(index.array)
+    kernels.check_indices(index.array, low=-size if negative else 0, high=size, error=error, message=message)
     return index
 
 

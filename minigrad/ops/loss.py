@@ -192,7 +192,8 @@ def cross_entropy(
     """-log softmax(input)[target]: input (N, C, ...) or (C) are logits, target (N, ...) classes, or probabilities of input's shape.
 
     weight (C): a factor a class. "mean" divides by the sum of the classes' weights (classes), or by the number of targets
-    (probabilities). IndexError for a target that is neither a class nor ignore_index.
+    (probabilities). IndexError for a target that is neither a class nor ignore_index,
+    on a GPU where a result is next read.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     label_smoothing, ignore_index = real(label_smoothing, "label_smoothing"), integer(ignore_index, "ignore_index")
@@ -267,11 +268,9 @@ def _class_rows(name: str, x: Tensor, target: Tensor, ignore_index: int) -> tupl
     if rows.ndim > 2:
         rows = rows.movedim(1, -1).reshape(target.numel(), count)
     classes = target.reshape(target.numel()).long()
-    bad = ((classes.array < 0) | (classes.array >= count)) & (classes.array != ignore_index)
-    if bool(bad.any()):
-        raise IndexError(
-            f"Target {int(classes.array[bad][0])} is out of bounds: there are {count} classes, 0 to {count - 1}."
-        )
+    message = f"Target {{}} is out of bounds: there are {count} classes, 0 to {count - 1}."
+    kernels = backends.of(classes.array)
+    kernels.check_indices(classes.array, high=count, ignore=ignore_index, error=IndexError, message=message)
     return rows, classes
 
 

@@ -7,6 +7,7 @@ Y. Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector M
 
 from __future__ import annotations
 
+from minigrad import backends
 from minigrad.ops.choice import clamp_min, minimum, where
 from minigrad.ops.exponential import logaddexp
 from minigrad.ops.indexing import gather
@@ -142,12 +143,13 @@ def multi_margin_loss(
         raise ValueError(f"weight must be one-dimensional, but got {describe(weight)}")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {describe(weight)}")
-    if target.numel() and not 0 <= int(target.array.min()) <= int(target.array.max()) < classes:
-        raise RuntimeError(f"target out of range: there are {classes} classes, 0 to {classes - 1}")
+    message = f"target {{}} is out of range: there are {classes} classes, 0 to {classes - 1}"
+    kernels = backends.of(target.array)
+    kernels.check_indices(target.array, high=classes, error=RuntimeError, message=message)
     index = target.reshape(-1, 1)
     missing = clamp_min(margin - gather(rows, 1, index) + rows, 0)
     missing = missing * missing if p == 2 else missing
-    own = Tensor._wrap((index == input.new_tensor(range(classes), dtype=target.dtype)).array)
+    own = Tensor._wrap(index.array == kernels.xp.arange(classes))
     losses = (where(own, 0.0, missing).sum(1) / classes).reshape(target.shape)
     return reduce_losses(losses if weight is None else losses * weight[target], reduction)
 

@@ -424,8 +424,8 @@ def max_unpool2d(
         height, width = [integer(n, "output_size") for n in output_size][-2:]
         size = height, width
     places = size[0] * size[1]
-    if indices.numel() and (int(indices.array.min()) < 0 or int(indices.array.max()) >= places):
-        raise RuntimeError(f"Found an invalid max index: output volumes are of size {size[0]}x{size[1]}")
+    message = f"Found an invalid max index: {{}} (output volumes are of size {size[0]}x{size[1]})"
+    backends.of(indices.array).check_indices(indices.array, high=places, error=RuntimeError, message=message)
     flat = MaxUnpool(places)(input.flatten(-2), indices.flatten(-2))
     return flat.unflatten(-1, size)
 

@@ -114,11 +114,7 @@ def shifted_window_attention(
     if sum(shift) <= 0:  # as torchvision decides it, negative shifts included
         shift = (0, 0)
     x = window_partition(input, window, shift).flatten(1, 2)
-    mask = relative_position_bias
-    if any(shift):
-        apart = Tensor(_apart(padded, window, shift).astype(x.dtype)).to(x.device)
-        apart = apart.repeat(x.shape[0] // len(apart), 1, 1, 1)
-        mask = apart if mask is None else mask + apart
+    mask = _masked(relative_position_bias, x, padded, window, shift) if any(shift) else relative_position_bias
     if logit_scale is not None and qkv_bias is not None:
         of_q, of_k, of_v = qkv_bias.chunk(3)
         qkv_bias = cat([of_q, zeros_like(of_k), of_v])
@@ -134,8 +130,17 @@ def shifted_window_attention(
     return window_reverse(y.unflatten(1, window), window, height, width, shift)
 
 
+def _masked(
+    bias: Tensor | None, x: Tensor, size: tuple[int, int], window: tuple[int, int], shift: tuple[int, ...]
+) -> Tensor:
+    """The bias of the windows x (B nH nW, N, C), and APART for tokens that were no neighbours before the shift."""
+    apart = Tensor(_apart(size, window, shift).astype(x.dtype)).to(x.device)
+    apart = apart.repeat(x.shape[0] // len(apart), 1, 1, 1)
+    return apart if bias is None else bias + apart
+
+
 @lru_cache(maxsize=64)
-def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int]) -> np.ndarray:
+def _apart(size: tuple[int, int], window: tuple[int, int], shift: tuple[int, ...]) -> np.ndarray:
     """(nH nW, 1, N, N): APART for two tokens of a window that were no neighbours before the shift, else 0.
 
     After the shift, the last row of windows holds tokens from two ends of the image, and so does the last column.

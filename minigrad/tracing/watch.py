@@ -19,12 +19,12 @@ import numpy as np
 
 from minigrad.autograd.observer import Observer, recorded
 from minigrad.device import CPU, to_device
+from minigrad.files import write_atomically
 from minigrad.nn.module import Module
 from minigrad.op import Op
 from minigrad.tensor import Tensor
 from minigrad.tracing.breaks import dead_units
 from minigrad.tracing.places import Places
-from minigrad.weights import write_atomically
 
 
 def _numbers(x: Any) -> np.ndarray:

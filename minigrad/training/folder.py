@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError, WriteError
-from minigrad.training.checkpoints import find_checkpoint, write_atomically
+from minigrad.files import write_atomically
+from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.curves import draw_curves
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ import numpy as np
 
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError, one_line
+from minigrad.files import write_atomically
 from minigrad.random import Generator
 from minigrad.tracing import watch
 from minigrad.training.attacks import attacked
@@ -34,7 +35,6 @@ from minigrad.training.checkpoints import (
     load_checkpoint,
     part,
     save_checkpoint,
-    write_atomically,
 )
 from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.meters import Meter

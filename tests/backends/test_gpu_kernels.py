@@ -6,6 +6,8 @@ give or take a few units in the last place. Cotangents are random.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -419,6 +421,23 @@ def test_cross_entropy_of_a_target_out_of_range_is_nan(gpu):
     logits, target = gpu.from_host(random(4, 3)), gpu.from_host(np.array([0, 3, -1, 2]))
     losses, _ = gpu.cross_entropy(logits, target, None, ignore_index=-100, label_smoothing=0.0)
     np.testing.assert_array_equal(np.isnan(gpu.to_host(losses)), [False, True, True, False])
+
+
+@pytest.mark.parametrize("read", ["to_host", "synchronize"])
+def test_a_bad_index_is_raised_where_the_host_waits_anyway(gpu, read):
+    """None of the checks waits; the first that fails is raised, once."""
+    index = gpu.from_host(np.array([[0, 2], [1, -100]], np.int32))
+    reading = gpu.synchronize if read == "synchronize" else lambda: gpu.to_host(index)
+    check = functools.partial(gpu.check_indices, index, error=IndexError)
+    check(high=3, ignore=-100, message="{} is fine")
+    check(low=-100, high=3, message="{} is fine")
+    reading()
+    with emulator.capturing() if gpu.xp is emulator.standin() else contextlib.nullcontext():
+        check(high=2, ignore=-100, message="{} of 2")
+        check(high=1, ignore=-100, message="{} of 1")
+    with pytest.raises(IndexError, match="^2 of 2$"):
+        reading()
+    reading()
 
 
 # ---- scatter, optimizers -------------------------------------------------------------------------------------------

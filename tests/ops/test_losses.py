@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 import minigrad
 from minigrad.nn import functional as F
+from tests import emulator
 from tests.cases import INDEX, KINKED, Table
 from tests.checking import Drawn, Given, positive
 
@@ -246,3 +248,24 @@ def test_the_older_arguments(old: tuple[Any, Any]) -> None:
     with pytest.warns(UserWarning, match="size_average"):
         ours = F.mse_loss(minigrad.from_numpy(x), minigrad.from_numpy(y), *old)
     np.testing.assert_allclose(ours.numpy(), theirs.numpy())
+
+
+READS = {
+    "item": lambda x: x.item(),
+    "float": float,
+    "numpy": lambda x: x.numpy(force=True),
+    "list": lambda x: x.tolist(),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss", "multi_margin_loss"])
+def test_a_target_that_is_no_class(name: str, read: str, device: str) -> None:
+    """On a GPU, which the forward pass does not wait for, the error comes where the loss is read, and once."""
+    x, bad = minigrad.zeros(2, 3, device=device), minigrad.tensor([0, 3], device=device)
+    waits = emulator.capturing() if emulator.real_cupy() is None else nullcontext()
+    with pytest.raises((IndexError, RuntimeError), match="arget 3 is out of"):
+        with waits if device != "cpu" else nullcontext():
+            loss = getattr(F, name)(x, bad)
+        READS[read](loss)
+    assert getattr(F, name)(x, bad.clamp(max=2)).item() >= 0

@@ -1,4 +1,4 @@
-"""The kernels on NumPy. docs/design.md says in a table what each is; `minigrad.backends.gpu` has the same names."""
+"""The kernels on NumPy: those of minigrad.backends.kernels."""
 
 import numpy as xp
 
@@ -10,11 +10,11 @@ from minigrad.backends.cpu.convolution import (
     conv2d_relu_max_pool2d_backward,
 )
 from minigrad.backends.cpu.device import (
+    device_count,
     from_host,
     max_memory_allocated,
     memory_allocated,
     reset_peak_memory_stats,
-    reuse_memory,
     synchronize,
     to_host,
 )
@@ -29,7 +29,7 @@ from minigrad.backends.cpu.elementwise import (
     remainder,
 )
 from minigrad.backends.cpu.folding import fold, unfold
-from minigrad.backends.cpu.indexing import assign, scatter_add
+from minigrad.backends.cpu.indexing import assign, check_indices, scatter_add
 from minigrad.backends.cpu.layer_norm import layer_norm, layer_norm_backward
 from minigrad.backends.cpu.layout import keeping_layout
 from minigrad.backends.cpu.normalization import (
@@ -63,61 +63,3 @@ from minigrad.backends.cpu.softmax import (
     softmax_backward,
 )
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads
-
-__all__ = [
-    "adadelta_step",
-    "adagrad_step",
-    "adamax_step",
-    "adamw_step",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool2d_backward",
-    "assign",
-    "attention",
-    "attention_backward",
-    "batch_norm",
-    "batch_norm_apply",
-    "batch_norm_backward",
-    "blas_core",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_relu_max_pool2d",
-    "conv2d_relu_max_pool2d_backward",
-    "cross_entropy",
-    "cross_entropy_backward",
-    "erf",
-    "erfc",
-    "floor_divide",
-    "fold",
-    "from_host",
-    "gelu",
-    "gelu_backward",
-    "get_num_threads",
-    "keeping_layout",
-    "layer_norm",
-    "layer_norm_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "matmul",
-    "max_memory_allocated",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "max_pool2d_gather",
-    "memory_allocated",
-    "nadam_step",
-    "relu",
-    "relu_backward",
-    "remainder",
-    "reset_peak_memory_stats",
-    "reuse_memory",
-    "rmsprop_step",
-    "scatter_add",
-    "set_num_threads",
-    "sgd_step",
-    "softmax",
-    "softmax_backward",
-    "sum_rows",
-    "synchronize",
-    "to_host",
-    "unfold",
-    "xp",
-]

@@ -66,16 +66,9 @@ def _turned(*arrays: np.ndarray | None) -> list[np.ndarray | None]:
 
 
 def attention(
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
-    mask: np.ndarray | None,
-    dropped: np.ndarray | None,
-    *,
-    causal: bool,
-    scale: float,
-    keep_probabilities: bool,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, dropped: np.ndarray | None, *, causal: bool,
+    scale: float, keep_probabilities: bool,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:  # fmt: skip
     """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v, lse = log sum exp of the scores.
 
     q (B, H, L, E), k (B, H, S, E), v (B, H, S, F), y (B, H, L, F), lse (B, H, L). mask and dropped broadcast to the
@@ -127,21 +120,37 @@ def _gather(weights: np.ndarray, given: np.ndarray, total: np.ndarray, rows: sli
         total += weights.swapaxes(2, 3) @ given
 
 
+def _probabilities(
+    q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, causal: bool, scale: float,
+    p: np.ndarray | None, lse: np.ndarray | None, part: Part,
+) -> np.ndarray:  # fmt: skip
+    """Those of a block: of p, or where it was not kept made again from lse, in scratch memory."""
+    some, rows = part
+    if p is not None:
+        return p[some, :, rows]
+    assert lse is not None, "neither the probabilities nor their log sum exp were kept"
+    scores = _scores(q, k, mask, causal, scale, part)
+    scores -= lse[some, :, rows, None]
+    return np.exp(scores, out=scores)
+
+
+def _score_gradient(
+    g: np.ndarray, v: np.ndarray, y: np.ndarray | None, p: np.ndarray, factors: np.ndarray | None, gs: np.ndarray
+) -> None:
+    """gs = p (gp - sum gp p) with gp = (g v^T) factors, a block of `attention_backward`; the sum is that of g y, if given."""
+    np.matmul(g, v.swapaxes(2, 3), out=gs)
+    if factors is not None:
+        gs *= factors
+    along = np.einsum("bhls,bhls->bhl", gs, p) if y is None else np.einsum("bhlf,bhlf->bhl", g, y)
+    gs -= along[..., None]
+    gs *= p
+
+
 def attention_backward(
-    gy: np.ndarray,
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
-    mask: np.ndarray | None,
-    dropped: np.ndarray | None,
-    y: np.ndarray | None,
-    p: np.ndarray | None,
-    lse: np.ndarray | None,
-    *,
-    causal: bool,
-    scale: float,
+    gy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None, dropped: np.ndarray | None,
+    y: np.ndarray | None, p: np.ndarray | None, lse: np.ndarray | None, *, causal: bool, scale: float,
     needs: Sequence[bool],
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
     """(gq, gk, gv, gscores), None where `needs` is False; gscores (B, H, L, S) is the gradient of a float mask. With p the
     probabilities (or None: made again from lse), d the dropped factors, and sums over the keys,
 
@@ -164,19 +173,10 @@ def attention_backward(
     gs_all = np.empty(shape, q.dtype) if needs[3] else None
     factor = q.dtype.type(scale)
 
-    def probabilities(part: Part) -> np.ndarray:
-        if p is not None:
-            return p[part[0], :, part[1]]
-        assert lse is not None, "neither the probabilities nor their log sum exp were kept"
-        scores = _scores(q, k, mask, causal, scale, part)
-        scores -= lse[part[0], :, part[1], None]
-        return np.exp(scores, out=scores)
-
     def body(start: int, stop: int) -> None:
         with np.errstate(all="ignore"):
-            for part in _parts(start, stop, heads, queries, shape[3]):
-                some, rows = part
-                g, here = gy[some, :, rows], probabilities(part)
+            for some, rows in _parts(start, stop, heads, queries, shape[3]):
+                g, here = gy[some, :, rows], _probabilities(q, k, mask, causal, scale, p, lse, (some, rows))
                 factors = None if dropped is None else dropped[some, :, rows]
                 gs = scratch("gradient of scores", here.shape, q.dtype)
                 if gv is not None:
@@ -184,15 +184,7 @@ def attention_backward(
                     _gather(used, g, gv[some], rows)
                 if not (needs[0] or needs[1] or needs[3]):
                     continue
-                np.matmul(g, v[some].swapaxes(2, 3), out=gs)
-                if factors is not None:
-                    gs *= factors
-                if p is None:
-                    along = np.einsum("bhlf,bhlf->bhl", g, y[some, :, rows])  # type: ignore[index]
-                else:
-                    along = np.einsum("bhls,bhls->bhl", gs, here)
-                gs -= along[..., None]
-                gs *= here
+                _score_gradient(g, v[some], None if p is not None or y is None else y[some, :, rows], here, factors, gs)
                 if gs_all is not None:
                     gs_all[some, :, rows] = gs
                 gs *= factor

@@ -126,7 +126,7 @@ class Convolution:
         return padded(x, (n0, n1), rows, pw, (self.out[1] - 1) * sw + ew, "image", y)
 
     def patches(self, x: np.ndarray, block: Block, y: np.ndarray | None = None) -> np.ndarray:
-        """A block of U: (G, M, KH KW C/G), for M = the block's images * rows * OW. x counts where y > 0, if given."""
+        """A block of U: (G, M, KH KW C/G), for M = the block's images * rows * OW. With y, x is 0 where y <= 0."""
         image = self.image(x, block, y)
         if self.window.pointwise:
             return self.by_group(image)
@@ -144,7 +144,7 @@ class Convolution:
     def forward(
         self, x: np.ndarray, matrix: np.ndarray, block: Block, out: np.ndarray, y: np.ndarray | None = None
     ) -> None:
-        """A block of Y = U W, written to `out` (n, rows, OW, O), contiguous. With y, x counts where y > 0."""
+        """A block of Y = U W, written to `out` (n, rows, OW, O), contiguous. With y, x is 0 where y <= 0."""
         np.matmul(self.patches(x, block, y), matrix, out=self.by_group(out))
 
     def weight_gradient(self, g: np.ndarray, x: np.ndarray, block: Block, gw: np.ndarray) -> None:
@@ -177,8 +177,8 @@ class Convolution:
     def gather(
         self, gy: np.ndarray, matrix: np.ndarray, block: Block, gx: np.ndarray, y: np.ndarray | None = None
     ) -> None:
-        """Write a block of gX's phases: to each pixel the sum of what gU^T = W gY^T has for it. With y, gy counts where
-        y > 0. block: rows of the phases; matrix: (1, O, KH KW C).
+        """Write a block of gX's phases: to each pixel the sum of what gU^T = W gY^T has for it. With y, gy is 0
+        where y <= 0. block: rows of the phases; matrix: (1, O, KH KW C).
         """
         n0, n1, r0, r1 = block
         ((above, below), (left, right)), (sh, sw), (kh, kw) = self.margins, self.window.stride, self.window.kernel

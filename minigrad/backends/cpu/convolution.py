@@ -60,14 +60,7 @@ def _bias_relu(rows: np.ndarray, b: np.ndarray | None, relu: bool) -> None:
         np.maximum(rows, np.zeros(together * o, rows.dtype), out=rows)  # a scalar 0 is several times slower
 
 
-def conv2d(
-    x: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray | None,
-    *,
-    window: Window,
-    relu: bool = False,
-) -> np.ndarray:
+def conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, *, window: Window, relu: bool = False) -> np.ndarray:
     """y[n,o,oh,ow] = b[o] + sum over c, kh, kw of w[o,c,kh,kw] x[n, c, oh SH + kh DH - PH, ow SW + kw DW - PW].
 
     x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) or None, to y (N, O, OH, OW), channels-last; pixels outside the
@@ -105,14 +98,9 @@ def _shares(conv: Convolution, needs: Sequence[bool]) -> int:
 
 
 def _add_weight_gradients(
-    conv: Convolution,
-    gy: np.ndarray,
-    x: np.ndarray | None,
-    y: np.ndarray | None,
-    rows: Pair,
-    gw: np.ndarray | None,
+    conv: Convolution, gy: np.ndarray, x: np.ndarray | None, y: np.ndarray | None, rows: Pair, gw: np.ndarray | None,
     gb: np.ndarray | None,
-) -> None:
+) -> None:  # fmt: skip
     """Add what output rows `rows` of the pile of images bring to gw (as `conv.zero_weights` made it) and gb (O,)."""
     for block in blocks(*rows, conv.out[0], conv.block_rows):
         n0, n1, r0, r1 = block
@@ -171,12 +159,7 @@ def _total(conv: Convolution, parts: list[Sums], dtype: np.dtype) -> Sums:
 
 
 def _weight_gradients(
-    conv: Convolution,
-    least: float,
-    gy: np.ndarray,
-    y: np.ndarray | None,
-    x: np.ndarray | None,
-    needs: Sequence[bool],
+    conv: Convolution, least: float, gy: np.ndarray, y: np.ndarray | None, x: np.ndarray | None, needs: Sequence[bool]
 ) -> Sums:
     """(gw (O, C/G, KH, KW), gb (O,)), None where `needs` is False."""
     if not (needs[1] or needs[2]):
@@ -192,15 +175,9 @@ def _weight_gradients(
 
 
 def conv2d_backward(
-    gy: np.ndarray,
-    x: np.ndarray | None,
-    w: np.ndarray | None,
-    y: np.ndarray | None,
-    *,
-    x_shape: Sequence[int],
-    window: Window,
-    needs: Sequence[bool],
-) -> Gradients:
+    gy: np.ndarray, x: np.ndarray | None, w: np.ndarray | None, y: np.ndarray | None, *, x_shape: Sequence[int],
+    window: Window, needs: Sequence[bool],
+) -> Gradients:  # fmt: skip
     """(gx, gw, gb) for gy (N, O, OH, OW), None where `needs` is False; with y, of a fused ReLU, gy passes unless y <= 0.
 
     gx is channels-last; x may be None where gw is not needed, w where gx is not.
@@ -224,12 +201,7 @@ def conv2d_backward(
 
 
 def conv2d_relu_max_pool2d(
-    x: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray | None,
-    *,
-    window: Window,
-    pool: Window,
+    x: np.ndarray, w: np.ndarray, b: np.ndarray | None, *, window: Window, pool: Window
 ) -> tuple[np.ndarray, np.ndarray]:
     """(p, tap) = max_pool2d(relu(conv2d(x, w, b))), both (N, O, PH, PW); of the map, the images
     that fit into a core's cache exist.
@@ -259,16 +231,9 @@ def conv2d_relu_max_pool2d(
 
 
 def conv2d_relu_max_pool2d_backward(
-    gp: np.ndarray,
-    x: np.ndarray | None,
-    w: np.ndarray | None,
-    tap: np.ndarray,
-    *,
-    x_shape: Sequence[int],
-    window: Window,
-    pool: Window,
-    needs: Sequence[bool],
-) -> Gradients:
+    gp: np.ndarray, x: np.ndarray | None, w: np.ndarray | None, tap: np.ndarray, *, x_shape: Sequence[int],
+    window: Window, pool: Window, needs: Sequence[bool],
+) -> Gradients:  # fmt: skip
     """(gx, gw, gb) for gp (N, O, PH, PW), None where `needs` is False. gp counts at the winner, unless `cut_bit` is set."""
     conv = _plan(window, (x_shape[2], x_shape[3]), (x_shape[1], gp.shape[1]), gp.itemsize)
     least = _least(conv, len(gp))

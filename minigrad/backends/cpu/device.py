@@ -1,4 +1,4 @@
-"""What the process holds, and how the C library is told to hold on to it."""
+"""The CPU as a device: the memory of the process, which the C library is asked to keep, and copies that are none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
+    "device_count",
     "from_host",
     "max_memory_allocated",
     "memory_allocated",
@@ -23,7 +24,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def reuse_memory() -> bool:
-    """Have glibc keep freed memory for the next array; returns whether it was told to.
+    """Have glibc keep freed memory for the next array; returns whether it does.
 
     By default every large array is fresh pages from the kernel, zeroed one fault at a time, and goes back when freed:
     in a training step that costs up to a third of the time. The first kernel of a thread that needs scratch memory
@@ -81,6 +82,11 @@ def reset_peak_memory_stats() -> None:
         pass
     finally:
         os.close(fd)
+
+
+def device_count() -> int:
+    """There is one CPU."""
+    return 1
 
 
 def synchronize() -> None:

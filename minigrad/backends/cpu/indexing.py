@@ -1,4 +1,4 @@
-"""Indexing backwards: adding where an index points, counting repeats, and assigning there."""
+"""Indices: whether they are in range; adding where they point, counting repeats, and assigning there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["assign", "scatter_add"]
+__all__ = ["assign", "check_indices", "scatter_add"]
+
+
+def check_indices(
+    index: np.ndarray, *, low: int = 0, high: int, ignore: int | None = None, error: type[Exception], message: str
+) -> None:
+    """Raises `error` of the first index that is neither in low ... high - 1 nor `ignore`: {} in the message stands for it."""
+    wrong = (index < low) | (index >= high)
+    if ignore is not None:
+        wrong &= index != ignore
+    if wrong.any():
+        raise error(message.replace("{}", str(index[wrong].flat[0])))
 
 
 def assign(out: np.ndarray, index: Any, values: Any) -> None:

@@ -16,7 +16,7 @@ from minigrad.backends.cpu.threads import parallel_for, scratch
 __all__ = ["layer_norm", "layer_norm_backward"]
 
 BLOCK = 1 << 16  # numbers worked on at a time
-silent = np.errstate(all="ignore")  # a row of equal numbers with eps = 0 is NaN, as in torch, without a word
+silent = np.errstate(all="ignore")  # a row of equal numbers with eps = 0 is NaN and no warning, as in torch
 
 
 def _step(length: int) -> int:
@@ -68,13 +68,7 @@ def layer_norm(
 
 
 def layer_norm_backward(
-    gy: np.ndarray,
-    x: np.ndarray,
-    w: np.ndarray | None,
-    mean: np.ndarray,
-    invstd: np.ndarray,
-    *,
-    needs: Sequence[bool],
+    gy: np.ndarray, x: np.ndarray, w: np.ndarray | None, mean: np.ndarray, invstd: np.ndarray, *, needs: Sequence[bool]
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd, g = gy w and means over each row,
 

@@ -118,15 +118,9 @@ def batch_norm_apply(
 
 
 def batch_norm_backward(
-    gy: np.ndarray,
-    x: np.ndarray | None,
-    w: np.ndarray | None,
-    mean: np.ndarray,
-    invstd: np.ndarray,
-    *,
-    training: bool,
+    gy: np.ndarray, x: np.ndarray | None, w: np.ndarray | None, mean: np.ndarray, invstd: np.ndarray, *, training: bool,
     needs: Sequence[bool],
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:  # fmt: skip
     """(gx, gw, gb), None where `needs` is False. With z = (x - mean) invstd and sums and means over the M rows,
 
         gb = sum gy,    gw = sum gy z,    gx = invstd w (gy - mean(gy) - z mean(gy z)) in training, else invstd w gy.

@@ -14,12 +14,12 @@ from minigrad.backends.cpu.threads import scratch
 
 __all__ = ["adadelta_step", "adagrad_step", "adamax_step", "adamw_step", "nadam_step", "rmsprop_step", "sgd_step"]
 
-# Each step's body runs on one block of its arrays. Quotients of 0 and 0, or roots below 0, give NaN without a word.
+# Each step's body runs on one block of its arrays. Quotients of 0 and 0, or roots below 0, give NaN and no warning.
 silent = np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def _gradient(p: np.ndarray, g: np.ndarray, weight_decay: float, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(g, or -g, plus weight_decay p; room for a product): two scratch blocks."""
+    """(g, or -g, plus weight_decay p; memory for a product): two scratch blocks."""
     gradient, product = scratch("step", p.shape, p.dtype), scratch("product", p.shape, p.dtype)
     np.negative(g, out=gradient) if maximize else np.copyto(gradient, g)
     if weight_decay:
@@ -47,18 +47,9 @@ def _follow_square(mean: np.ndarray, value: np.ndarray, keep: float, work: np.nd
 
 
 def sgd_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    buf: np.ndarray | None,
-    *,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
-    first: bool,
-) -> None:
+    p: np.ndarray, g: np.ndarray, buf: np.ndarray | None, *, lr: float, momentum: float, dampening: float,
+    weight_decay: float, nesterov: bool, maximize: bool, first: bool,
+) -> None:  # fmt: skip
     """g' = +-g + weight_decay p;  buf = momentum buf + (1 - dampening) g', on the `first` step g';
     p -= lr (buf, or g' + momentum buf for Nesterov, or g' without momentum).
 
@@ -84,21 +75,9 @@ def sgd_step(
 
 
 def adamw_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    vmax: np.ndarray | None,
-    *,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-    decoupled: bool = True,
-) -> None:
+    p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, vmax: np.ndarray | None, *, step: int, lr: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool, decoupled: bool = True,
+) -> None:  # fmt: skip
     """p *= 1 - lr weight_decay;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;  vmax = max(vmax, v);
     p -= lr / (1 - beta1^step) m / (sqrt(v or vmax) / sqrt(1 - beta2^step) + eps).
 
@@ -128,21 +107,9 @@ def adamw_step(
 
 
 def nadam_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    *,
-    size_g: float,
-    size_m: float,
-    shrink: float,
-    correction: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-) -> None:
+    p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *, size_g: float, size_m: float, shrink: float,
+    correction: float, beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
     """p *= shrink;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;
     p -= (size_g g + size_m m) / (sqrt(v / correction) + eps), with g += weight_decay p before all.
 
@@ -167,19 +134,9 @@ def nadam_step(
 
 
 def adamax_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    u: np.ndarray,
-    *,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-) -> None:
+    p: np.ndarray, g: np.ndarray, m: np.ndarray, u: np.ndarray, *, step: int, lr: float, beta1: float, beta2: float,
+    eps: float, weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
     """m += (1 - beta1) (g - m);  u = max(beta2 u, |g| + eps);  p -= lr / (1 - beta1^step) m / u, with
     g += weight_decay p before all.
 
@@ -203,19 +160,9 @@ def adamax_step(
 
 
 def rmsprop_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    v: np.ndarray,
-    mean: np.ndarray | None,
-    buf: np.ndarray | None,
-    *,
-    lr: float,
-    alpha: float,
-    eps: float,
-    weight_decay: float,
-    momentum: float,
-    maximize: bool,
-) -> None:
+    p: np.ndarray, g: np.ndarray, v: np.ndarray, mean: np.ndarray | None, buf: np.ndarray | None, *, lr: float,
+    alpha: float, eps: float, weight_decay: float, momentum: float, maximize: bool,
+) -> None:  # fmt: skip
     """v = alpha v + (1 - alpha) g^2;  mean += (1 - alpha) (g - mean);  d = g / (sqrt(v - mean^2) + eps);
     buf = momentum buf + d;  p -= lr buf, with g += weight_decay p before all.
 
@@ -267,17 +214,9 @@ def adagrad_step(
 
 
 def adadelta_step(
-    p: np.ndarray,
-    g: np.ndarray,
-    v: np.ndarray,
-    delta: np.ndarray,
-    *,
-    lr: float,
-    rho: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-) -> None:
+    p: np.ndarray, g: np.ndarray, v: np.ndarray, delta: np.ndarray, *, lr: float, rho: float, eps: float,
+    weight_decay: float, maximize: bool,
+) -> None:  # fmt: skip
     """v = rho v + (1 - rho) g^2;  d = sqrt(delta + eps) / sqrt(v + eps) g;  delta = rho delta + (1 - rho) d^2;
     p -= lr d, with g += weight_decay p before all.
 

@@ -133,7 +133,7 @@ def parallel_for(n: int, body: Callable[[int, int], Result], grain: int = 1, eac
     There are `each` shares a thread, which take them as they become free: a thread that other programs slow down does
     fewer. No share is smaller than `grain` unless n is: small work stays on the calling thread. The shares depend on n,
     grain and the number of threads alone, so that sums over the results are the same in every run. Called from inside
-    a share, the loop runs in that thread. Infinities and NaN come and go without a word, as in torch.
+    a share, the loop runs in that thread. NumPy warns of no infinity and no NaN, as torch does not.
     """
     shares = min(_team.size * each, max(1, n // max(1, grain)))
     if shares <= 1 or _team.size == 1 or getattr(_this_thread, "inside", False):

@@ -87,7 +87,7 @@ def padded(
 ) -> np.ndarray:
     """Rows and columns of images (N, H, W, C), zero outside: shape (n1 - n0, r1 - r0, width, C), contiguous.
 
-    Row r0 may be negative and r1 beyond the image; `left` columns of zeros come first. With y, x counts where y > 0.
+    Row r0 may be negative and r1 beyond the image; `left` columns of zeros come first. With y, x is 0 where y <= 0.
     A view of x where that will do, else in this thread's scratch memory under `name`.
     """
     (n0, n1), (r0, r1), (height, across, channels) = images, rows, x.shape[1:]

@@ -193,7 +193,7 @@ class Winograd:
         return v
 
     def _of_gradient(self, gy: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-        """gM = A gy A^T of images; with y, gy counts where y > 0."""
+        """gM = A gy A^T of images; with y, gy is 0 where y <= 0."""
         gm = self._new_tiles("output tiles", len(gy), self.channels[1])
 
         def body(a: int, b: int) -> None:
@@ -249,7 +249,7 @@ class Winograd:
     def backward(
         self, gy: np.ndarray, y: np.ndarray | None, x: np.ndarray | None, w: np.ndarray | None, gx: np.ndarray | None
     ) -> tuple[np.ndarray | None, bool]:
-        """(gw if x is given, whether all is finite), and fill gx if given. With y, gy counts where y > 0."""
+        """(gw if x is given, whether all is finite), and fill gx if given. With y, gy is 0 where y <= 0."""
         u = None if gx is None or w is None else self._weights(w)
 
         def body(blocks: list[slice]) -> tuple[np.ndarray | None, bool]:

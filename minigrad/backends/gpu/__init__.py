@@ -1,4 +1,4 @@
-"""The kernels on a GPU, by CuPy and the CUDA sources in cuda/: the table "Kernels" of docs/design.md.
+"""The kernels on a GPU, by CuPy and the CUDA sources in cuda/: those of minigrad.backends.kernels.
 
 Importing this package imports CuPy, and raises DeviceError where CuPy or a GPU is missing. Kernels run on the current
 device and on the current stream; their arrays must be on that device. Results are the same, bit for bit, in every run.
@@ -33,7 +33,7 @@ from .elementwise import (
     remainder,
 )
 from .folding import fold, unfold
-from .indexing import assign, scatter_add
+from .indexing import assign, check_indices, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
@@ -62,59 +62,3 @@ from .softmax import (
     softmax,
     softmax_backward,
 )
-
-__all__ = [
-    "adadelta_step",
-    "adagrad_step",
-    "adamax_step",
-    "adamw_step",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool2d_backward",
-    "assign",
-    "attention",
-    "attention_backward",
-    "batch_norm",
-    "batch_norm_apply",
-    "batch_norm_backward",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_relu_max_pool2d",
-    "conv2d_relu_max_pool2d_backward",
-    "cross_entropy",
-    "cross_entropy_backward",
-    "device_count",
-    "erf",
-    "erfc",
-    "floor_divide",
-    "fold",
-    "from_host",
-    "gelu",
-    "gelu_backward",
-    "keeping_layout",
-    "layer_norm",
-    "layer_norm_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "matmul",
-    "max_memory_allocated",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "max_pool2d_gather",
-    "memory_allocated",
-    "nadam_step",
-    "relu",
-    "relu_backward",
-    "remainder",
-    "require",
-    "reset_peak_memory_stats",
-    "rmsprop_step",
-    "scatter_add",
-    "sgd_step",
-    "softmax",
-    "softmax_backward",
-    "sum_rows",
-    "synchronize",
-    "to_host",
-    "unfold",
-    "xp",
-]

@@ -5,7 +5,7 @@ The scores of as many batches as fit into CHUNK_BYTES exist at once; for the gra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .device import xp
@@ -71,7 +71,7 @@ def attention(
 
 def attention_backward(
     gy: Any, q: Any, k: Any, v: Any, mask: Any, dropped: Any, y: Any, p: Any, lse: Any, *, causal: bool, scale: float,
-    needs: tuple[bool, bool, bool, bool],
+    needs: Sequence[bool],
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """(gq, gk, gv, gscores), None where not needed; gscores (B, H, L, S) is the gradient of a float mask.
 

@@ -7,7 +7,7 @@ The columns of a chunk (columns.py) are made for the product and made again for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from .normalization import column_sums
 from .pooling import Pooling, Shape, pool_images, pool_images_backward
 from .products import gemm
 
-Needs = tuple[bool, bool, bool]
+Needs = Sequence[bool]
 
 
 def _matrix(g: Geometry, w: Any) -> Any:

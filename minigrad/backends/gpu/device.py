@@ -36,13 +36,41 @@ def device_count() -> int:
     return int(xp.cuda.runtime.getDeviceCount())
 
 
+_flags: dict[int, Any] = {}  # of each GPU: whether a check has failed, the index that did, and the check's number
+_checks: dict[tuple[type[Exception], str], int] = {}
+_unread: set[int] = set()  # the GPUs on which checks have run since their flag was looked at
+
+
+def flag(error: type[Exception], message: str) -> tuple[Any, int]:
+    """The current GPU's flag, for a kernel to raise where it finds a bad index, and the number of this error for it."""
+    device = xp.cuda.Device().id
+    if device not in _flags:
+        _flags[device] = xp.zeros(3, xp.int64)
+    _unread.add(device)
+    return _flags[device], _checks.setdefault((error, message), len(_checks))
+
+
+def _raise_what_was_found() -> None:
+    """Look at the flags of the GPUs on which checks have run: to be called where the host waits anyway."""
+    while _unread:
+        device = _unread.pop()
+        with xp.cuda.Device(device):
+            found, index, number = _flags[device].get().tolist()
+            if found:
+                _flags[device].fill(0)
+                error, message = list(_checks)[number]
+                raise error(message.replace("{}", str(index)))
+
+
 def synchronize() -> None:
-    """Wait until the current GPU has done all that it was given."""
+    """Wait until the current GPU has done all that it was given. Raises what check_indices has found."""
     xp.cuda.Device().synchronize()
+    _raise_what_was_found()
 
 
 def to_host(array: Any) -> np.ndarray:
-    """A NumPy copy of a GPU array, lying in memory as it does. Waits for the GPU."""
+    """A NumPy copy of a GPU array, lying in memory as it does. Waits for the GPU; raises what check_indices has found."""
+    _raise_what_was_found()
     axes = memory_order(array)
     return array.transpose(axes).get().transpose(np.argsort(axes).tolist())
 

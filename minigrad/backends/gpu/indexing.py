@@ -1,4 +1,4 @@
-"""Indexing backwards: adding where an index points, counting repeats, and assigning there.
+"""Indices: whether they are in range; adding where they point, counting repeats, and assigning there.
 
 CuPy's own scatter_add uses atomics, so the sums of repeats differ from run to run. Here the index is sorted (CuPy's
 sort is stable), and one thread adds up each run of equal targets: the same sum every time. So an index that names one
@@ -15,8 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from .device import xp
+from .device import flag, xp
 from .launch import UINT8, kernel
+
+
+def check_indices(
+    index: Any,
+    *,
+    low: int = 0,
+    high: int,
+    ignore: int | None = None,
+    error: type[Exception],
+    message: str,
+) -> None:
+    """Raise the device's flag if an index is neither in low ... high - 1 nor `ignore`; the host is not waited for."""
+    if index.size:
+        flagged, number = flag(error, message)
+        index, bounds = xp.ascontiguousarray(index, xp.int64), (low, high, low if ignore is None else ignore, number)
+        check = kernel("indexing", "check_indices", np.dtype(np.float32))
+        check.over(index.size, index, np.int64(index.size), *map(np.int64, bounds), flagged)
 
 
 def _is_array(item: Any) -> bool:

@@ -9,6 +9,7 @@ rows, in a fixed order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .layout import from_rows, to_rows
 COLUMNS, ROW_THREADS = 32, 8  # as in common.cuh
 MIN_CHUNK_ROWS, MAX_CHUNKS = 256, 1024
 
-Needs = tuple[bool, bool, bool]
+Needs = Sequence[bool]
 
 
 def _chunk_rows(rows: int) -> int:

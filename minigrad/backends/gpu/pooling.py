@@ -6,6 +6,7 @@ sum is the same in every run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from .device import xp
 from .launch import kernel
 from .layout import from_rows, to_rows
 
-Shape = tuple[int, int, int, int]
+Shape = Sequence[int]
 
 
 @dataclass(frozen=True)

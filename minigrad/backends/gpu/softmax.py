@@ -62,7 +62,7 @@ def cross_entropy(
 
         loss = -(1 - s) w[t] logp[t] - s/C sum over c of w[c] logp[c],   0 where t = ignore_index
 
-    A target outside of 0 ... C-1 gives a NaN loss: telling the host would mean to wait for the GPU.
+    A target that is no class gives a NaN loss: the op has it refused by check_indices.
     """
     rows, classes = logits.shape
     losses, logp = xp.zeros(rows, logits.dtype), xp.empty((rows, classes), logits.dtype)

@@ -1,0 +1,1 @@
+"""Every CPU kernel against torch, a file for each of minigrad/backends/cpu."""
