@@ -16,6 +16,7 @@ COMMANDS = {  # in the order in which a reader meets them: the same numbers, the
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
     "lockstep": "both frameworks trained side by side: how far apart they drift, beside torch's own float32 error",
     "layerwise": "the first layer whose output is not torch's, and the first whose gradient is not",
+    "network": "anybody's network, written for PyTorch: path.py:Name built and compared in both frameworks",
     "accuracy": "the experiments of the original report, trained in both frameworks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",

@@ -31,11 +31,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import minigrad as mg
+from minigrad import testing
 from minigrad.as_torch.loading import AsTorch
 
 LIMIT = 40
 """Seconds for each thing that is built and compared."""
-TOLERANCE = 1e-9
 
 GUESSES: dict[str, Any] = {
     "image_size": 32, "img_size": 32, "patch_size": 8, "num_classes": 10, "num_class": 10, "class_num": 10, "dim": 32,
@@ -48,12 +48,6 @@ GUESSES: dict[str, Any] = {
     "emb_dim": 32, "nhead": 2, "num_tokens": 4, "mlp_ratio": 2, "seq_len": 16, "n_head": 2, "hw": 8, "resolution": 8, "k": 3,
 }  # fmt: skip
 """Small settings by the names that arguments often have."""
-
-INPUTS = [
-    (2, 3, 32, 32), (2, 64, 7, 7), (2, 16, 8, 8), (2, 49, 64), (2, 16, 32), (2, 32), (2, 16), (2, 3, 64, 64), (2, 1, 28, 28),
-    (2, 512, 7, 7), (2, 49, 512), (2, 50, 512), (2, 3, 224, 224), (2, 1, 32, 32), (2, 32, 8, 8), (1, 3, 256, 256), (2, 3, 299, 299),
-]  # fmt: skip
-"""Shapes that are tried, until torch takes one."""
 
 
 class TooLong(Exception):
@@ -146,30 +140,6 @@ def seeded() -> None:
     np.random.seed(0)
 
 
-def run_network(model: Any, library: Any, array: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-    x = library.tensor(array, requires_grad=True)
-    outputs = [y for y in flat(model(x)) if isinstance(y, library.Tensor) and y.requires_grad]
-    if not outputs:
-        raise TypeError("no output has a gradient")
-    total = sum((y * library.tensor(weights(tuple(y.shape)))).sum() for y in outputs)
-    total.backward()
-    gradients = {n: p.grad for n, p in model.named_parameters()} | {"x": x.grad}
-    return (
-        [y.detach().numpy() for y in outputs],
-        {n: g.detach().numpy() for n, g in gradients.items() if g is not None},
-    )
-
-
-def flat(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [y for v in value for y in flat(v)] if isinstance(value, (tuple, list)) else [value]
-
-
-def weights(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, shape)
-
-
 def compare_network(ours: Any, theirs: Any) -> str | None:
     """None if the two classes or functions make networks that agree; a message else. LookupError: torch's cannot be tried."""
     given = settings(theirs)
@@ -185,43 +155,18 @@ def compare_network(ours: Any, theirs: Any) -> str | None:
     if not isinstance(reference, torch.nn.Module):
         raise LookupError("no module")
     reference = reference.double().eval()
-    array = expected = None
-    for shape in INPUTS:
-        candidate = np.random.default_rng(0).uniform(-1, 1, shape)
-        try:
-            expected = run_network(reference, torch, candidate)
-            array = candidate
-            break
-        except TooLong:
-            raise
-        except Exception:
-            reference.zero_grad()
-    if array is None or expected is None:
-        raise LookupError("no input fits")
+    try:
+        array, expected = testing.first_run(reference, torch, None)
+    except TooLong:
+        raise
+    except Exception as error:
+        raise LookupError(str(error)) from None
     seeded()
-    model = ours(**given).double().eval()
-    mine, other = model.state_dict(), reference.state_dict()
-    if list(mine) != list(other):
-        return f"keys differ: {sorted(set(mine) ^ set(other))[:4]}"
-    if shapes := [k for k in mine if tuple(mine[k].shape) != tuple(other[k].shape)]:
-        return f"shapes differ: {shapes[:4]}"
-    model.load_state_dict({k: mg.tensor(v.numpy()) for k, v in other.items()})
-    found = run_network(model, mg, array)
-    return difference(found, expected)
-
-
-def difference(found: Any, expected: Any) -> str | None:
-    pairs = {f"output {i}": (a, b) for i, (a, b) in enumerate(zip(found[0], expected[0], strict=True))}
-    if set(found[1]) != set(expected[1]):
-        return f"gradients of other parameters: {sorted(set(found[1]) ^ set(expected[1]))[:4]}"
-    pairs |= {f"gradient of {k}": (found[1][k], expected[1][k]) for k in expected[1]}
-    for what, (a, b) in pairs.items():
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return f"{what}: {a.dtype} {a.shape} where torch has {b.dtype} {b.shape}"
-        apart = np.abs(a - b).max(initial=0) / max(1e-3, np.abs(b).max(initial=0))
-        if not apart <= TOLERANCE:
-            return f"WRONG VALUE {what}: {apart:.1e} apart"
-    return None
+    result = testing.Agreement("")
+    testing.compare_built(result, ours(**given).double().eval(), reference, array, expected)
+    if result.problems:
+        return f"differ: {result.problems[0]}"
+    return None if result.agree else f"WRONG VALUE {result.worst[0]}: {result.worst[2]:.1e} apart"
 
 
 def compare_optimizer(ours: Any, theirs: Any) -> str | None:
@@ -245,7 +190,8 @@ def compare_optimizer(ours: Any, theirs: Any) -> str | None:
                 raise LookupError(str(error)) from None
             raise
         found.append([p.detach().numpy() for p in parameters])
-    return difference((found[1], {}), (found[0], {}))
+    apart = max(np.abs(a - b).max() for a, b in zip(*found, strict=True))
+    return None if apart <= testing.TOLERANCE else f"WRONG VALUE after five steps: {apart:.1e} apart"
 
 
 def compare_attack(ours: Any, theirs: Any) -> str | None:
