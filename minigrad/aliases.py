@@ -1,12 +1,15 @@
-"""NumPy's names for arguments: x.sum(axis=1, keepdims=True). torch takes them wherever it has the argument, and so do we."""
+"""Arguments that many ops share: NumPy's names, x.sum(axis=1, keepdims=True), which torch takes too; and out=, where to write."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
+
+from minigrad.grad_mode import state
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
@@ -23,7 +26,8 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
     called = {"input": parameters[0]} if parameters[:1] in (("x",), ("A",)) else {}  # as torch.linalg's pages call it
     names = {alias: called.get(name, name) for alias, name in [*ALIASES.items(), *zip(called, called, strict=True)]}
     names = {alias: name for alias, name in names.items() if name in parameters and alias not in parameters}
-    if not names:
+    takes_out = module == "minigrad" and "out" not in parameters
+    if not (names or takes_out):
         return op
     are_names = frozenset(names)
 
@@ -34,8 +38,43 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
                 if names[alias] in kwargs:
                     raise TypeError(f"{op.__name__}() got both {names[alias]!r} and {alias!r}, which are one argument")
                 kwargs[names[alias]] = kwargs.pop(alias)
+        if kwargs and takes_out and "out" in kwargs:
+            return written(kwargs.pop("out"), op, args, kwargs)
         return op(*args, **kwargs)
 
     if module is not None:
         call.__module__ = module
     return call
+
+
+def written(out: Any, op: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """op(*args, **kwargs) written into the tensor `out`, or the tuple of them, which is returned; out=None: the result itself.
+
+    A tensor of another shape is resized, with a warning unless it is empty. RuntimeError if a gradient is asked for, or if
+    the result does not fit the type of `out`.
+    """
+    if out is None:
+        return op(*args, **kwargs)
+    outs = out if isinstance(out, (tuple, list)) else (out,)
+    if state.grad and any(getattr(x, "requires_grad", False) for x in (*args, *kwargs.values(), *outs)):
+        raise RuntimeError(
+            f"{op.__name__}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+            "requires grad."
+        )
+    result = op(*args, **kwargs)
+    for target, value in zip(outs, result if isinstance(result, tuple) else (result,), strict=True):
+        if "bif".index(_kind(value)) > "bif".index(_kind(target)):
+            raise RuntimeError(f"result type {value.dtype} can't be cast to the desired output type {target.dtype}")
+        if target.shape != value.shape:
+            if target.numel():
+                warnings.warn(
+                    f"An output with one or more elements was resized since it had shape {target.shape}", stacklevel=4
+                )
+            target.data = value.to(target.dtype).to(target.device)
+        else:
+            target.copy_(value)
+    return out
+
+
+def _kind(x: Any) -> str:
+    return x.dtype.kind.replace("u", "i")

@@ -26,6 +26,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.distributed": ("minigrad.as_torch.names.distributed",),
     "torch.distributions": ("minigrad.as_torch.names.distributions",),
     "torch.functional": ("minigrad",),
+    "torch.fx": ("minigrad.as_torch.names.fx",),
     "torch.hub": ("minigrad.as_torch.names.hub",),
     "torch.jit": ("minigrad.as_torch.names.jit",),
     "torch.linalg": ("minigrad.linalg",),

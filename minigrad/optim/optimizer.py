@@ -48,6 +48,15 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+class _Required:
+    """A default that has to be given: torch's mark, which optimizers of former days declare."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
 _HOOKS = (
     "_step_pre_hooks", "_step_post_hooks", "_state_dict_pre_hooks", "_state_dict_post_hooks",
     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",

@@ -63,8 +63,8 @@ def test_what_is_missing_is_named(both: Any) -> None:
         ours.volume()
     with pytest.raises(NotImplementedError, match="fetches nothing from the network"):
         ours.pretrained()
-    with mg.as_torch(), pytest.raises(ModuleNotFoundError, match="torch.fx"):
-        importlib.import_module("torch.fx")
+    with mg.as_torch(), pytest.raises(ModuleNotFoundError, match="torch.export"):
+        importlib.import_module("torch.export")
 
 
 def test_contexts_nest_and_an_error_puts_torch_back() -> None:

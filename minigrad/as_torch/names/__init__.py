@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import minigrad
-from minigrad.as_torch.names import amp, backends, cuda, distributed, distributions, hub, jit, tuples, types, utils
+from minigrad.as_torch.names import amp, backends, cuda, distributed, distributions, fx, hub, jit, tuples, types, utils
 from minigrad.as_torch.names.amp import GradScaler, autocast
 
 __all__ = [
-    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "hub", "jit", "tuples", "types", "utils",
+    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "fx", "hub", "jit", "tuples", "types", "utils",
 ]  # fmt: skip
 
 layout = minigrad.memory_format.MemoryFormat

@@ -1,0 +1,21 @@
+"""torch.fx: nothing is traced symbolically here, so functions are what they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def wrap(fn_or_name: Any) -> Any:
+    """The function, or the name, as it is."""
+    return fn_or_name
+
+
+class Proxy:
+    """No value here is one."""
+
+
+def symbolic_trace(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError("torch.fx.symbolic_trace is not built in minigrad")
+
+
+Tracer = GraphModule = Interpreter = symbolic_trace
