@@ -11,7 +11,8 @@ from minigrad.as_torch.names import amp, backends, cuda, distributed, distributi
 from minigrad.as_torch.names.amp import GradScaler, autocast
 
 __all__ = [
-    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "fx", "hub", "jit", "tuples", "types", "utils",
+    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "fx", "hub", "jit",
+    "tuples", "types", "utils",
 ]  # fmt: skip
 
 layout = minigrad.memory_format.MemoryFormat
