@@ -1,1 +1,5 @@
-"""minigrad held against PyTorch, by number: `python -m compare` lists the commands."""
+"""minigrad beside PyTorch: `python -m compare` lists the commands; `compare.layerwise` takes anybody's pair of networks."""
+
+from compare.layerwise.pair import Comparison, layerwise
+
+__all__ = ["Comparison", "layerwise"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -76,6 +77,8 @@ def layerwise(
     arrays = [batch] if isinstance(batch, np.ndarray) else list(batch)
     names = ["input"] if len(arrays) == 1 else [f"input {i}" for i in range(len(arrays))]
     inputs = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in zip(names, arrays, strict=True)}
+    for one in (model, reference):
+        framework_of(one)  # refuses what is no Module
     ours, theirs = (copy.deepcopy(one).double() for one in (model, reference))
     partners = pair(ours, theirs, inputs)
     if copy_weights:
@@ -126,9 +129,7 @@ def calls(model: Any, inputs: Arrays) -> list[Call]:
         for name, module in model.named_modules()
         if not list(module.children())
     ]
-    framework = framework_of(model)
-    with framework.library.no_grad():
-        model(*map(framework.tensor, inputs.values()))
+    model(*map(framework_of(model).tensor, inputs.values()))
     for handle in handles:
         handle.remove()
     return found
@@ -163,24 +164,20 @@ def pair(ours: Any, theirs: Any, inputs: Arrays) -> dict[str, str]:
 
 
 def renamed(key: str, names: dict[str, str]) -> str:
-    """The other model's name of a parameter, a buffer, or a layer's run such as "conv (2)"."""
-    if key in names:
-        return names[key]
-    name, space, call = key.partition(" ")
-    if name in names:
-        return names[name] + space + call
+    """The other model's name of a parameter or a buffer."""
     module, dot, own = key.rpartition(".")
-    return f"{names[module]}{dot}{own}" if module in names else key
+    return names.get(key) or f"{names.get(module, module)}{dot}{own}"
 
 
-def rename(trace: Trace, names: dict[str, str], kept: Sequence[str]) -> Trace:
-    """A trace of PyTorch's under our names, but for those that are kept; what has no counterpart is called "torch:NAME"."""
-    known = dict.fromkeys(kept, "") | names
+def rename(trace: Trace, names: dict[str, str], inputs: Sequence[str]) -> Trace:
+    """A trace of PyTorch's under our names; a layer that has no counterpart is called "torch:NAME"."""
 
-    def other(key: str) -> str:
-        if key.split(" ")[0].split("[")[0] in kept:
-            return key
-        found = renamed(key, names)
-        return found if key in names or found != key or key.split(" ")[0] in known else f"torch:{key}"
+    def run(key: str) -> str:
+        name, rest = re.findall(r"([^ \[]*)(.*)", key)[0]
+        return key if name == WHOLE else names[name] + rest if name in names else f"torch:{key}"
 
-    return Trace(*({other(key): array for key, array in part.items()} for part in vars(trace).values()))
+    def owned(key: str) -> str:
+        return key if key in inputs else renamed(key, names)
+
+    parts = (trace.outputs, run), (trace.gradients, owned), (trace.buffers, owned), (trace.flows, run)
+    return Trace(*({name(key): array for key, array in part.items()} for part, name in parts))

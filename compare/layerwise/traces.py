@@ -127,7 +127,8 @@ def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None, times
 
     The gradient at a layer's output stands before those of its parameters, and both before those of the layer below it.
 
-    In float64 (exact None) TOLERANCE of the largest element is allowed. In float32 `exact` is torch's float64, the errors
+    In float64 (exact None) TOLERANCE of the largest element is allowed; of a gradient that cancels (a bias before batch norm
+    has none but rounding), of the largest gradient of all. In float32 `exact` is torch's float64, the errors
     are 2-norms relative to it, and `times` torch's own is allowed, plus FLOOR; for a gradient, torch's own is that of this
     array or of all gradients together, whichever is larger: a ReLU that opens or stays shut for its last digit changes
     some arrays and spares others.
@@ -137,6 +138,12 @@ def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None, times
     if ours.gradients.keys() != theirs.gradients.keys() or not ours.buffers.keys() <= theirs.buffers.keys():
         raise MinigradError("the two models do not have the same parameters and buffers")
     right = theirs if exact is None else exact
+    sizes, leasts = {"outputs": 1.0, "buffers": 1.0}, {"outputs": 0.0, "buffers": 0.0}
+    for kind in ("gradients", "flows"):
+        sizes[kind] = (
+            max((float(np.abs(g).max(initial=0.0)) for g in getattr(theirs, kind).values()), default=0.0) or 1.0
+        )
+        leasts[kind] = TOLERANCE
     common = 0.0 if exact is None else _apart(theirs.gradients, exact.gradients)
 
     def deviation(what: str, kind: str, name: str, least: float = 0.0) -> Deviation:
@@ -144,7 +151,7 @@ def compare_traces(ours: Trace, theirs: Trace, exact: Trace | None = None, times
         if mine.shape != his.shape or mine.dtype != his.dtype:
             return Deviation(what, name, float("inf"), 0.0)
         if exact is None:
-            return Deviation(what, name, largest_error(mine, his), TOLERANCE)
+            return Deviation(what, name, largest_error(mine / sizes[kind], his / sizes[kind], leasts[kind]), TOLERANCE)
         yardstick = norm_distance(his, best)
         allowed = times * max(yardstick, least) + float(FLOOR)
         return Deviation(what, name, norm_distance(mine, best), allowed, yardstick)
