@@ -1,6 +1,6 @@
-"""The commands of this room, each a module with `run(arguments) -> exit code`, imported when it is asked for.
+"""The commands of compare/, each a package with `run(arguments) -> exit code`, imported when it is asked for.
 
-Exit codes: 0, all is well; 1, the two tracks differ; 2, bad input, said in one line.
+Exit codes: 0, all is well; 1, the frameworks differ; 2, bad input, reported in one line.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from minigrad.errors import MinigradError, OptionError, one_line
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
-    "lockstep": "both tracks trained side by side: how far apart they drift, beside torch's own float32 error",
+    "lockstep": "both frameworks trained side by side: how far apart they drift, beside torch's own float32 error",
     "layerwise": "the first layer whose output is not torch's, and the first whose gradient is not",
-    "accuracy": "the experiments of the original report, trained in both tracks with several seeds: equal or different",
+    "accuracy": "the experiments of the original report, trained in both frameworks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",

@@ -33,14 +33,14 @@ def without_ties(patch: pytest.MonkeyPatch) -> None:
 
 def in_float64(patch: pytest.MonkeyPatch, *tracks: str) -> None:
     """Both scripts (or those of the `tracks`), and the networks of `compare attacks`, compute in float64."""
-    for name in ("minigrad.training.run", "compare.attacks", "compare.attacks.examples"):
+    for name in ("minigrad.training.run", "compare.attacks.measure", "compare.attacks.examples"):
         module = importlib.import_module(name)
         patch.setattr(module, "normalize", widened(module.normalize, lambda x: x.astype(np.float64)))
     for name in tracks or ("minigrad", "torch"):
         script = importlib.import_module(f"train_{name}")
         patch.setattr(script, "create", widened(script.create, lambda model: model.double()))
-    track = importlib.import_module("compare.attacks.tracks").Track
-    patch.setattr(track, "load", widened(track.load, lambda model: model.double()))
+    framework = importlib.import_module("compare.kit.frameworks").Framework
+    patch.setattr(framework, "load", widened(framework.load, lambda model: model.double()))
 
 
 def widened(make: Any, widen: Any) -> Any:

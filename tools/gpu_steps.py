@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from compare.kit.frameworks import Job, MinigradTrack, make_start
+from compare.kit.job import Job, Training, make_start
 from minigrad.training.recipes import model_settings
 from models import MODELS
 
@@ -32,36 +32,29 @@ def make_job(model: str, batch: int, image_size: int) -> Job:
     )  # fmt: skip
 
 
-def step(track: MinigradTrack) -> None:
-    """One training step, not waited for."""
-    track.forward()
-    track.backward()
-    track.update()
-
-
-def timed(track: MinigradTrack, count: int) -> dict[str, float]:
+def timed(training: Training, count: int) -> dict[str, float]:
     """Medians of `count` steps in milliseconds: the whole step; until the host had issued it."""
     rows = []
-    track.synchronize()
+    training.framework.synchronize()
     for _ in range(count):
         began = time.perf_counter()
-        step(track)
+        training.step()
         issued = time.perf_counter()
-        track.synchronize()
+        training.framework.synchronize()
         rows.append((time.perf_counter() - began, issued - began))
     whole, host = (sorted(column)[count // 2] * 1e3 for column in zip(*rows, strict=True))
     return {"step_ms": round(whole, 3), "host_ms": round(host, 3)}
 
 
-def profiled(track: MinigradTrack) -> list[tuple[str, float, float]]:
+def profiled(training: Training) -> list[tuple[str, float, float]]:
     """(name, milliseconds, launches) of each kernel and copy, a step's means, the dearest first."""
     import torch
 
     torch.cuda.init()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as watched:
         for _ in range(PROFILED):
-            step(track)
-        track.synchronize()
+            training.step()
+        training.framework.synchronize()
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         watched.export_chrome_trace(str(trace))
@@ -85,15 +78,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it to this file")
     options = parser.parse_args()
     job = make_job(options.model, options.batch, options.image_size)
-    track = MinigradTrack(job)
-    track.build(make_start(job))
+    training = Training("minigrad", job)
+    training.build(make_start(job))
     for _ in range(WARM_UP):
-        step(track)
-    track.reset_peak_memory()
-    result: dict[str, Any] = {"job": job.as_dict(), **timed(track, options.steps), "peak_bytes": track.peak_memory()}
+        training.step()
+    training.framework.reset_peak_memory()
+    result: dict[str, Any] = {
+        "job": job.as_dict(),
+        **timed(training, options.steps),
+        "peak_bytes": training.framework.peak_memory(),
+    }
     print(options.model, {key: value for key, value in result.items() if key != "job"}, flush=True)
     try:
-        kernels = profiled(track)
+        kernels = profiled(training)
     except Exception as error:  # no torch here, or one without CUDA: the times stand for themselves
         print(f"no list of kernels: {str(error).splitlines()[0]}")
     else:

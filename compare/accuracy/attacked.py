@@ -7,35 +7,34 @@ from collections.abc import Sequence
 
 from compare.accuracy.experiments import Arm
 from compare.accuracy.measure import Plan, run_folder
-from compare.attacks import measure, settings_of
 from compare.attacks.lines import PLAIN, TOP, Difference, Line, accuracy, difference, table_lines
+from compare.attacks.measure import Target, attack_all, device_for, settings_of
 from compare.attacks.results import Results
-from compare.attacks.tracks import TRACKS, Job, open_track
+from compare.kit.frameworks import FRAMEWORKS
 from compare.kit.result import Result
-from minigrad.device import Device, get_device
 
 
-def attack(plan: Plan, arm: Arm, seed: int, tracks: Sequence[str]) -> Result:
+def attack(plan: Plan, arm: Arm, seed: int, frameworks: Sequence[str]) -> Result:
     """The attacks on a run's network, as the results of compare attacks have them; kept beside the run, batch by batch."""
     asked = plan.experiment.attack
     assert asked is not None
-    by = list(tracks) if asked.both else [arm.track]
-    lines = table_lines([PLAIN], asked.presets, asked.rows)
+    by = list(frameworks) if asked.both else [arm.track]
     folder, options = run_folder(plan, arm, seed), plan.options(arm)
-    device = str(get_device(plan.device) if "minigrad" in by or plan.device == "auto" else Device(plan.device))
-    images = plan.images("val", asked.images[plan.scale])
+    images, device = plan.images("val", asked.images[plan.scale]), device_for(plan.device, by)
     settings, checkpoints = options["settings"], {PLAIN: folder / "best.safetensors"}
-    job = Job(options["model"], settings, options["image_size"], checkpoints, images, device, seed)
-    path = folder / ("attacks.json" if by == list(TRACKS) or not asked.both else f"attacks-{'-'.join(by)}.json")
-    results = Results(path, settings_of(job, by), lines, images.std)
+    target = Target(options["model"], settings, options["image_size"], checkpoints, images, device, seed)
+    whole = by == list(FRAMEWORKS) or not asked.both
+    path = folder / ("attacks.json" if whole else f"attacks-{'-'.join(by)}.json")
+    lines = table_lines([PLAIN], asked.presets, asked.rows)
+    results = Results(path, settings_of(target, by), lines, images.std)
     if not results.complete:
-        measure(job, {name: open_track(name, device) for name in by}, results)
+        attack_all(target, {name: FRAMEWORKS[name](device) for name in by}, results)
     found = json.loads(path.read_text())
     return {name: found[name] for name in ("settings", "std", "lines")} | {"runs": []}
 
 
 def figures(attacks: Result) -> dict[str, float]:
-    """{"clean_top1": ..., "report_top1": ...} of a network that was attacked by one track, one row a preset."""
+    """{"clean_top1": ..., "report_top1": ...} of a network that was attacked by one framework, one row a preset."""
     results = Results.of(attacks)
     (track,) = results.tracks
     return {
@@ -57,7 +56,7 @@ def pooled(runs: Sequence[Result]) -> dict[Line, dict[str, str]]:
 
 
 def compared(hits: dict[str, str]) -> dict[str, Difference]:
-    """{"top1": Difference, "top5": Difference} of a line that both tracks attacked; {} of one track."""
+    """{"top1": Difference, "top5": Difference} of a line that both frameworks attacked; {} of one."""
     return {top: difference(hits["minigrad"], hits["torch"], top) for top in TOP} if len(hits) == 2 else {}
 
 

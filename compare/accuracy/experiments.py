@@ -1,7 +1,7 @@
 """The experiments of the original report as data: what is trained, with what, at three scales, and what was reported.
 
 full    the recipe itself, on MiniPlaces: 100 classes, 100,000 images of 128x128
-small   minutes on two cores, both tracks, several seeds: real images, fewer and smaller, fewer epochs, and the lower rates
+small   minutes on two cores, both frameworks, several seeds: real images, fewer and smaller, fewer epochs, and the lower rates
         that small batches ask for; the vision transformer has half the features
 smoke   seconds: whether all of it works. Nothing is learnt
 """
@@ -16,10 +16,25 @@ from typing import Any
 from compare.attacks.lines import CLEAN, DEFENDED, PLAIN, REPORTED_DEFENCE, ROWS
 from compare.attacks.lines import PRESETS as ATTACKS
 from minigrad.errors import OptionError
+from minigrad.training.recipes import as_written
 
 SCALES = ("full", "small", "smoke")
 FIRST_SEED = 2024
 Figures = Mapping[str, Any]  # {"top1": ..., "top5": ...}
+FIGURES = {
+    "top1": "top-1, %",
+    "top5": "top-5, %",
+    "loss": "validation loss",
+    "mirrored_top1": "top-1, %, best epoch, with mirrored images",
+    "mirrored_top5": "top-5, %, best epoch, with mirrored images",
+    "clean_top1": "top-1, %, attacked images before",
+    "clean_top5": "top-5, %, attacked images before",
+    "report_top1": "top-1, %, under attack (report)",
+    "report_top5": "top-5, %, under attack (report)",
+    "untargeted_top1": "top-1, %, under attack (untargeted)",
+    "untargeted_top5": "top-5, %, under attack (untargeted)",
+}
+"""What figures are called in tables."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms that are held against each other, and what was reported of the thing that they both are."""
+    """Two arms that are compared with each other, and what was reported of the thing that they both are."""
 
     label: str
     first: str
@@ -45,7 +60,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Attack:
-    """How a trained network (its best checkpoint) is attacked: by both tracks, or by its own alone; on so many images."""
+    """How a trained network (its best checkpoint) is attacked: by both frameworks, or by its own alone; on so many images."""
 
     rows: Sequence[tuple[int, float, float]]
     presets: Sequence[str]
@@ -238,3 +253,27 @@ def find(name: str) -> Experiment:
 def seeds_of(experiment: Experiment, scale: str, number: int | None) -> list[int]:
     """So many seeds, from FIRST_SEED on; None: the experiment's own number."""
     return [FIRST_SEED + i for i in range(number or experiment.seeds[scale])]
+
+
+def listed() -> str:
+    """The experiments, in text."""
+    lines = []
+    for name, experiment in EXPERIMENTS.items():
+        lines += [f"{name}: {experiment.title}"]
+        for scale in SCALES:
+            options = options_of(experiment, scale, experiment.arms[0], False)
+            written = " ".join(as_written(key, value) for key, value in options.items())
+            seeds = experiment.seeds[scale]
+            lines.append(f"  {scale:6} {written}; {seeds} seed{'s' * (seeds > 1)}")
+        for pair in experiment.pairs:
+            for what, figures in (("reported", pair.reported), ("other teams", pair.other_teams)):
+                if figures:
+                    label = f"{pair.label}: " if pair.label else ""
+                    values = "; ".join(f"{FIGURES[key]} {_number(value)}" for key, value in figures.items())
+                    lines.append(f"  {what}: {label}{values}")
+        lines += [f"  {remark}" for remark in experiment.remarks] + [""]
+    return "\n".join(lines).rstrip()
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}"

@@ -1,6 +1,6 @@
 """One training run, by the script itself in a process of its own: begun, gone on with if it was interrupted, or just read.
 
-FOLDER/start-2024.safetensors   what both tracks start from with that seed
+FOLDER/start-2024.safetensors   what both frameworks start from with that seed
 FOLDER/minigrad-2024/           the run folder of the script (metrics.jsonl, best.safetensors ...), and beside its files
     origin.json                 who began it: command, commit, machine, versions, when
     attacks.json                how its best checkpoint stands attacks, where the experiment asks for that
@@ -39,7 +39,7 @@ ELSEWHERE = (FREE_ON_RESUME - {"conv", "custom_conv"}) | {"weights", "seed"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What all runs of an experiment share. start: "shared" between the tracks, or each track's "own"."""
+    """What all runs of an experiment share. start: "shared" between the frameworks, or each one's "own"."""
 
     experiment: Experiment
     scale: str
@@ -115,7 +115,7 @@ def run_folder(plan: Plan, arm: Arm, seed: int) -> Path:
 
 
 def train(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int) -> Result:
-    """What a run has to say (`read`), once it is at its end: it is begun, or gone on with, as far as that is not so.
+    """What a run came to (`read`), once it is at its end: it is begun, or gone on with, as far as that is not so.
 
     OptionError if its folder holds a run of other settings; MinigradError, in one line, for what the script complains of;
     KeyboardInterrupt if it was stopped (then it is saved).
@@ -160,7 +160,7 @@ def read(folder: Path, arm: Arm, seed: int) -> Result:
 
 
 def call(track: str, arguments: Sequence[str]) -> None:
-    """Run a script to its end, and pass on what it says of each epoch."""
+    """Run a script to its end, and pass on its line of each epoch."""
     command = [sys.executable, script(track), *arguments]
     process = subprocess.Popen(
         command,
@@ -209,7 +209,7 @@ def _begin(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: 
 
 
 def _start(plan: Plan, dataset: Mapping[str, Any], seed: int) -> Path:
-    """The weights that both tracks start from, always the same of a seed: minigrad's random ones, or the recipe's beneath a
+    """The weights that both frameworks start from, always the same of a seed: minigrad's random ones, or the recipe's beneath a
     new head."""
     path = plan.folder / f"start-{seed}.safetensors"
     options = plan.options(plan.experiment.arms[0])

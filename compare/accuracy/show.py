@@ -1,4 +1,4 @@
-"""What an experiment has to show: RECIPE's row beside ours and torch's, what it cost, the curves, one sentence."""
+"""What python -m compare accuracy has found: the reported row beside ours and torch's, the cost, the curves, one sentence."""
 
 from __future__ import annotations
 
@@ -6,26 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from compare.accuracy.attacked import accuracies, compared, pooled
-from compare.accuracy.experiments import find
+from compare.accuracy.experiments import FIGURES, find
 from compare.accuracy.state import DECIDING, differing
 from compare.attacks.lines import MOST_ERRORS, MOST_POINTS
 from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
 
-NAMES = {
-    "top1": "top-1, %",
-    "top5": "top-5, %",
-    "loss": "validation loss",
-    "mirrored_top1": "top-1, %, best epoch, with mirrored images",
-    "mirrored_top5": "top-5, %, best epoch, with mirrored images",
-    "clean_top1": "top-1, %, attacked images before",
-    "clean_top5": "top-5, %, attacked images before",
-    "report_top1": "top-1, %, under attack (report)",
-    "report_top5": "top-5, %, under attack (report)",
-    "untargeted_top1": "top-1, %, under attack (untargeted)",
-    "untargeted_top5": "top-5, %, under attack (untargeted)",
-}
 MIB = 2**20
 
 
@@ -37,13 +24,13 @@ def tables(result: Result) -> list[Table]:
 
 
 def _pair(result: Result, pair: dict[str, Any]) -> Table:
-    """The figures of two arms, held against each other."""
+    """The figures of two arms, side by side."""
     reported, others = (result[what].get(pair["label"], {}) for what in ("reported", "other_teams"))
     first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
     rows = []
     for name, found in pair["figures"].items():
         digits, kind = (4, "+.2g") if name == "loss" else (2, "+.2f")
-        row = [NAMES[name]]
+        row = [FIGURES[name]]
         row += [f"{reported[name]:.2f}" if name in reported else ""] if reported else []
         row += [others.get(name, "")] if others else []
         row += [_value(arm[name], digits) for arm in (first, second)]
@@ -62,7 +49,7 @@ def _pair(result: Result, pair: dict[str, Any]) -> Table:
 
 
 def _attacks(result: Result) -> Table:
-    """Each attack under each preset, in both tracks."""
+    """Each attack under each preset, in both frameworks."""
     hits = pooled(result["runs"])
     both = all(len(letters) == 2 for letters in hits.values())
     tracks = list(next(iter(hits.values())))
@@ -99,7 +86,7 @@ def _cost(result: Result) -> Table:
 
 
 def pictures(result: Result) -> dict[str, bytes]:
-    """The curves of both tracks, a picture a pair: loss, learning rate, top-1, top-5 over the epochs; bands: a standard error."""
+    """The curves of both frameworks, a picture a pair: loss, rate, top-1, top-5 over the epochs; bands: a standard error."""
     found = {}
     for pair in result["test"]["pairs"]:
         arms = [pair["first"], pair["second"]]
@@ -112,8 +99,8 @@ def pictures(result: Result) -> dict[str, bytes]:
 def picture_of_two(first: Result, second: Result) -> bytes:
     """Two experiments in one figure, such as ResNet-18 against SimpleNet with batch norm: loss, rate, validation top-1, top-5."""
     titles = [find(result["experiment"]).title for result in (first, second)]
-    told = f"{_told(first)}; {_told(second)}" if _told(first) != _told(second) else _told(first)
-    figure, panels = new_figure(2, 2, " against ".join(titles), told)
+    settings = dict.fromkeys([_setting(first), _setting(second)])
+    figure, panels = new_figure(2, 2, " against ".join(titles), "; ".join(settings))
     for axes, (title, key, unit) in zip(
         panels.flat,
         (
@@ -134,7 +121,7 @@ def picture_of_two(first: Result, second: Result) -> bytes:
 
 
 def verdict(result: Result) -> str:
-    """Whether the two tracks learn the same, and how large a difference could still be hidden."""
+    """Whether the two frameworks learn the same, and how large a difference could still be hidden."""
     name = f"{result['experiment']} ({result['scale']})"
     if not result["complete"]:
         return f"{name} is not finished: {len(result['runs'])} runs are there; the same command goes on."
@@ -143,24 +130,24 @@ def verdict(result: Result) -> str:
         return f"{name}: THE ARMS DIFFER in {'; '.join(apart)}."
     if result["experiment"] == "attack-table":
         return _attack_verdict(name, result)
-    told = []
+    parts = []
     for pair in (pair for pair in result["test"]["pairs"] if _between(pair) and pair["figures"]):
         first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
-        told += [
+        parts += [
             f"{pair['first']} {_value(first[figure], 1)} %, {pair['second']} {_value(second[figure], 1)} % "
-            f"{NAMES[figure].replace(', %', '')}{_hidden(pair['figures'][figure])}"
+            f"{FIGURES[figure].replace(', %', '')}{_hidden(pair['figures'][figure])}"
             for figure in ("top1", "untargeted_top1")
             if figure in pair["figures"]
         ]
-    if not told:
+    if not parts:
         return f"{name}: one track: nothing to compare."
-    told += [
+    parts += [
         f"{pair['label']}: {figures['untargeted_top1']['difference']:+.1f} points under attack, "
         f"{figures['clean_top1']['difference']:+.1f} without"
         for pair in result["test"]["pairs"]
         if (figures := pair["figures"]) and not pair["same"]
     ]
-    return f"{name}, {len(result['seeds'])} seed{'s' * (len(result['seeds']) > 1)}: {'; '.join(told)}."
+    return f"{name}, {len(result['seeds'])} seed{'s' * (len(result['seeds']) > 1)}: {'; '.join(parts)}."
 
 
 def _attack_verdict(name: str, result: Result) -> str:
@@ -169,16 +156,16 @@ def _attack_verdict(name: str, result: Result) -> str:
         return f"{name}: one track: nothing to compare."
     clean = next(line for line in hits if line.preset == "clean")
     row = next(line.row for line in hits if line.steps)
-    told = [
+    parts = [
         f"{accuracies(hits[line]['minigrad'])[0]:.1f} % ({line})"
         for line in hits
         if line in (clean,) or line.row == row
     ]
-    return f"{name}: top-1 {', '.join(told)}; the tracks agree in all {len(hits)} lines."
+    return f"{name}: top-1 {', '.join(parts)}; the tracks agree in all {len(hits)} lines."
 
 
 def overview(results: Sequence[Result]) -> Table:
-    """RECIPE.md's table: a row an experiment and pair, reported figure, ours, torch's, whether they are equal."""
+    """The report's table: a row an experiment and pair, reported figure, ours, torch's, whether they are equal."""
     rows = []
     for result in results:
         for pair in result["test"]["pairs"]:
@@ -216,7 +203,7 @@ def _title(result: Result, label: str) -> str:
 
 
 def _between(pair: dict[str, Any]) -> bool:
-    """Whether a pair holds the tracks against each other, not two arms of one track."""
+    """Whether a pair is of both frameworks, not two arms of one."""
     return pair["first"].split()[0] != pair["second"].split()[0]
 
 
@@ -226,7 +213,7 @@ def _options(result: Result) -> dict[str, Any]:
     return {**recipe["options"], **next(iter(recipe["arms"].values()))}
 
 
-def _told(result: Result) -> str:
+def _setting(result: Result) -> str:
     """On what, how long, how often."""
     data, options = result["dataset"], _options(result)
     seeds = len(result["seeds"])
@@ -241,7 +228,7 @@ def _notes(result: Result, pair: dict[str, Any] | None, reported: bool) -> list[
     """What a reader has to know of a table."""
     options = _options(result)
     rate = f"{options['optimizer']}, lr {options['lr']:g}, batch {options['batch_size']}, warm-up {options['warmup']:g}"
-    notes = [f"{_told(result)}; {rate}; {result['recipe']['initial_weights']} initial weights."]
+    notes = [f"{_setting(result)}; {rate}; {result['recipe']['initial_weights']} initial weights."]
     if pair and pair["seeds"] > 1:
         starts = "the same weights and batches" if result["start"] == "shared" else "weights of its own"
         notes.append(
@@ -274,7 +261,7 @@ def _answer(found: dict[str, Any]) -> str:
 
 
 def _hidden(found: dict[str, Any]) -> str:
-    """The largest difference that the interval leaves room for."""
+    """The largest difference that the interval allows."""
     if found["p"] is None:
         return " (one seed: no test)"
     most = max(abs(found["low"]), abs(found["high"]))
@@ -282,7 +269,7 @@ def _hidden(found: dict[str, Any]) -> str:
 
 
 def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
-    figure, panels = new_figure(2, 2, title, f"{_told(result)}; bands: one standard error")
+    figure, panels = new_figure(2, 2, title, f"{_setting(result)}; bands: one standard error")
     loss, rate, top1, top5 = panels.flat
     for axes, name, key in ((loss, "loss", "loss"), (top1, "top-1", "top1"), (top5, "top-5", "top5")):
         quiet(axes, name, "epoch", "" if key == "loss" else "%")

@@ -9,8 +9,8 @@ from typing import Any
 from compare.accuracy.attacked import compared, figures, pooled
 from compare.accuracy.experiments import Pair
 from compare.accuracy.measure import Plan
-from compare.accuracy.statistics import LEVEL, NAMES, TESTS, mean_and_error
-from compare.kit.result import Result, origin, read_result, write_result
+from compare.kit.result import Result, read_result, write_result
+from compare.kit.statistics import LEVEL, NAMES, TESTS, mean_and_error
 from minigrad.errors import OptionError
 
 FORMAT = "compare accuracy 1"
@@ -23,13 +23,12 @@ DECIDING = ("top1", "loss", "report_top1", "untargeted_top1")
 class State:
     """A result, kept in a file as runs are finished."""
 
-    def __init__(self, path: Path | None, name: str, plan: Plan, arguments: Sequence[str]) -> None:
+    def __init__(self, path: Path | None, name: str, plan: Plan, begun: Result) -> None:
         """What is at `path`, or nothing yet. OptionError, and nothing overwritten, for what is of something else."""
         self.path, self.plan = path, plan
         pairs = plan.experiment.pairs
         self.result: Result = {
-            "format": FORMAT,
-            **origin("accuracy", arguments),
+            **begun,
             "experiment": name,
             "scale": plan.scale,
             "start": plan.start,
@@ -116,7 +115,7 @@ def tested(runs: Sequence[Result], pair: Pair, start: str, resolution: float) ->
 
 
 def _attacked(run: Result) -> dict[str, float]:
-    """The figures under attack, of a run that was attacked by its own track."""
+    """The figures under attack, of a run that was attacked by its own framework."""
     attacks = run.get("attacks")
     return figures(attacks) if attacks and len(attacks["settings"]["tracks"]) == 1 else {}
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from compare.attacks.lines import CLEAN, FIRST, PLAIN, ROWS, Line
 from compare.attacks.results import Results
-from compare.attacks.tracks import Job, Track
+from compare.kit.frameworks import Framework
 from compare.kit.plots import as_png, new_figure
 from minigrad.data import normalize
+from minigrad.data.dataset import ImageDataset
 from minigrad.training.pictures import QUIET, RIGHT, WRONG, readable, softmax
 
 SHOWN_ROWS = (ROWS[0], ROWS[2], ROWS[5])  # rows 2, 4 and 7 of the original's table, whose row 1 is no attack
@@ -24,30 +25,30 @@ SHOWN_ROWS = (ROWS[0], ROWS[2], ROWS[5])  # rows 2, 4 and 7 of the original's ta
 Examples = dict[str, Any]
 
 
-def make_examples(job: Job, track: Track, results: Results, number: int, preset: str, rows: list[Any]) -> Examples:
+def make_examples(
+    data: ImageDataset, framework: Framework, model: Any, results: Results, number: int, preset: str, rows: list[Any]
+) -> Examples:
     """{"preset", "images": [{"index", "label", "png", "says", "attacks": [{"line", "limit", "png", "says"}]}]}.
 
-    Of the first `number` images that the plain network knows, if there are so many. says: [class, confidence].
+    Of the first `number` images that the plain network `model` knows, if there are so many. says: [class, confidence].
     """
     clean = results.hits[Line(PLAIN, CLEAN)][results.tracks[0]]
     chosen = [i for i, letter in enumerate(clean) if letter == FIRST][:number] or list(range(number))
-    pixels, labels = np.stack([job.data.load(i, None) for i in chosen]), job.data.labels[chosen]
-    model = track.load(job, job.checkpoints[PLAIN])
-    images = track.library.from_numpy(normalize(pixels, job.data.mean, job.data.std)).to(track.device)
-    targets = track.library.from_numpy(labels).to(track.device)
+    pixels, labels = np.stack([data.load(i, None) for i in chosen]), data.labels[chosen]
+    images, targets = framework.tensor(normalize(pixels, data.mean, data.std)), framework.tensor(labels)
 
     def says(inputs: Any) -> list[list[Any]]:
-        confidences = softmax(track.answer(model, inputs).numpy(force=True))
-        return [[job.data.classes[int(row.argmax())], float(row.max())] for row in confidences]
+        with framework.library.no_grad():
+            confidences = softmax(model(inputs).numpy(force=True))
+        return [[data.classes[int(row.argmax())], float(row.max())] for row in confidences]
 
-    said = says(images)
     found: list[dict[str, Any]] = [
-        {"index": i, "label": job.data.classes[int(label)], "png": encode(image), "says": answer, "attacks": []}
-        for i, label, image, answer in zip(chosen, labels, pixels, said, strict=True)
+        {"index": i, "label": data.classes[int(label)], "png": encode(image), "says": answer, "attacks": []}
+        for i, label, image, answer in zip(chosen, labels, pixels, says(images), strict=True)
     ]
-    std = np.asarray(job.data.std, np.float32)
+    std = np.asarray(data.std, np.float32)
     for steps, epsilon, alpha in rows:
-        moved = track.preset(preset, steps=steps, epsilon=epsilon, alpha=alpha)(model, images, targets)
+        moved = framework.preset(preset, steps=steps, epsilon=epsilon, alpha=alpha)(model, images, targets)
         deltas = (moved - images).numpy(force=True).transpose(0, 2, 3, 1) * std
         for image, delta, answer in zip(found, deltas, says(moved), strict=True):
             limit = float(np.abs(delta).max()) or 1.0
@@ -77,9 +78,9 @@ def decode(text: str) -> np.ndarray:
 def draw_examples(results: Results, examples: Examples) -> bytes:
     """A PNG: a line an image; the image, and for each attack what it makes of it, and the magnified difference."""
     images, attacks = examples["images"], examples["images"][0]["attacks"]
-    told = "above each image what the network takes it for; attacks: steps/epsilon/alpha; differences magnified, grey: none"
+    subtitle = "above each image what the network takes it for; attacks: steps/epsilon/alpha; differences magnified, grey: none"
     title = f"{results.settings['model']} under the attack {examples['preset']}"
-    figure, panels = new_figure(len(images), 1 + 2 * len(attacks), title, told, (1.75, 2.1))
+    figure, panels = new_figure(len(images), 1 + 2 * len(attacks), title, subtitle, (1.75, 2.1))
     for line, image in zip(panels, images, strict=True):
         original = decode(image["png"]) / 255
         show(line[0], original, image["says"], image["label"])
@@ -101,5 +102,5 @@ def show(axes: Any, image: np.ndarray, says: list[Any] | None, label: str) -> No
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     if says:
-        told = f"{readable(says[0], 17)} {100 * says[1]:.0f} %"
-        axes.set_title(told, fontsize=8, color=RIGHT if says[0] == label else WRONG, pad=3)
+        text = f"{readable(says[0], 17)} {100 * says[1]:.0f} %"
+        axes.set_title(text, fontsize=8, color=RIGHT if says[0] == label else WRONG, pad=3)

@@ -16,11 +16,11 @@ FORMAT = "compare attacks 1"
 
 
 class Results:
-    """Of each line and track, a letter for each image that was attacked so far (attack_lines.hits).
+    """Of each line and framework, a letter for each image that was attacked so far (lines.hits).
 
-    settings: what has to be the same for results to belong together, among it the number of images and the tracks.
+    settings: what has to be the same for results to belong together, among it the number of images and the frameworks.
     runs: who measured: command, commit, machine, versions; one entry each time that the command went on.
-    std: what images were divided by, for grey levels; files of before have none. examples: attack_examples.make_examples'.
+    std: what images were divided by, for grey levels; older files have none. examples: examples.make_examples'.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Results:
 
     @property
     def finished(self) -> list[Line]:
-        """The lines that have all images in all tracks."""
+        """The lines that have all images in all frameworks."""
         return [line for line in self.lines if all(len(self.hits[line][t]) == self.images for t in self.tracks)]
 
     @property
     def complete(self) -> bool:
-        """Whether all lines of all tracks have all images."""
+        """Whether all lines of all frameworks have all images."""
         return len(self.finished) == len(self.lines)
 
     @property
@@ -67,11 +67,11 @@ class Results:
 
     @property
     def agree(self) -> bool:
-        """Whether the tracks of complete results say the same in every line; one track agrees with itself."""
+        """Whether the frameworks of complete results agree in every line; one agrees with itself."""
         return all(self.difference(line, top).alike for line in self.lines for top in TOP)
 
     def difference(self, line: Line, top: str) -> Any:
-        """The first track less the last, in a complete line."""
+        """The first framework less the last, in a complete line."""
         return difference(self.hits[line][self.tracks[0]], self.hits[line][self.tracks[-1]], top)
 
     def accuracy(self, line: Line, track: str) -> tuple[float, float]:
@@ -88,12 +88,10 @@ class Results:
             self.hits[line][track] += letters
         self.write()
 
-    def write(self) -> None:
-        """Write the file, whole. OptionError where it cannot be written."""
-        if self.path is None:
-            return
+    def content(self) -> dict[str, Any]:
+        """What a file of results holds."""
         complete = self.complete
-        content = {
+        return {
             "format": FORMAT,
             "settings": self.settings,
             "std": self.std,
@@ -103,7 +101,10 @@ class Results:
             "lines": [self._entry(line) for line in self.lines],
             **({"examples": self.examples} if self.examples else {}),
         }
-        write_result(self.path, content)
+
+    def write(self) -> None:
+        """Write the file, if there is one, whole. OptionError where it cannot be written."""
+        write_result(self.path, self.content())
 
     def _entry(self, line: Line) -> dict[str, Any]:
         done = [track for track, letters in self.hits[line].items() if len(letters) == self.images]
@@ -137,7 +138,7 @@ def _parts(result: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]
 
 
 def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> bool:
-    """Whether all lines have these tracks, the lines of a path are equally far, and the letters are ours."""
+    """Whether all lines have these frameworks, the lines of a path are equally far, and the letters are ours."""
     known = set(TOP["top5"] + MISS)
     lengths: dict[Any, int] = {}
     return all(

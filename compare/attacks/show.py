@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from compare.attacks import curve
+from compare.attacks.examples import draw_examples
 from compare.attacks.lines import (
     CLEAN,
     DEFENDED,
@@ -15,22 +17,26 @@ from compare.attacks.lines import (
     difference,
 )
 from compare.attacks.results import Results
-from compare.kit.tables import Table, as_text
+from compare.kit.result import Result
+from compare.kit.tables import Table
 
 REPORTED_CLASSES = 100  # of MiniPlaces
-SHOWN = (10, 0.1, 0.01)  # the row that the verdict tells, where it was measured
+SHOWN = (10, 0.1, 0.01)  # the row of the verdict, where it was measured
 
 
-def report(results: Results) -> str:
-    """The tables and the verdict, as text."""
-    return "\n\n".join(["", *map(as_text, tables(results)), verdict(results)])
-
-
-def tables(results: Results) -> list[Table]:
-    """A table a checkpoint, each line in all tracks; and defended less plain. Lines that are not finished are left out."""
+def tables(result: Result) -> list[Table]:
+    """A table a checkpoint, each line in all frameworks; and defended less plain. Lines that are not finished are left out."""
+    results = Results.of(result)
     checkpoints = results.settings["weights"]
     found = [_table(results, checkpoint) for checkpoint in checkpoints]
     return [table for table in [*found, *([_defence(results)] if DEFENDED in checkpoints else [])] if table.rows]
+
+
+def pictures(result: Result) -> dict[str, bytes]:
+    """A sweep's curves, once it is measured; images under attack, where they were kept."""
+    results = Results.of(result)
+    found = {"sweep": curve.draw(results)} if results.swept and results.complete else {}
+    return found | ({"examples": draw_examples(results, results.examples)} if results.examples else {})
 
 
 def _table(results: Results, checkpoint: str) -> Table:
@@ -116,8 +122,9 @@ def _gain(results: Results, line: Line, track: str, top: str) -> object:
     return difference(results.hits[_defended(line)][track], results.hits[line][track], top)
 
 
-def verdict(results: Results) -> str:
-    """What the attacks leave of top-1 in the first track, and whether the tracks say the same."""
+def verdict(result: Result) -> str:
+    """What the attacks leave of top-1 in the first framework, and whether the frameworks agree."""
+    results = Results.of(result)
     if not results.complete:
         done, all_lines = len(results.finished), len(results.lines)
         return f"Not finished: {done} of {all_lines} lines are measured; the same command goes on."
@@ -128,12 +135,12 @@ def verdict(results: Results) -> str:
     shown += [line for line in plain if line.preset == NOISE and line.epsilon == row[1]]
 
     if DEFENDED in results.settings["weights"]:
-        told = [f"{_gain(results, line, first, 'top1')} points ({line})" for line in shown]
-        said = f"Adversarial training changes top-1 by {_listed(told)}"
+        gains = [f"{_gain(results, line, first, 'top1')} points ({line})" for line in shown]
+        sentence = f"Adversarial training changes top-1 by {_listed(gains)}"
     else:
-        told = [f"{results.accuracy(line, first)[0]:.1f} % ({line})" for line in shown]
-        said = f"Top-1 of {results.settings['model']} on {results.images:,} images: {_listed(told)}"
-    return f"{said}; {_agreement(results)}."
+        found = [f"{results.accuracy(line, first)[0]:.1f} % ({line})" for line in shown]
+        sentence = f"Top-1 of {results.settings['model']} on {results.images:,} images: {_listed(found)}"
+    return f"{sentence}; {_agreement(results)}."
 
 
 def _listed(parts: list[str]) -> str:

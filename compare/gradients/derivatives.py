@@ -16,6 +16,7 @@ import torch
 
 import minigrad
 import minigrad.nn.functional
+from compare.kit.distances import largest_error
 from minigrad.autograd import grad
 
 TOLERANCE_64 = 1e-10
@@ -221,7 +222,7 @@ class Distance(NamedTuple):
     allowed: float = 0.0
     wide: bool = False  # whether the array is float64's
     problem: str | None = None  # what is not a matter of distance: shape, type, NaN; integers that differ
-    arrays: tuple[Any, ...] = ()  # ours and the one that it was held against
+    arrays: tuple[Any, ...] = ()  # ours and the one that it is compared with
 
     @property
     def fine(self) -> bool:
@@ -284,10 +285,9 @@ def _distance(part: str, place: str, a: Any, b: Any, exact: Any, single: bool) -
     a, b, reference = (np.where(special, 0, np.asarray(v, np.float64)) for v in (a, b, reference))
     if not a.size:
         return Distance(part, place, wide=wide)
-    largest = np.abs(reference).max()
-    scale = largest if largest > 1e-6 else 1.0  # below that, what cancelled: inputs and cotangents are of order 1
-    error = float(np.abs(a - reference).max() / scale)
+    cancelled = 1e-6  # inputs and cotangents are of order 1
+    error = largest_error(a, reference, cancelled)
     if not single:
         return Distance(part, place, error, None, TOLERANCE_64 if wide else FLOOR_32, wide, None, (a, reference))
-    torchs = float(np.abs(b - reference).max() / scale)
+    torchs = largest_error(b, reference, cancelled)
     return Distance(part, place, error, torchs, 2 * torchs + FLOOR_32, wide, None, (a, reference))

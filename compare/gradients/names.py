@@ -53,7 +53,7 @@ _WITHOUT: dict[str, str] = {
         Tensor.data_ptr Tensor.dim Tensor.element_size Tensor.is_contiguous Tensor.is_floating_point
         Tensor.shape Tensor.ndim Tensor.name Tensor.dtype Tensor.device Tensor.is_cuda Tensor.is_leaf Tensor.requires_grad
         Tensor.grad_fn Tensor.version Tensor.item Tensor.nelement Tensor.numel Tensor.numpy Tensor.size
-        Tensor.stride Tensor.tolist Tensor.__array__ Tensor.__bool__ Tensor.__contains__ Tensor.__dlpack__
+        Tensor.memory Tensor.stride Tensor.tolist Tensor.__array__ Tensor.__bool__ Tensor.__contains__ Tensor.__dlpack__
         Tensor.__dlpack_device__ Tensor.__float__ Tensor.__hash__ Tensor.__index__ Tensor.__int__
         Tensor.__len__ Tensor.__repr__ Tensor.__reduce__ Tensor.__init__""",
     "Tensor.to in other words": "Tensor.half Tensor.type",

@@ -22,7 +22,6 @@ LEAST = 1e-9
 """In the picture: what is nearer than that, as near as 0, is drawn here."""
 
 Result = dict[str, Any]
-Row = dict[str, Any]
 
 
 def share(pair: Sequence[float]) -> float:
@@ -42,7 +41,7 @@ def tables(result: Result) -> list[Table]:
     return found
 
 
-def _by_group(result: Result) -> dict[str, list[Row]]:
+def _by_group(result: Result) -> dict[str, list[Result]]:
     return {g: rows for g in GROUPS if (rows := [row for row in result["rows"] if row["group"] == g])}
 
 
@@ -80,7 +79,7 @@ def _head() -> tuple[str, ...]:
     )
 
 
-def _line(row: Row) -> list[str]:
+def _line(row: Result) -> list[str]:
     double = [_figure(row["float64"][part]) for part in PARTS]
     single = [f"{pair[0]:.1e} ({pair[1]:.1e})" if (pair := row["float32"][part]) else "" for part in PARTS]
     return [row["name"], str(row["cases"]), *double, *single, "" if row["agree"] else "WRONG"]
@@ -90,7 +89,7 @@ def _figure(error: float | None) -> str:
     return "" if error is None else f"{error:.1e}" if error else "0"
 
 
-def _notes(rows: Sequence[Row]) -> list[str]:
+def _notes(rows: Sequence[Result]) -> list[str]:
     """What the rows say of themselves, each thing once."""
     noted: dict[str, list[str]] = {}
     for row in rows:
@@ -99,11 +98,11 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     return [f"{', '.join(names)}: {note}." for note, names in noted.items()]
 
 
-def _double(row: Row) -> float:
+def _double(row: Result) -> float:
     return max((error for error in row["float64"].values() if error is not None), default=0.0)
 
 
-def _nearest(row: Row) -> tuple[float, str, Sequence[float] | None]:
+def _nearest(row: Result) -> tuple[float, str, Sequence[float] | None]:
     """(share, part, [ours, torch's]) of a row's float32 error that is nearest to what is allowed."""
     found = [(share(pair), part, pair) for part, pair in row["float32"].items() if pair]
     return max(found, default=(0.0, "", None))

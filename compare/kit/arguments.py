@@ -29,6 +29,15 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def add(self, name: str, **settings: Any) -> None:
+        """An option; those of several commands are what COMMON has, but for the settings given."""
+        self.add_argument(name, **COMMON.get(name, {}) | settings)
+
+    def flag(self, name: str, **settings: Any) -> None:
+        """An option that is on or off: --name and, where it has a default, --no-name."""
+        given = "default" in settings
+        self.add(name, action=argparse.BooleanOptionalAction if given else "store_true", **settings)
+
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
 
@@ -48,10 +57,38 @@ def count(least: int, most: int) -> Callable[[str], int]:
     return convert
 
 
-def need_torch() -> None:
+def some_of(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
+    """An argparse type: names, with commas between them, each once."""
+
+    def convert(text: str) -> list[str]:
+        names = text.split(",")
+        if set(names) - set(known) or len(set(names)) < len(names):
+            raise argparse.ArgumentTypeError(f"{what} are some of {','.join(known)}, each once, not {text!r}")
+        return names
+
+    return convert
+
+
+SEED = count(0, 2**31 - 1)
+COMMON: dict[str, dict[str, Any]] = {
+    "--model": {"choices": list(models.MODELS), "default": "simplenet", "help": "the network (simplenet)"},
+    "--set": {
+        "action": "append", "default": [], "metavar": "NAME=VALUE", "help": "a setting of the model: depth=6, shift=true",
+    },
+    "--batch": {"type": count(1, 65536), "help": "images a step"},
+    "--image-size": {"type": count(8, 4096)},
+    "--data": {"help": "as in training: a folder, or a data set's name (the embedded Fashion-MNIST)"},
+    "--seed": {"type": SEED, "default": 2024, "help": "decides weights and batch (2024)"},
+    "--threads": {"type": count(1, 1024), "help": "threads of each framework (its own default)"},
+    "--device": {"default": "cpu", "help": "cpu, gpu, gpu:1, or auto: a GPU if there is one (%(default)s)"},
+}  # fmt: skip
+"""Options of several commands."""
+
+
+def need_torch(option: str = "this command") -> None:
     """MinigradError, in one line, where PyTorch is not installed; nothing is imported for it."""
     if find_spec("torch") is None:
-        raise MinigradError('this command measures against PyTorch, which is missing: pip install -e ".[reference]"')
+        raise MinigradError(f'{option} needs PyTorch, which is missing: pip install -e ".[reference]"')
 
 
 class Trained(NamedTuple):
@@ -64,14 +101,17 @@ class Trained(NamedTuple):
     settings: dict[str, Any]  # the model's own, as far as they were given
 
 
-def add_trained(parser: argparse.ArgumentParser) -> None:
+def add_trained(parser: Parser) -> None:
     """The options from which `read_trained` reads."""
-    add = parser.add_argument
-    add("--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights")
-    add("--model", choices=list(models.MODELS), help="the network (the checkpoint's, or simplenet)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model: depth=6, shift=true")
-    add("--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)")
-    add("--image-size", type=count(8, 4096), help="pixels a side (the checkpoint's, or the data's own)")
+    parser.add(
+        "--weights", required=True, help="a run folder (its best checkpoint), a checkpoint, or a file of weights"
+    )
+    parser.add("--model", default=None, help="the network (the checkpoint's, or simplenet)")
+    parser.add("--set")
+    parser.add(
+        "--data", help="as in training: a folder, or a data set's name (the checkpoint's, or the embedded images)"
+    )
+    parser.add("--image-size", help="pixels a side (the checkpoint's, or the data's own)")
 
 
 def read_trained(options: argparse.Namespace) -> Trained:

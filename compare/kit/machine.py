@@ -53,3 +53,19 @@ def commit(folder: Path) -> str | None:
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+BUSY = 0.25  # of the cores: with a load above that before the start, times are not those of the machine alone
+
+
+def in_words(machine: Mapping[str, Any], load: bool = True) -> str:
+    """Of `describe_machine`'s facts what a reader of times has to know."""
+    text = f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores"
+    if not load:
+        return text
+    return text + (f", load {machine['load'][0]:.1f}" if machine["load"] else ", load unknown")
+
+
+def is_busy(machine: Mapping[str, Any]) -> bool:
+    """Whether other programs were busy when measuring began."""
+    return bool(machine["load"]) and machine["load"][0] > BUSY * machine["usable_cores"]

@@ -1,7 +1,4 @@
-"""How the pictures of this room look: one colour a track, quiet axes, PNG bytes.
-
-Each command that draws has `pictures(result) -> dict[name, PNG]`: it writes them, and the report shows them.
-"""
+"""How the pictures look: one colour an implementation, quiet axes, PNG bytes; and --picture, checked first and written last."""
 
 from __future__ import annotations
 
@@ -9,10 +6,13 @@ import io
 import textwrap
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from compare.kit.result import check_writable
 from minigrad.errors import OptionError
+from minigrad.weights import write_atomically
 
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 LETTERS, LINE = 13.0, 0.16  # of what stands below a title: letters an inch, inches a line
@@ -27,7 +27,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "torch custom-conv, columns kept": "#b79fd4",
     }
 )
-"""Of the tracks, by name, in every picture."""
+"""Of the implementations, by name, in every picture."""
 
 
 def need_matplotlib(option: str) -> None:
@@ -36,15 +36,15 @@ def need_matplotlib(option: str) -> None:
         raise OptionError(f"{option} needs matplotlib: pip install matplotlib")
 
 
-def new_figure(rows: int, columns: int, title: str, told: str = "", panel: tuple[float, float] = (4.6, 3.2)) -> Any:
-    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; told: what was measured, below it,
-    in as many lines as it takes."""
+def new_figure(rows: int, columns: int, title: str, subtitle: str = "", panel: tuple[float, float] = (4.6, 3.2)) -> Any:
+    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; subtitle: below it, in as many
+    lines as it takes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     width = panel[0] * columns
-    lines = textwrap.wrap(told, int(LETTERS * width)) or [""]
+    lines = textwrap.wrap(subtitle, int(LETTERS * width)) or [""]
     head = 0.5 + LINE * len(lines)  # inches
     height = panel[1] * rows + head + 0.09
     below_title = ConstrainedLayoutEngine(rect=(0.005, 0, 0.99, 1 - head / height))
@@ -74,3 +74,20 @@ def as_png(figure: Any) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})  # the same picture, the same bytes
     return picture.getvalue()
+
+
+def check_picture(path: Path | None) -> None:
+    """OptionError if no picture could be drawn and written there: no matplotlib, another ending, no such folder."""
+    if path is None:
+        return
+    need_matplotlib("--picture")
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"--picture {path}: a name that ends in .png is wanted")
+    check_writable(path, "--picture")
+
+
+def write_picture(path: Path, pictures: Mapping[str, bytes]) -> None:
+    """Write a command's one picture."""
+    (picture,) = pictures.values()
+    write_atomically(path, picture)
+    print(f"picture: {path}")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.kit.frameworks import TRACKS, Arrays, Job, TorchTrack, Track
+from compare.kit.distances import Arrays
+from compare.kit.frameworks import Torch
+from compare.kit.job import Job, Training
 from compare.kit.result import ROOT
 from minigrad.errors import MinigradError
 
@@ -29,9 +32,9 @@ WARM_UP_STEPS = 2
 
 
 class Worker:
-    """A track in a process of its own, from the side of the one who asks. A context manager: the process ends with it.
+    """An implementation in a process of its own, as the caller sees it. A context manager: the process ends with it.
 
-    MinigradError for what the track cannot do on this machine, or if its process dies.
+    MinigradError for what the implementation cannot do on this machine, or if its process dies.
     """
 
     def __init__(self, name: str, job: Job, environment: Mapping[str, str]) -> None:
@@ -56,7 +59,7 @@ class Worker:
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
-            raise MinigradError(f"the process of {self.name} ended unasked (exit code {code}) when told to {request}")
+            raise MinigradError(f"the process of {self.name} ended unasked (exit code {code}) when asked to {request}")
         answer = json.loads(line)
         if "error" in answer:
             raise MinigradError(answer["error"])
@@ -77,20 +80,17 @@ class Server:
 
     def __init__(self, name: str, job: Job) -> None:
         self.name, self.job = name, job
-        self.track: Track | None = None
         self.slept_at = time.process_time()
 
-    @property
-    def open(self) -> Track:
-        """The track, its framework imported when first asked for."""
-        if self.track is None:
-            self.track = TRACKS[self.name](self.job)
-        return self.track
+    @cached_property
+    def open(self) -> Training:
+        """The implementation, its framework imported when first asked for."""
+        return Training(self.name, self.job)
 
     def build(self, start: str) -> dict[str, Any]:
         """Make model, batch and optimizer from the file `start`; returns the framework's facts."""
         self.open.build(load_arrays(start))
-        return self.open.facts()
+        return self.open.framework.facts()
 
     def first_steps(self, steps: int, save: str) -> list[float]:
         """The losses of the first steps. The first step's gradients ("gradient.KEY") and the weights after the last one
@@ -119,28 +119,27 @@ class Server:
 
     def perturbation(self, preset: str, steps: int, save: str) -> None:
         """What an attack adds to the batch, "first" after one step and "last" after all, goes to the file `save`."""
-        track = self.open
-        clean = track.to_numpy(track.images)
-        ends = {"first": 1, "last": steps}
-        save_arrays(save, {when: track.to_numpy(track.attacked(preset, n)) - clean for when, n in ends.items()})
+        clean, ends = self.open.images, {"first": 1, "last": steps}
+        moved = {when: self.open.attacked(preset, n) - clean for when, n in ends.items()}
+        save_arrays(save, {when: delta.numpy(force=True) for when, delta in moved.items()})
 
     def attack(self, preset: str, steps: int) -> dict[str, float]:
-        """Time an attack, after a first step that is not counted: its seconds and processor seconds."""
-        track = self.open
-        track.attacked(preset, 1)
-        track.synchronize()
+        """Time an attack, after a first step that is not timed: its seconds and processor seconds."""
+        training = self.open
+        training.attacked(preset, 1)
+        training.framework.synchronize()
         processor, started = time.process_time(), time.perf_counter()
-        track.attacked(preset, steps)
-        track.synchronize()
+        training.attacked(preset, steps)
+        training.framework.synchronize()
         return {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
 
     def op_rows(self, steps: int) -> list[dict[str, Any]]:
-        """torch.profiler's rows (TorchTrack.op_rows), after some steps that are not counted."""
-        track = self.open
-        assert isinstance(track, TorchTrack)
+        """torch.profiler's rows (Torch.op_rows), after some steps that it does not see."""
+        torch = self.open.framework
+        assert isinstance(torch, Torch)
         for _ in range(WARM_UP_STEPS):
             self.timed_step(by_phase=False)
-        return track.op_rows(steps)
+        return torch.op_rows(self.open.step, steps)
 
     def loading(self, data: str | None, workers: int) -> dict[str, Any]:
         """Time the loader of both scripts, with nothing else to do: batches of the job's size, augmented and normalised.
@@ -148,7 +147,7 @@ class Server:
         Workers hand batches over in bursts, so groups of them are timed; the first, which was waited for while the workers
         began, is not counted. Returns the `seconds` a batch of each group, of which `normalising`, and what was loaded.
         """
-        from minigrad.data import DataLoader, normalize, open_dataset  # here: the tracks are measured without it
+        from minigrad.data import DataLoader, normalize, open_dataset  # here: the frameworks are measured without it
 
         images = open_dataset(data, "train", self.job.image_size)
         seconds, normalising = [], []
@@ -163,22 +162,22 @@ class Server:
                     normalised += time.perf_counter() - arrived
                 seconds.append((time.perf_counter() - started) / group)
                 normalising.append(normalised / group)
-        told = {"data": images.name, "channels": images.channels, "workers": workers, "group": group}
-        return told | {"seconds": seconds[1:], "normalising": normalising[1:]}
+        found = {"data": images.name, "channels": images.channels, "workers": workers, "group": group}
+        return found | {"seconds": seconds[1:], "normalising": normalising[1:]}
 
     def timed_step(self, by_phase: bool) -> tuple[list[float], float]:
         """One step: ([seconds of each phase], or [seconds], and the processor seconds).
 
         A GPU is waited for before each reading of the clock; within a step that is done for the phases' sake only.
         """
-        track = self.open
-        track.synchronize()
+        training = self.open
+        training.framework.synchronize()
         processor = time.process_time()
         clock = [time.perf_counter()]
         for phase in PHASES:
-            getattr(track, phase)()
+            getattr(training, phase)()
             if by_phase or phase == PHASES[-1]:
-                track.synchronize()
+                training.framework.synchronize()
                 clock.append(time.perf_counter())
         return np.diff(clock).tolist(), time.process_time() - processor
 
@@ -186,16 +185,16 @@ class Server:
         """Bytes: `imported`, with the framework imported; `ready`, when it has trained a network of a few numbers, so
         that code which is loaded on first use is there; `peak`, the most while model, batch and `steps` steps are made.
         """
-        track = self.open
-        imported = track.memory()
-        track.rehearse()
-        track.synchronize()
-        ready = track.memory()
-        track.reset_peak_memory()
-        track.build(load_arrays(start))
+        training, framework = self.open, self.open.framework
+        imported = framework.memory()
+        training.rehearse()
+        framework.synchronize()
+        ready = framework.memory()
+        framework.reset_peak_memory()
+        training.build(load_arrays(start))
         for _ in range(steps):
             self.timed_step(by_phase=False)
-        return {"imported": imported, "ready": ready, "peak": track.peak_memory()}
+        return {"imported": imported, "ready": ready, "peak": framework.peak_memory()}
 
     def serve(self, request: str, **arguments: Any) -> Any:
         """The answer to a request, by name."""

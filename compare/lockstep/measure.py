@@ -1,60 +1,111 @@
-"""Training in lockstep: the same start, batches, masks and rates for four tracks, and after each step how far apart they are."""
+"""Training in lockstep: one start, the same batches, masks and rates for four trainings, and how far they drift apart."""
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from compare.kit.frameworks import TRACKS, Arrays, Job, Track, make_start
-from minigrad.data import Batch, DataLoader, normalize
+import models
+from compare.kit.arguments import read_settings
+from compare.kit.distances import Arrays, norm_distance
+from compare.kit.frameworks import leave_cores
+from compare.kit.job import Job, Training, make_start
+from compare.kit.result import Result
+from compare.kit.statistics import geometric_mean
+from minigrad.data import Batch, DataLoader, normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError
+from minigrad.training.recipes import model_settings, recipe
 from minigrad.training.schedule import learning_rate
 
 OURS, TORCH, OURS_EXACT, EXACT = NAMES = ("minigrad float32", "torch float32", "minigrad float64", "torch float64")
-"""The tracks, in the order in which they take a step; distances are from the last one."""
+"""The trainings, in the order in which they take a step; distances are from the last one."""
 
 SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """After these, and after the last one, distances are noted layer by layer."""
 
+LIMIT = 2.0
+FLOOR, CEILING = 2.0**-24, 1.0
+CLIP = 10.0
+EXACT_LIMIT, EXACT_STEPS = 1e-9, 50
+REPORTED_STEPS = 10  # between two lines of progress
+
 Figures = dict[str, Any]
 
 
-class LockstepTrack:
-    """A track in float32 or float64, that takes a given batch at a given rate."""
+def measure(options: argparse.Namespace, begun: Result) -> Result:
+    """The result: what `train` notes of each seed, and what `judge` makes of it."""
+    leave_cores()
+    plan = recipe(options.data, options.model, None)
+    data = open_dataset(options.data, "train", image_size=options.image_size or plan["image_size"])
+    result = begun | {"model": options.model, "data": data.name, "steps": options.steps}
+    result |= {"epochs": plan["epochs"], "warmup": plan["warmup"], "job": {}, "runs": []}
+    for seed in range(options.seed, options.seed + options.seeds):
+        job = Job(
+            options.model,
+            options.batch or models.MODELS[options.model].lockstep[0],
+            data.image_size,
+            "cpu",
+            options.threads,
+            seed,
+            len(data.classes),
+            data.channels,
+            model_settings(options.model, data.image_size, read_settings(options.model, options.set)),
+            plan["optimizer"],
+            options.lr or plan["lr"],
+            weight_decay=plan["weight_decay"],
+            clip_grad=plan["clip_grad"],
+        )
+        result["job"] = result["job"] or job.as_dict()
+        result["runs"].append(train(job, data, options.steps, plan["epochs"], plan["warmup"], Progress(seed)))
+    return result | judge(result["runs"])
+
+
+class Progress:
+    """A line every few steps."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.began = seed, time.perf_counter()
+
+    def __call__(self, step: int, figures: Figures) -> None:
+        """After a step, with what there is so far."""
+        steps = figures["layers"]["steps"][-1]
+        if step % REPORTED_STEPS and step != steps:
+            return
+        drifts = ", ".join(f"{name} {figures['drift']['weights'][name][-1]:.1e}" for name in NAMES[:-1])
+        loss, seconds = figures["losses"][EXACT][-1], time.perf_counter() - self.began
+        text = f"seed {self.seed} step {step}/{steps}: loss {loss:.3f}; drift of the weights: {drifts}; {seconds:.0f} s"
+        print(text, flush=True)
+
+
+class Lockstep(Training):
+    """A training in float32 or float64 that takes a given batch at a given rate. name: one of NAMES."""
 
     def __init__(self, name: str, job: Job, start: Arrays) -> None:
-        framework, precision = name.split()
-        self.dtype = np.dtype(precision)
-        self.track: Track = TRACKS[framework](job)
-        self.track.build(start)
-        if self.dtype == np.float64:
-            self.track.model.double()
+        framework, self.dtype = name.split()
+        super().__init__(framework, job)
+        self.build(start, self.dtype)
 
-    def step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
+    def take(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
         """One training step on images (N, C, H, W); returns its loss."""
-        track = self.track
-        for group in track.optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = lr
-        track.images = track.library.from_numpy(images.astype(self.dtype))
-        track.labels = track.library.from_numpy(labels)
-        track.forward()
-        track.backward()
-        track.update()
-        return track.loss()
+        self.images, self.labels = self.library.from_numpy(images.astype(self.dtype)), self.library.from_numpy(labels)
+        self.step()
+        return self.loss()
 
     def arrays(self) -> dict[str, Arrays]:
-        """What is held against the other tracks', by kind and key: "weights", "gradients" (as the update took them) and,
-        where there are any, "statistics" (running mean and variance). Not copies."""
-        model = self.track.model
-        parameters = dict(model.named_parameters())
+        """What is compared, by kind and key: "weights", "gradients" (as the update took them) and, where there are any,
+        "statistics" (running mean and variance). Not copies."""
+        parameters = dict(self.model.named_parameters())
         kinds = {
             "weights": parameters,
             "gradients": {key: parameter.grad for key, parameter in parameters.items()},
-            "statistics": {key: value for key, value in model.named_buffers() if value.is_floating_point()},
+            "statistics": {key: value for key, value in self.model.named_buffers() if value.is_floating_point()},
         }
         return {
             kind: {key: value.detach().numpy() for key, value in values.items()}
@@ -66,19 +117,19 @@ class LockstepTrack:
 def train(
     job: Job, data: ImageDataset, steps: int, epochs: int, warmup: float, report: Callable[[int, Figures], None]
 ) -> Figures:
-    """Train the four tracks for the first `steps` steps of `epochs` epochs, `warmup` of which warm up.
+    """Take the first `steps` steps of `epochs` epochs, `warmup` of which warm up, in all four trainings.
 
-    Batches come from the project's own loader, augmented as in training; all tracks get the same float32 numbers.
+    Batches come from the project's own loader, augmented as in training; all get the same float32 numbers.
     `report(step, figures)` is called after each step with what there is so far.
 
-    Returns {"seed", "lr": [...], "losses": {track: [...]}, "seconds": {track: ...}, "drift": {kind: {track: [...]}},
-    "layers": {"steps": [...], "drift": {kind: {layer: {track: [...]}}}}}; a drift is |a - exact| / |exact| in 2-norms, all
+    Returns {"seed", "lr": [...], "losses": {name: [...]}, "seconds": {name: ...}, "drift": {kind: {name: [...]}},
+    "layers": {"steps": [...], "drift": {kind: {layer: {name: [...]}}}}}; a drift is |a - exact| / |exact| in 2-norms, all
     arrays of the kind together, or those of a layer, after the step; there is none for torch's float64, which is `exact`.
 
     MinigradError if torch's float64 comes to a loss that is not finite.
     """
     start = make_start(job)
-    tracks = {name: LockstepTrack(name, job, start) for name in NAMES}
+    trainings = {name: Lockstep(name, job, start) for name in NAMES}
     loader = DataLoader(data, job.batch, train=True, seed=job.seed)
     figures: Figures = {
         "seed": job.seed,
@@ -92,13 +143,13 @@ def train(
         images = normalize(batch.images, data.mean, data.std)
         lr = learning_rate(step - 1, epochs * len(loader), round(warmup * len(loader)), job.lr)
         figures["lr"].append(rounded(lr))
-        for name, track in tracks.items():
+        for name, training in trainings.items():
             began = time.perf_counter()
-            figures["losses"][name].append(track.step(images, batch.labels, lr))
+            figures["losses"][name].append(training.take(images, batch.labels, lr))
             figures["seconds"][name] += time.perf_counter() - began
         if not np.isfinite(figures["losses"][EXACT][-1]):
             raise MinigradError(f"step {step}: torch's own loss in float64 is not finite; a lower --lr may help")
-        note(figures, step, {name: track.arrays() for name, track in tracks.items()})
+        note(figures, step, {name: training.arrays() for name, training in trainings.items()})
         report(step, figures)
     figures["seconds"] = {name: round(seconds, 1) for name, seconds in figures["seconds"].items()}
     return figures
@@ -113,35 +164,64 @@ def batches(loader: DataLoader) -> Iterator[Batch]:
 
 
 def note(figures: Figures, step: int, arrays: Mapping[str, Mapping[str, Arrays]]) -> None:
-    """Add the distances after a step to the figures. arrays: {track: {kind: {key: array}}}."""
+    """Add the distances after a step to the figures. arrays: {name: {kind: {key: array}}}."""
     for kind, exact in arrays[EXACT].items():
         for name in NAMES[:-1]:
-            whole, layers = distances(arrays[name][kind], exact)
-            figures["drift"].setdefault(kind, {}).setdefault(name, []).append(whole)
+            found = distances(arrays[name][kind], exact)
+            figures["drift"].setdefault(kind, {}).setdefault(name, []).append(found.pop(""))
             if step in figures["layers"]["steps"]:
                 by_layer = figures["layers"]["drift"].setdefault(kind, {})
-                for layer, distance in layers.items():
+                for layer, distance in found.items():
                     by_layer.setdefault(layer, {}).setdefault(name, []).append(distance)
 
 
-def distances(arrays: Arrays, exact: Arrays) -> tuple[float, dict[str, float]]:
-    """|arrays - exact| / |exact|, of all together and of each layer."""
-    off: dict[str, float] = {}
-    size: dict[str, float] = {}
-    for key, right in exact.items():
-        layer = key.rpartition(".")[0] or key
-        off[layer] = off.get(layer, 0.0) + float(np.linalg.norm(arrays[key] - right)) ** 2
-        size[layer] = size.get(layer, 0.0) + float(np.linalg.norm(right)) ** 2
-    return relative(sum(off.values()), sum(size.values())), {layer: relative(off[layer], size[layer]) for layer in off}
-
-
-def relative(off: float, size: float) -> float:
-    """The root of a quotient of squares; 0 where both are 0, infinite where `size` alone is."""
-    if off == 0:
-        return 0.0
-    return rounded((off / size) ** 0.5) if size else float("inf")
+def distances(arrays: Arrays, exact: Arrays) -> dict[str, float]:
+    """|arrays - exact| / |exact| of each layer, and of all together under ""."""
+    keys: dict[str, list[str]] = {"": list(exact)}
+    for key in exact:
+        keys.setdefault(key.rpartition(".")[0] or key, []).append(key)
+    return {
+        layer: rounded(norm_distance([arrays[key] for key in of], [exact[key] for key in of]))
+        for layer, of in keys.items()
+    }
 
 
 def rounded(value: float) -> float:
     """Five digits: more would only make the files longer."""
     return float(f"{value:.5g}")
+
+
+# judging
+
+
+def judge(runs: Sequence[Figures]) -> Result:
+    """{"ratios": {kind: {"mean", "rms", "worst", "worst_step", "worst_seed", "best"}}, "exact": {what: ...}, "agree"}.
+
+    worst, best: the largest and the least plain ratio (ours over torch's) of any step in which either is over the floor.
+    exact: the largest distance of the two float64 trainings in the first EXACT_STEPS steps: of losses, and of each kind.
+    """
+    kinds = list(runs[0]["drift"])
+    ratios = {kind: compare_drifts(runs, kind) for kind in kinds}
+    exact = {kind: float(np.max([run["drift"][kind][OURS_EXACT][:EXACT_STEPS] for run in runs])) for kind in kinds}
+    losses = np.array([[run["losses"][name][:EXACT_STEPS] for run in runs] for name in (OURS_EXACT, EXACT)])
+    exact["losses"] = float(np.max([norm_distance(a, b) for a, b in losses.reshape(2, -1).T]))  # NaN if one is
+    agree = all(found[what] <= LIMIT for found in ratios.values() for what in ("mean", "rms"))
+    return {"ratios": ratios, "exact": exact, "agree": agree and all(value <= EXACT_LIMIT for value in exact.values())}
+
+
+def compare_drifts(runs: Sequence[Figures], kind: str) -> Result:
+    """How much further our float32 drifts than torch's: of one kind of arrays what `judge` returns."""
+    ours, torchs = (np.array([run["drift"][kind][name] for run in runs]) for name in (OURS, TORCH))  # (seed, step)
+    clipped = [drifts.clip(FLOOR, CEILING) for drifts in (ours, torchs)]
+    rms = [np.sqrt((drifts**2).mean(1)) for drifts in clipped]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plain = np.where(np.maximum(ours, torchs) > FLOOR, ours / torchs, 0)
+    worst = np.unravel_index(np.argmax(plain), plain.shape)
+    return {
+        "mean": geometric_mean((clipped[0] / clipped[1]).clip(1 / CLIP, CLIP)),
+        "rms": geometric_mean(rms[0] / rms[1]),
+        "worst": float(plain[worst]),
+        "worst_step": int(worst[1]) + 1,
+        "worst_seed": runs[int(worst[0])]["seed"],
+        "best": float(np.min(plain, initial=np.inf, where=plain > 0)),
+    }

@@ -8,44 +8,17 @@ microseconds an op: the figure should not grow with the length (minigrad only; a
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-
-from compare.kit.arguments import Parser, count, need_torch
-from compare.kit.result import Result, check_target, origin, write_result
-from compare.kit.tables import as_text
-from compare.overhead.measure import CALLS, LENGTHS, OPS, child
-from compare.overhead.show import pictures, tables, verdict
-
-__all__ = ["LENGTHS", "OPS", "pictures", "run", "tables", "verdict"]
-
-FORMAT = "compare overhead 1"
+from compare.kit.arguments import Parser, count
+from compare.kit.command import Command
+from compare.overhead import measure, show
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Measure and print a table; write --json if asked."""
-    options = parse(arguments)
-    need_torch()
-    result: Result = {"format": FORMAT} | origin("overhead", arguments)
-    times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
-    for turn in range(options.rounds):
-        print(f"round {turn + 1} of {options.rounds}", flush=True)
-        for framework, found in times.items():
-            for op, microseconds in child("small", framework, str(options.batches)).items():
-                found.setdefault(op, []).append(microseconds)
-    result |= {"microseconds": times, "chain": child("chain", "minigrad", "3")}
-    print("\n\n".join([*map(as_text, tables(result)), verdict(result)]))
-    write_result(options.json, result)
-    return 0
+def options(parser: Parser) -> None:
+    """How often is measured."""
+    calls = measure.CALLS
+    parser.add("--rounds", type=count(1, 100), default=5, help="turns of each framework (5)")
+    parser.add("--batches", type=count(1, 1000), default=20, help=f"batches of {calls} calls in a turn (20)")
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options. OptionError for what is not understood."""
-    parser = Parser("overhead", __doc__)
-    parser.add_argument("--rounds", type=count(1, 100), default=5, help="turns of each framework (5)")
-    parser.add_argument("--batches", type=count(1, 1000), default=20, help=f"batches of {CALLS} calls in a turn (20)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
-    options = parser.parse_args(arguments)
-    check_target(options.json, FORMAT)
-    return options
+COMMAND = Command("overhead", "compare overhead 1", __doc__, options, measure.measure, show)
+run = COMMAND.run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.kit.result import ROOT
+from compare.kit.frameworks import FRAMEWORKS
+from compare.kit.result import ROOT, Result
 
 OPS = (
     "add", "mul", "div", "exp", "sigmoid", "relu", "where", "sum", "mean", "amax", "softmax", "matmul", "linear", "reshape",
@@ -19,6 +21,17 @@ OPS = (
 )  # fmt: skip
 LENGTHS = (1_000, 10_000, 100_000)
 CALLS = 200  # in a batch
+
+
+def measure(options: argparse.Namespace, begun: Result) -> Result:
+    """The result: the times of each small op in each round and framework, and those of the chains."""
+    times: dict[str, dict[str, list[float]]] = {"minigrad": {}, "torch": {}}
+    for turn in range(options.rounds):
+        print(f"round {turn + 1} of {options.rounds}", flush=True)
+        for framework, found in times.items():
+            for op, microseconds in child("small", framework, str(options.batches)).items():
+                found.setdefault(op, []).append(microseconds)
+    return begun | {"microseconds": times, "chain": child("chain", "minigrad", "3")}
 
 
 def child(what: str, framework: str, argument: str) -> dict[str, float]:
@@ -97,16 +110,8 @@ def chain(framework: Any, repeats: int) -> dict[str, float]:
 
 def main(what: str, framework: str, argument: str) -> None:
     """Print the measurement as JSON."""
-    if framework == "torch":
-        import torch as engine
-
-        engine.set_num_threads(1)
-    else:
-        import minigrad as engine  # type: ignore[no-redef]
-        import minigrad.nn.functional
-
-        engine.set_num_threads(1)
-    print(json.dumps({"small": small, "chain": chain}[what](engine, int(argument))))
+    library = FRAMEWORKS[framework](threads=1).library
+    print(json.dumps({"small": small, "chain": chain}[what](library, int(argument))))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compare.kit.machine import in_words
 from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
@@ -51,12 +52,11 @@ def tables(result: Result) -> list[Table]:
         + [f"{1e3 * whole:.2f}", "100.0", f"{sums['made'] / 1e6:.2f}", f"{sums['saved'] / 1e6:.2f}"]
     )
     head = ["op", "calls", "forward ms", "backward ms", "together", "share %", "made MB", "saved MB"]
-    step, machine = result["step"], result["machine"]
+    step = result["step"]
     notes = [
         "made: bytes of the results that are no views; saved: bytes kept for gradients, each array once",
         f"a watched step takes {1e3 * step['watched']['median']:.1f} ms, an unwatched one {1e3 * step['plain']['median']:.1f}",
-        f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores; "
-        + ", ".join(f"{k} {v}" for k, v in result["facts"].items()),
+        f"{in_words(result['machine'], load=False)}; " + ", ".join(f"{k} {v}" for k, v in result["facts"].items()),
     ]
     title = f"{what(result)}, one training step of minigrad on {result['job']['device']}: medians of {result['steps']} steps"
     return [Table(title, head, rows, notes), *([torch_table(result)] if "torch" in result else [])]
@@ -99,8 +99,8 @@ def pictures(result: Result) -> dict[str, bytes]:
     if others:
         sums = {name: sum(part.get(name, 0.0) for part in others) for name in ("forward", "backward", "update")}
         shown.append({"op": f"{len(others)} others", **sums})
-    told = f"{1e3 * whole:.0f} ms on {result['machine']['processor']}; dark: forward, light: backward, grey: update"
-    figure, panels = new_figure(1, 1, f"Where a step goes: {what(result)}", told, (7.5, 0.8 + 0.27 * len(shown)))
+    subtitle = f"{1e3 * whole:.0f} ms on {result['machine']['processor']}; dark: forward, light: backward, grey: update"
+    figure, panels = new_figure(1, 1, f"Where a step goes: {what(result)}", subtitle, (7.5, 0.8 + 0.27 * len(shown)))
     axes = panels[0, 0]
     names, ends = [part["op"] for part in shown], [0.0] * len(shown)
     looks = {"forward": (COLOURS["minigrad"], 1.0), "backward": (COLOURS["minigrad"], 0.5), "update": (QUIET, 0.7)}

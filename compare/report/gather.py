@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from compare.kit.command import ALIASES, find
+from compare.kit.command import Command, find
 from compare.kit.result import Result, read_result
 from compare.kit.tables import Table
 from compare.report.outline import SECTIONS, Section, Wanted
@@ -83,17 +83,17 @@ def read_entry(path: Path) -> Entry:
     """A file of results, by the module of the command that its format names."""
     result = read_result(path, option="--results")
     name = re.fullmatch(r"compare (\w+) \d+", result["format"])
-    module: Any = find(name[1]) if name else None
-    if name is None or not all(hasattr(module, part) for part in ("FORMAT", "tables", "pictures", "verdict")):
+    command: Command | None = getattr(find(name[1]), "COMMAND", None) if name else None
+    if command is None:
         raise OptionError(f"--results {path} is of format {result['format']!r}, which no command here knows")
-    if result["format"] != module.FORMAT:
+    if result["format"] != command.format:
         raise OptionError(
-            f"--results {path} is of format {result['format']!r}, and python -m compare {name[1]} reads {module.FORMAT!r}: "
-            "measure it anew, or take it away"
+            f"--results {path} is of format {result['format']!r}, and python -m compare {command.name} reads "
+            f"{command.format!r}: measure it anew, or take it away"
         )
     try:
-        told = module.tables(result), module.pictures(result), module.verdict(result)
-        return Entry(path.stem, ALIASES.get(name[1], name[1]), result, *told)
+        shown = command.show.tables(result), command.show.pictures(result), command.show.verdict(result)
+        return Entry(path.stem, command.name, result, *shown)
     except UNREADABLE as error:
         raise OptionError(f"--results {path} is damaged: {type(error).__name__} {error}") from error
 
@@ -122,9 +122,9 @@ def overviews(shown: Sequence[Shown]) -> list[Table]:
     """What the results of a command say together, for each command that has an `overview(results) -> Table`."""
     found = []
     for command in dict.fromkeys(one.entry.command for one in shown):
-        module = find(command)
-        if hasattr(module, "overview"):
-            found.append(module.overview([one.entry.result for one in shown if one.entry.command == command]))
+        show: Any = find(command).COMMAND.show
+        if hasattr(show, "overview"):
+            found.append(show.overview([one.entry.result for one in shown if one.entry.command == command]))
     return [table for table in found if table.rows]
 
 
@@ -132,7 +132,7 @@ def pictures_of_two(places: Sequence[Sequence[Entry]]) -> list[bytes]:
     """One figure for each scale in which there are results of both kinds."""
     if not all(places) or not places:
         return []
-    draw = find(places[0][0].command).picture_of_two
+    draw = find(places[0][0].command).COMMAND.show.picture_of_two
     pairs = [(a.result, b.result) for a, b in product(*places) if a.result.get("scale") == b.result.get("scale")]
     return [draw(*pair) for pair in pairs]
 

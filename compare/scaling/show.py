@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from compare.kit.machine import in_words, is_busy
 from compare.kit.plots import COLOURS, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.statistics import Summary, summarize
 from compare.kit.tables import Table
-from compare.speed.show import BUSY
 
 OURS = "minigrad"
 MOST_GROWTH = 1.1  # of a cost that does not grow: rounds scatter by some ten percent
@@ -46,7 +46,7 @@ IMAGES = AXES["batch"]
 
 
 def costs(result: Result, axis: Axis | None = None) -> dict[str, list[list[float]]]:
-    """{track: for each round the seconds of an image (pixel, block) at each value}: medians of the round's steps."""
+    """{implementation: for each round the seconds of an image (pixel, block) at each value}: medians of the round's steps."""
     axis = axis or AXES[result["axis"]]
     found: dict[str, list[list[float]]] = {}
     for name in result["points"][0]["tracks"]:
@@ -59,12 +59,12 @@ def costs(result: Result, axis: Axis | None = None) -> dict[str, list[list[float
 
 
 def cost_summaries(result: Result, axis: Axis) -> dict[str, list[Summary]]:
-    """{track: at each value median and quartiles of the rounds}."""
+    """{implementation: at each value median and quartiles of the rounds}."""
     return {name: [summarize(c) for c in zip(*rounds, strict=True)] for name, rounds in costs(result, axis).items()}
 
 
 def memory_rates(result: Result) -> dict[str, float]:
-    """{track: bytes that each image (pixel, block) adds to the peak}, by a straight line; {} where it was not measured."""
+    """{implementation: bytes that each image (pixel, block) adds to the peak}, by a straight line; {} where it was not measured."""
     if "memory" not in result["points"][0]:
         return {}
     counts = [AXES[result["axis"]].count(point["job"]) for point in result["points"]]
@@ -78,8 +78,8 @@ def what(result: Result) -> str:
     """What was measured."""
     job, axis, values = result["points"][0]["job"], result["axis"], result["values"]
     fixed = {"batch": f"batch {job['batch']}", "image-size": f"{job['image_size']}x{job['image_size']} pixels"}
-    told = ", ".join(text for name, text in fixed.items() if name != axis)
-    return f"{job['model']}, {axis} {values[0]} to {values[-1]} ({told})"
+    others = ", ".join(text for name, text in fixed.items() if name != axis)
+    return f"{job['model']}, {axis} {values[0]} to {values[-1]} ({others})"
 
 
 def tables(result: Result) -> list[Table]:
@@ -95,7 +95,7 @@ def tables(result: Result) -> list[Table]:
 
 
 def time_table(result: Result, axis: Axis) -> Table:
-    """A row a value: of each track median and quartiles; and ours over theirs."""
+    """A row a value: of each implementation median and quartiles; and ours over theirs."""
     unit, factor = axis.time
     summaries = cost_summaries(result, axis)
     head = [result["axis"]]
@@ -114,7 +114,7 @@ def time_table(result: Result, axis: Axis) -> Table:
 
 
 def slope_table(result: Result) -> Table:
-    """A row a track: the exponent that fits, and how much the last value costs."""
+    """A row an implementation: the exponent that fits, and how much the last value costs."""
     axis, last = AXES[result["axis"]], result["values"][-1]
     rows = []
     for name, slope in result["slopes"].items():
@@ -127,17 +127,16 @@ def slope_table(result: Result) -> Table:
     machine = result["machine"]
     notes = [
         f"grows: by more than {100 * (MOST_GROWTH - 1):.0f} % above the least of the other values, each by its cheapest round",
-        f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores, load "
-        + (f"{machine['load'][0]:.1f}" if machine["load"] else "unknown"),
+        in_words(machine),
         "all computed the same" if result["agree"] else "NOT THE SAME COMPUTATION: the times mean nothing",
     ]
-    if machine["load"] and machine["load"][0] > BUSY * machine["usable_cores"]:
+    if is_busy(machine):
         notes.append("note: other programs were busy on this machine, and disturb some values more than others")
     return Table(f"the time {an(axis.each)}, {result['rounds']} rounds", head, rows, notes)
 
 
 def memory_table(result: Result) -> Table:
-    """A row a value: peak memory of each track; and what each image adds."""
+    """A row a value: peak memory of each implementation; and what each image adds."""
     axis, rates = AXES[result["axis"]], memory_rates(result)
     unit, size = axis.memory
     rows = [
@@ -189,10 +188,9 @@ def pictures(result: Result) -> dict[str, bytes]:
     panels = [IMAGES] if axis.by_image else [IMAGES, axis]
     rates = memory_rates(result)
     machine, job = result["machine"], result["points"][0]["job"]
-    told = (
-        f"{machine['processor']}, {machine['usable_cores']} cores; medians and quartiles of {result['rounds']} rounds"
-    )
-    figure, axes = new_figure(1, len(panels) + bool(rates), f"A training step: {what(result)}", told)
+    cores = f"{machine['processor']}, {machine['usable_cores']} cores"
+    subtitle = f"{cores}; medians and quartiles of {result['rounds']} rounds"
+    figure, axes = new_figure(1, len(panels) + bool(rates), f"A training step: {what(result)}", subtitle)
     for panel, unit in zip(axes[0], panels, strict=False):
         name, factor = unit.time
         for track, summaries in cost_summaries(result, unit).items():

@@ -1,14 +1,14 @@
-"""Whether two tracks compute the same: what is held against what in the first steps from the same start.
+"""Whether two implementations compute the same: what is compared in their first steps from one start.
 
 Losses alone see little: a bias whose gradient is 20 % too large moves none by 1e-4 in two steps. So each array of the model
-is looked at, in 2-norms:
+is compared, in 2-norms:
 
   gradient   of the first step, as its update took it (clipped)
   change     that the steps made in it, each number weighted by its gradient
 
 The weights are there for AdamW. Its first steps move every number by the learning rate, however short the gradient; where
 that is nothing but rounding, two right programs step in different directions. (The biases of attention's keys are such
-numbers: they add the same to all scores of a query, which the softmax does not see.) What counts is what a change does to
+numbers: they add the same to all scores of a query, which the softmax does not see.) What matters is what a change does to
 the loss, gradient times change. In turn AdamW's changes cannot tell a gradient from its double: hence the gradients.
 
 The tolerances are wide for SimpleNet and the vision transformer, where 1e-3 and 1e-5 are seen, all of it rounding; with
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.kit.frameworks import Arrays, gradients_of, weights_of
-from compare.kit.statistics import relative_distance
+from compare.kit.distances import Arrays, norm_distance
+from compare.kit.job import part
 
 TOLERANCES = {"loss": 1e-4, "gradient": 0.1, "change": 0.1}
 
@@ -31,33 +31,27 @@ TOLERANCES = {"loss": 1e-4, "gradient": 0.1, "change": 0.1}
 def compare_runs(
     losses: list[float], other_losses: list[float], start: Arrays, after: Arrays, other: Arrays
 ) -> dict[str, Any]:
-    """How far apart two tracks are after the same steps from the same start; `after` and `other`: what they saved then.
+    """How far apart two implementations are after the same steps from the same start; `after`, `other`: what they saved then.
 
     loss: the largest relative difference of a step's losses. gradient, change: the largest relative distance over the
     arrays of the model, of the first step's gradients, and of what the steps changed times the other's gradients (running
     statistics, which have none, as they are). where: the names of these arrays.
     """
-    gradients, other_gradients = gradients_of(after), gradients_of(other)
-    before, weights, other_weights = weights_of(start), weights_of(after), weights_of(other)
+    before, gradients = part(start, "model"), part(other, "gradient")
 
-    def change(weights: Arrays, key: str) -> np.ndarray:
-        return (weights[key] - before[key]) * other_gradients.get(key, 1)
+    def changes(saved: Arrays) -> Arrays:
+        return {key: (value - before[key]) * gradients.get(key, 1) for key, value in part(saved, "model").items()}
 
-    distances = {
-        "gradient": {key: relative_distance(gradients[key], other_gradients[key]) for key in other_gradients},
-        "change": {key: relative_distance(change(weights, key), change(other_weights, key)) for key in other_weights},
-    }
-    where = {
-        what: max(found, key=lambda key: np.nan_to_num(found[key], nan=np.inf)) for what, found in distances.items()
-    }
-    by_loss = [relative_distance(np.array(a), np.array(b)) for a, b in zip(losses, other_losses, strict=True)]
-    return {
-        "loss": float(np.max(by_loss)),  # NaN if one is
-        **{what: found[where[what]] for what, found in distances.items()},
-        "where": where,
-    }
+    pairs = {"gradient": (part(after, "gradient"), gradients), "change": (changes(after), changes(other))}
+    found: dict[str, Any] = {"where": {}}
+    for what, (ours, theirs) in pairs.items():
+        apart = {key: norm_distance(ours[key], theirs[key]) for key in theirs}
+        where = max(apart, key=lambda key: np.nan_to_num(apart[key], nan=np.inf))
+        found[what], found["where"][what] = apart[where], where
+    by_loss = [norm_distance(np.array(a), np.array(b)) for a, b in zip(losses, other_losses, strict=True)]
+    return {"loss": float(np.max(by_loss)), **found}  # NaN if one is
 
 
 def agree(agreement: dict[str, dict[str, Any]]) -> bool:
-    """Whether all tracks computed what torch did. NaN does not agree with anything."""
+    """Whether all implementations computed what torch did. NaN does not agree with anything."""
     return all(found[what] <= most for found in agreement.values() for what, most in TOLERANCES.items())

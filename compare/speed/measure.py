@@ -1,21 +1,32 @@
-"""How tracks are timed: each in a process of its own, called in turn; and the loader, which they share, by itself."""
+"""How implementations are timed: each in a process of its own, called in turn; and the loader, which they share, by itself."""
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
+import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from compare.kit.frameworks import Arrays, Job, make_start
-from compare.kit.statistics import paired_ratios, relative_distance, summarize
+import models
+from compare.kit.arguments import read_settings
+from compare.kit.command import say
+from compare.kit.distances import Arrays, norm_distance
+from compare.kit.job import Job, make_start
+from compare.kit.machine import numerical_variables
+from compare.kit.result import Result
+from compare.kit.statistics import paired_ratios, summarize
 from compare.kit.worker import PHASES, Worker, load_arrays, save_arrays
-from compare.speed.agreement import compare_runs
+from compare.speed.agreement import agree, compare_runs
+from minigrad.data import open_dataset
+from minigrad.device import get_device
+from minigrad.training.recipes import model_settings, recipe
 
 CHECKED_STEPS = 2
 REFERENCE = "torch"
@@ -23,8 +34,8 @@ WARM_UP_TURNS = 2
 MEMORY_STEPS = 5
 PAUSE = 0.1  # seconds: OpenBLAS's threads spin for about 0.02, libgomp's for less
 ATTACK_TOLERANCES = {"first": 0.1, "last": 0.25}
-
-Result = dict[str, Any]
+CUSTOM_CONV = ["minigrad definition", "torch custom-conv", "torch custom-conv, columns kept"]
+LEARNING_RATES = {"sgd": 0.01, "adamw": 1e-4}  # low, see Job
 
 
 class Attack(NamedTuple):
@@ -34,12 +45,73 @@ class Attack(NamedTuple):
     steps: int
 
 
+class Start(NamedTuple):
+    """What all implementations of a job start from (make_start), and the file that it is in."""
+
+    file: Path
+    arrays: Arrays
+
+
+def measure(options: argparse.Namespace, begun: Result) -> Result:
+    """The result: times, ratios and agreement; the loader, the memory, the attack, where they were asked for."""
+    device = str(get_device(options.device))
+    job, names = make_job(options, device), implementations(options, device)
+    environment = clean(os.environ) if options.clean_env else dict(os.environ)
+    begun["machine"]["variables"] = numerical_variables(environment)
+    result = begun | {"job": job.as_dict(), "rounds": options.rounds, "steps": options.steps}
+    attack = Attack(options.attack, options.attack_steps) if options.attack else None
+    if options.loading:
+        open_dataset(
+            options.data, "train", job.image_size
+        )  # what is wrong with it is reported before anything is measured
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+        start = prepare(job, Path(folder))
+        if options.loading:
+            workers = recipe(options.data, job.model, None)["workers"]
+            result["loading"] = measure_loading(job, environment, options.data, workers)
+        result |= measure_time(job, names, environment, start, options.rounds, options.steps, attack)
+        if options.memory:
+            result["memory"] = measure_memory(job, names, environment, start)
+    agreed = agree(result["agreement"]) and (attack is None or attacks_agree(result["attack"]))
+    return result | {"agree": agreed}
+
+
+def make_job(options: argparse.Namespace, device: str) -> Job:
+    """What is to be trained: the optimizer of the model's recipe, its settings with their defaults filled in."""
+    recipe = models.MODELS[options.model].folder
+    return Job(
+        options.model,
+        options.batch,
+        options.image_size,
+        device,
+        options.threads,
+        options.seed,
+        settings=model_settings(options.model, options.image_size, read_settings(options.model, options.set)),
+        optimizer=recipe.optimizer,
+        lr=LEARNING_RATES[recipe.optimizer],
+        weight_decay=recipe.weight_decay,
+        clip_grad=recipe.clip_grad,
+    )
+
+
+def implementations(options: argparse.Namespace, device: str) -> list[str]:
+    """Those asked for, in the order in which they are called; minigrad is the first."""
+    compiled = options.compile if options.compile is not None else device != "cpu"
+    names = ["minigrad", "torch"]
+    names += ["torch channels-last"] * options.channels_last + ["torch compiled"] * compiled
+    return names + CUSTOM_CONV * options.custom_conv
+
+
+def clean(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what numerical libraries look for in it."""
+    return {name: value for name, value in environment.items() if name not in numerical_variables(environment)}
+
+
 def measure_time(
     job: Job,
     names: list[str],
     environment: Mapping[str, str],
-    start_file: Path,
-    start: Arrays,
+    start: Start,
     rounds: int,
     steps: int,
     attack: Attack | None = None,
@@ -47,7 +119,7 @@ def measure_time(
     """{"tracks": {name: facts and raw times}, "ratios": {name: ...}, "agreement": {name: ...}}, and "attack" if there is one."""
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(name, job, environment)) for name in names]
-        tracks, agreement, attacked = begin(workers, start_file, start, attack)
+        tracks, agreement, attacked = begin(workers, start, attack)
         for turn in range(-WARM_UP_TURNS, rounds):
             say(f"round {turn + 1} of {rounds}" if turn >= 0 else "warming up")
             for worker in workers:
@@ -61,44 +133,44 @@ def measure_time(
     say("")
     for track in tracks.values():
         track["summary"] = summarize_track(track["turns"])
-    seconds = {name: [turn["seconds"] for turn in track["turns"]] for name, track in tracks.items()}
-    result = {"tracks": tracks, "ratios": all_ratios(seconds), "agreement": agreement}
+    result = {"tracks": tracks, "ratios": all_ratios(tracks), "agreement": agreement}
     if attacked:
         result["attack"] = attacked | summarize_attack(attacked["tracks"], tracks)
     return result
 
 
 def begin(
-    workers: Sequence[Worker], start_file: Path, start: Arrays, attack: Attack | None = None
+    workers: Sequence[Worker], start: Start, attack: Attack | None = None
 ) -> tuple[dict[str, Result], dict[str, Result], Result | None]:
-    """Build every track from the start, take the first steps, and hold them against torch's.
+    """Build every implementation from the start, take the first steps, and compare them with torch's.
 
     Returns ({name: facts, losses, no turns yet}, {name: how far from torch}, the same of the attack, from the same start).
     """
     tracks: dict[str, Result] = {}
     after: dict[str, Arrays] = {}
     perturbed: dict[str, Arrays] = {}
-    saved = start_file.with_name("after.npz")
+    saved = start.file.with_name("after.npz")
     for worker in workers:
         say(f"{worker.name}: first steps")
-        facts = worker.ask("build", start=str(start_file))
+        facts = worker.ask("build", start=str(start.file))
         if attack:
             worker.ask("perturbation", **attack._asdict(), save=str(saved))
             perturbed[worker.name] = load_arrays(saved)
         losses = worker.ask("first_steps", steps=CHECKED_STEPS, save=str(saved))
         tracks[worker.name] = {"facts": facts, "losses": losses, "turns": []}
         after[worker.name] = load_arrays(saved)
-    agreement, distances = {}, {}
-    for name in tracks:
-        if name != REFERENCE:
-            both = tracks[name]["losses"], tracks[REFERENCE]["losses"]
-            agreement[name] = compare_runs(*both, start, after[name], after[REFERENCE])
-            if attack:
-                pairs = {when: (perturbed[name][when], perturbed[REFERENCE][when]) for when in ATTACK_TOLERANCES}
-                distances[name] = {when: relative_distance(*pair) for when, pair in pairs.items()}
-    attacked = None
-    if attack:
-        attacked = {**attack._asdict(), "agreement": distances, "tracks": {name: {"turns": []} for name in tracks}}
+    others = [name for name in tracks if name != REFERENCE]
+    losses, right = tracks[REFERENCE]["losses"], after[REFERENCE]
+    agreement = {
+        name: compare_runs(tracks[name]["losses"], losses, start.arrays, after[name], right) for name in others
+    }
+    if not attack:
+        return tracks, agreement, None
+    distances = {
+        name: {when: norm_distance(perturbed[name][when], perturbed[REFERENCE][when]) for when in ATTACK_TOLERANCES}
+        for name in others
+    }
+    attacked = {**attack._asdict(), "agreement": distances, "tracks": {name: {"turns": []} for name in tracks}}
     return tracks, agreement, attacked
 
 
@@ -132,7 +204,7 @@ def summarize_track(turns: list[Result]) -> Result:
 
 def summarize_attack(attacked: dict[str, Result], tracks: dict[str, Result]) -> Result:
     """{"tracks", "ratios"} of an attack: its seconds, and in `passes` those over the forward and backward of the round's
-    training steps, in the same track."""
+    training steps, in the same implementation."""
     found = {}
     for name, track in attacked.items():
         passes = []
@@ -141,32 +213,34 @@ def summarize_attack(attacked: dict[str, Result], tracks: dict[str, Result]) -> 
             passes.append(turn["seconds"] / one)
         summary = {"seconds": summarize([turn["seconds"] for turn in track["turns"]]), "passes": summarize(passes)}
         found[name] = {"turns": track["turns"], "passes": passes, "summary": summary}
-    seconds = {name: [[turn["seconds"]] for turn in track["turns"]] for name, track in attacked.items()}
-    return {"tracks": found, "ratios": all_ratios(seconds)}
+    return {"tracks": found, "ratios": all_ratios(attacked)}
 
 
-def all_ratios(seconds: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Result]:
-    """{name: {"rounds", "summary"}}: the first track's times over each other's, round by round."""
-    ours, *others = seconds
-    ratios = {name: paired_ratios(seconds[ours], seconds[name]) for name in others}
-    return {name: {"rounds": values, "summary": summarize(values)} for name, values in ratios.items()}
+def all_ratios(tracks: Mapping[str, Result]) -> dict[str, Result]:
+    """{name: {"rounds", "summary"}}: the first implementation's times over each other's, round by round."""
+    ours, *others = ([np.atleast_1d(turn["seconds"]).tolist() for turn in track["turns"]] for track in tracks.values())
+    ratios = [paired_ratios(ours, theirs) for theirs in others]
+    return {
+        name: {"rounds": values, "summary": summarize(values)}
+        for name, values in zip(list(tracks)[1:], ratios, strict=True)
+    }
 
 
 def attacks_agree(attacked: Result) -> bool:
-    """Whether all tracks' perturbations are torch's, as far as rounding lets them. NaN agrees with nothing."""
+    """Whether all perturbations are torch's, as far as rounding lets them. NaN agrees with nothing."""
     found = attacked["agreement"].values()
     return all(track[when] <= most for track in found for when, most in ATTACK_TOLERANCES.items())
 
 
-def measure_memory(job: Job, names: Sequence[str], environment: Mapping[str, str], start_file: Path) -> Result:
-    """{name: bytes imported, ready, peak}, and the peak above each. Each track in a new process, alone."""
+def measure_memory(job: Job, names: Sequence[str], environment: Mapping[str, str], start: Start) -> Result:
+    """{name: bytes imported, ready, peak}, and the peak above each. Each in a new process, alone."""
     result = {}
     for name in names:
         if name == "torch compiled" and job.device == "cpu":
             continue  # its process holds the compiler's memory too
         say(f"{name}: memory")
         with Worker(name, job, environment) as worker:
-            found = worker.ask("memory", start=str(start_file), steps=MEMORY_STEPS)
+            found = worker.ask("memory", start=str(start.file), steps=MEMORY_STEPS)
         above = {f"above_{moment}": found["peak"] - found[moment] for moment in ("imported", "ready")}
         result[name] = found | above
     say("")
@@ -182,22 +256,13 @@ def measure_loading(job: Job, environment: Mapping[str, str], data: str | None, 
     return found | {"summary": {part: summarize(found[part]) for part in ("seconds", "normalising")}}
 
 
-def prepare(job: Job, folder: Path) -> tuple[Path, Arrays]:
-    """The job's start, in a file of the folder, and as arrays."""
-    start = make_start(job)
-    file = folder / "start.npz"
-    save_arrays(file, start)
-    return file, start
+def prepare(job: Job, folder: Path) -> Start:
+    """The job's start, in a file of the folder too."""
+    start = Start(folder / "start.npz", make_start(job))
+    save_arrays(*start)
+    return start
 
 
 def turn_steps(step: float, seconds: float, least: int = 1, most: int = 20) -> int:
     """How many steps a turn has so that it times about so many seconds."""
     return min(max(math.ceil(seconds / step), least), most)
-
-
-def say(text: str) -> None:
-    """Progress: on a terminal one line that is written over, elsewhere a line each."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-    elif text:
-        print(text, flush=True)

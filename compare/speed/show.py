@@ -6,19 +6,19 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from compare.kit.machine import in_words, is_busy
 from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
+from compare.kit.result import Result
 from compare.kit.tables import Table
 from compare.kit.worker import PHASES
 from compare.speed.agreement import TOLERANCES
-from compare.speed.measure import ATTACK_TOLERANCES, CHECKED_STEPS, REFERENCE, Result, attacks_agree
+from compare.speed.measure import ATTACK_TOLERANCES, CHECKED_STEPS, CUSTOM_CONV, REFERENCE, attacks_agree
 
-CUSTOM_CONV = ["minigrad definition", "torch custom-conv", "torch custom-conv, columns kept"]
-BUSY = 0.25  # of the cores: with a load above that before the start, times are not those of the machine alone
 OURS = "minigrad"
 
 
 def tables(result: Result) -> list[Table]:
-    """Time; where they were measured, the attack's time, and memory; and how far the tracks are apart."""
+    """Time; where they were measured, the attack's time, and memory; and how far the implementations are apart."""
     found = [time_table(result)]
     if "attack" in result:
         found.append(attack_table(result["attack"]))
@@ -34,7 +34,7 @@ def what(result: Result) -> str:
 
 
 def time_table(result: Result) -> Table:
-    """Milliseconds of a step, and the ratio of ours to each other track's."""
+    """Milliseconds of a step, and the ratio of ours to each other's."""
     tracks, loading = result["tracks"], result.get("loading")
     data = ["data"] if loading else []
     head = ["ms a step", "median", "quartiles", "min", *data, *PHASES, "processor", "idle"]
@@ -72,17 +72,15 @@ def loading_notes(result: Result) -> list[str]:
 
 
 def machine_notes(result: Result) -> list[str]:
-    """The machine, the environment, the tracks' versions and threads."""
+    """The machine, the environment, the frameworks' versions and threads."""
     machine = result["machine"]
     lines = [
-        f"machine: {machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores, load "
-        + (f"{machine['load'][0]:.1f}" if machine["load"] else "unknown")
-        + f", Python {machine['python']}, commit {result['commit'] or 'unknown'}",
+        f"{in_words(machine)}, Python {machine['python']}, commit {result['commit'] or 'unknown'}",
         "environment: " + (shlex.join(f"{k}={v}" for k, v in machine["variables"].items()) or "no OPENBLAS_* or such"),
     ]
     for name, track in result["tracks"].items():
         lines.append(f"{name}: " + ", ".join(f"{k} {v}" for k, v in track["facts"].items()))
-    if machine["load"] and machine["load"][0] > BUSY * machine["usable_cores"]:
+    if is_busy(machine):
         lines.append(
             "note: other programs were busy on this machine. Threads that wait for one another lose more than single ones: "
             "compare the minima, or the processor time with --threads 1"
@@ -116,7 +114,7 @@ def attack_table(attack: Result) -> Table:
 
 
 def memory_table(memory: Result) -> Table:
-    """Megabytes (10^6 bytes), and the ratio of ours to each other track's."""
+    """Megabytes (10^6 bytes), and the ratio of ours to each other's."""
     head = ["MB", "imported", "ready", "peak", "peak above ready", "above imported", "ours / this", "by imported"]
     ours = memory[OURS]
     rows = []
@@ -136,7 +134,7 @@ def custom_conv(memory: Result) -> list[str]:
 
 
 def agreement_table(result: Result) -> Table:
-    """How far each track is from torch in the first steps."""
+    """How far each implementation is from torch in the first steps."""
     rows = [
         [name, f"{found['loss']:.1e}", *(f"{found[of]:.1e} ({found['where'][of]})" for of in ("gradient", "change"))]
         for name, found in result["agreement"].items()
@@ -169,25 +167,27 @@ def verdict(result: Result) -> str:
 
 
 def against(ratios: Result) -> str:
-    """Our time in each other track's: median and quartiles of the rounds."""
-    told = [f"{r['summary']['median']:.2f} ({span(r['summary'], 1, 2)}) of {name}'s time" for name, r in ratios.items()]
-    return " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
+    """Our time in each other's: median and quartiles of the rounds."""
+    shares = [
+        f"{r['summary']['median']:.2f} ({span(r['summary'], 1, 2)}) of {name}'s time" for name, r in ratios.items()
+    ]
+    return " and ".join([", ".join(shares[:-1]), shares[-1]] if shares[1:] else shares)
 
 
 def pictures(result: Result) -> dict[str, bytes]:
     """One picture: the phases of a step as bars; beside them memory and the attack, where they were measured."""
     panels = ["step", *(name for name in ("memory", "attack") if name in result)]
     machine, job = result["machine"], result["job"]
-    told = f"{machine['processor']}, {machine['usable_cores']} cores; medians of {result['rounds']} rounds"
+    subtitle = f"{machine['processor']}, {machine['usable_cores']} cores; medians of {result['rounds']} rounds"
     height = 1.3 + 0.36 * len(result["tracks"])
-    figure, axes = new_figure(1, len(panels), f"A training step: {what(result)}", told, (4.6, height))
+    figure, axes = new_figure(1, len(panels), f"A training step: {what(result)}", subtitle, (4.6, height))
     for panel, name in zip(axes[0], panels, strict=True):
         {"step": draw_step, "memory": draw_memory, "attack": draw_attack}[name](panel, result)
     return {f"speed-{job['model']}-b{job['batch']}{'-attack' if 'attack' in result else ''}": as_png(figure)}
 
 
 def draw_step(axes: Any, result: Result) -> None:
-    """A bar a track: the loader's share where it is known, then forward, backward and update, ever lighter."""
+    """A bar an implementation: the loader's share where it is known, then forward, backward and update, ever lighter."""
     names = list(result["tracks"])
     ends = [0.0] * len(names)
     parts: list[tuple[str, list[float], dict[str, Any]]] = []
@@ -200,35 +200,36 @@ def draw_step(axes: Any, result: Result) -> None:
     for _, widths, look in parts:
         axes.barh(names, widths, left=ends, height=0.62, **look)
         ends = [end + width for end, width in zip(ends, widths, strict=True)]
-    label_bars(axes, ends, "{:.0f}")
+    label_bars(axes, ends)
     dress_bars(axes, "ms: " + ", ".join(name for name, *_ in parts) + " (dark to light)")
 
 
 def draw_memory(axes: Any, result: Result) -> None:
-    """A bar a track."""
-    names = list(result["memory"])
-    widths = [result["memory"][name]["above_ready"] / 1e6 for name in names]
-    axes.barh(names, widths, color=[COLOURS[name] for name in names], height=0.62)
-    label_bars(axes, widths, "{:.0f}")
-    dress_bars(axes, "Peak memory above ready, MB")
+    """A bar an implementation."""
+    widths = {name: found["above_ready"] / 1e6 for name, found in result["memory"].items()}
+    draw_bars(axes, widths, "Peak memory above ready, MB")
 
 
 def draw_attack(axes: Any, result: Result) -> None:
-    """A bar a track; a line where the passes should end."""
+    """A bar an implementation, and how many passes of training that is."""
     attack = result["attack"]
-    names = list(attack["tracks"])
-    widths = [attack["tracks"][name]["summary"]["seconds"]["median"] * 1e3 for name in names]
-    axes.barh(names, widths, color=[COLOURS[name] for name in names], height=0.62)
-    passes = [attack["tracks"][name]["summary"]["passes"]["median"] for name in names]
-    label_bars(axes, widths, "{:.0f}", [f" = {p:.1f} passes" for p in passes])
-    dress_bars(axes, f"{attack['preset']}, {attack['steps']} steps, milliseconds")
+    found = {name: track["summary"] for name, track in attack["tracks"].items()}
+    passes = [f" = {summary['passes']['median']:.1f} passes" for summary in found.values()]
+    widths = {name: summary["seconds"]["median"] * 1e3 for name, summary in found.items()}
+    draw_bars(axes, widths, f"{attack['preset']}, {attack['steps']} steps, milliseconds", passes)
 
 
-def label_bars(axes: Any, ends: Sequence[float], form: str, more: Sequence[str] = ()) -> None:
-    """The figure at the end of each bar, with room for it."""
+def draw_bars(axes: Any, widths: dict[str, float], title: str, more: Sequence[str] = ()) -> None:
+    """A panel of bars with their figures, and what else there is to write behind them."""
+    axes.barh(list(widths), list(widths.values()), color=[COLOURS[name] for name in widths], height=0.62)
+    label_bars(axes, list(widths.values()), more)
+    dress_bars(axes, title)
+
+
+def label_bars(axes: Any, ends: Sequence[float], more: Sequence[str] = ()) -> None:
+    """The figure at the end of each bar, with space for it."""
     for row, end in enumerate(ends):
-        text = form.format(end) + (more[row] if more else "")
-        axes.text(end, row, f" {text}", va="center", fontsize=8, color=QUIET)
+        axes.text(end, row, f" {end:.0f}{more[row] if more else ''}", va="center", fontsize=8, color=QUIET)
     axes.set_xlim(0, max(ends) * (1.45 if more else 1.15))
 
 

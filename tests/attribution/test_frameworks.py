@@ -11,7 +11,7 @@ import torch
 import minigrad as mg
 import models
 import models.reference
-from compare.layerwise.measure import build
+from compare.layerwise.networks import build
 from minigrad import attribution
 from models.reference import attribution as reference
 

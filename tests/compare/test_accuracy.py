@@ -22,7 +22,7 @@ from compare.__main__ import main
 from compare.accuracy import experiments
 from compare.accuracy.experiments import EXPERIMENTS, SCALES, Arm, Experiment, Pair, find
 from compare.accuracy.measure import Plan
-from compare.accuracy.statistics import LEVEL, paired, welch
+from compare.kit.statistics import LEVEL, paired, welch
 
 stats = pytest.importorskip("scipy.stats")
 METRICS = ("lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5")
@@ -153,7 +153,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         made = {"arm": arm.name, "track": arm.track, "seed": seed, "device": "cpu", "seconds": 1.0}
         return {**made, "peak_memory_bytes": 2**20, "epochs": rows, "final": final}
 
-    monkeypatch.setattr(accuracy, "train", train)
+    monkeypatch.setattr(accuracy.measure, "train", train)
     return control
 
 
@@ -168,11 +168,11 @@ def test_equal_arms_are_equal(capsys: Any, tmp_path: Path, made_up: dict[str, An
     found = result["test"]["pairs"][0]["figures"]["top1"]
     assert np.isclose(found["p"], max(wanted.pvalue, found["p"])) and found["equal"]
     assert np.isclose(result["summary"]["minigrad"]["final"]["top1"]["error"], stats.sem(ours))
-    (table, cost) = accuracy.tables(result)
+    (table, cost) = accuracy.show.tables(result)
     assert "reported" in table.head and table.rows[0][1:3] == ["43.68", "43.76-44.10"] and len(cost.rows) == 2
     assert any("not to be held against this scale" in note for note in table.notes)
-    assert accuracy.overview([result]).rows[0][-1] == "equal"
-    for png in (*accuracy.pictures(result).values(), accuracy.picture_of_two(result, result)):
+    assert accuracy.show.overview([result]).rows[0][-1] == "equal"
+    for png in (*accuracy.show.pictures(result).values(), accuracy.show.picture_of_two(result, result)):
         assert Image.open(io.BytesIO(png)).size[0] > 900
 
 
@@ -198,7 +198,11 @@ def test_a_result_goes_on_where_it_stopped(capsys: Any, tmp_path: Path, made_up:
     assert command(capsys, *asked) == (130, "stopped\n")
     stopped = json.loads(path.read_text())
     assert not stopped["complete"] and len(stopped["runs"]) == 3
-    assert "not finished" in accuracy.verdict(stopped) and accuracy.tables(stopped) and accuracy.pictures(stopped)
+    assert (
+        "not finished" in accuracy.show.verdict(stopped)
+        and accuracy.show.tables(stopped)
+        and accuracy.show.pictures(stopped)
+    )
     made_up["stop"] = None
     assert command(capsys, *asked)[0] == 0
     assert made_up["calls"] == [(arm, seed) for seed in (2024, 2025) for arm in ("minigrad", "torch")]
@@ -322,11 +326,11 @@ def test_both_tracks_and_the_attacks_on_their_networks(capsys: Any, tmp_path: Pa
     attacked = json.loads(table.read_text())
     (run,) = attacked["runs"]
     assert run["command"] == ours["command"]  # the network that was there
-    (shown, _) = accuracy.tables(attacked)
+    (shown, _) = accuracy.show.tables(attacked)
     assert len(shown.rows) == 19 and shown.rows[2][:2] == ["10/0.1/0.01 report", "39.97 / 64.89"]
     letters = run["attacks"]["lines"][0]["hits"]
     letters["minigrad"], letters["torch"] = "1" * 10, "-" * 10
-    assert "THE ARMS DIFFER in clean" in accuracy.verdict(attacked)
+    assert "THE ARMS DIFFER in clean" in accuracy.show.verdict(attacked)
 
 
 def test_networks_trained_on_attacked_images(capsys: Any, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from compare import attacks
 from compare.__main__ import main
 from compare.attacks import curve as attack_curve
 from compare.attacks import examples as attack_examples
-from compare.attacks import show as attack_report
 from compare.attacks.lines import (
     CLEAN,
     NOISE,
@@ -35,6 +34,8 @@ from compare.attacks.lines import (
 )
 from compare.attacks.results import Results
 from compare.kit.arguments import Parser, add_trained, read_trained
+from compare.kit.frameworks import FRAMEWORKS
+from compare.kit.tables import as_text
 from minigrad.attacks import preset
 from minigrad.data import normalize, open_dataset
 from minigrad.training.checkpoints import save_checkpoint
@@ -165,7 +166,9 @@ def test_reported_figures_stand_beside_simplenet_on_a_hundred_classes() -> None:
         results = Results(None, settings | changed, table_lines(["plain"], PRESETS, ROWS))
         for line in results.lines:
             results.hits[line]["torch"] = "1-"
-        text = attack_report.report(results)
+        text = "\n".join(
+            [*map(as_text, attacks.show.tables(results.content())), attacks.show.verdict(results.content())]
+        )
         assert ("43.68 / 73.28" in text) == told and text.count("39.05 / 61.13") == told
         assert "one track: nothing to compare" in text
 
@@ -175,9 +178,9 @@ def test_results_go_on_where_they_stopped(
 ) -> None:
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
     common = [capsys, weights, "--rows", "2/.3/.1,1/.3/.1", "--presets", "handout", "--json"]
-    monkeypatch.setattr(attacks, "BATCH", 8)
+    monkeypatch.setattr(attacks.measure, "BATCH", 8)
     assert attack(*common, whole)[0] == 0
-    walk, calls = attacks.attacked, [0]
+    walk, calls = attacks.measure.attacked, [0]
 
     def stopped(*arguments: Any) -> Any:
         calls[0] += 1
@@ -185,14 +188,14 @@ def test_results_go_on_where_they_stopped(
             raise KeyboardInterrupt
         return walk(*arguments)
 
-    monkeypatch.setattr(attacks, "attacked", stopped)
+    monkeypatch.setattr(attacks.measure, "attacked", stopped)
     assert attack(*common, parts)[0] == 130
     assert [len(found) for found in letters(parts)["clean 0 0"].values()] == [20, 8]
     content = json.loads(parts.read_text())
     assert not content["complete"] and content["agree"] is None
     assert content["lines"][0]["accuracy"].keys() == {"minigrad"}
-    assert attacks.verdict(content) == "Not finished: 0 of 3 lines are measured; the same command goes on."
-    assert attacks.tables(content) == [] and attacks.pictures(content) == {}
+    assert attacks.show.verdict(content) == "Not finished: 0 of 3 lines are measured; the same command goes on."
+    assert attacks.show.tables(content) == [] and attacks.show.pictures(content) == {}
     assert attack(*common, parts)[0] == 130
     code, said = attack(*common, parts)
     assert code == 0 and calls[0] == 12 + 2
@@ -264,7 +267,7 @@ def test_the_sweep(decided: None, weights: Path, tmp_path: Path, capsys: Any) ->
     before = picture.read_bytes()
     assert_contract(out, [7], {"sweep": before})
     older = {name: value for name, value in json.loads(out.read_text()).items() if name != "std"}
-    assert attacks.pictures(older)["sweep"] != before  # without grey levels
+    assert attacks.show.pictures(older)["sweep"] != before  # without grey levels
     out.write_text(json.dumps(older))
     picture.unlink()
     arguments = ["--sweep", "0,.1,.3", "--presets", "report,untargeted", "--picture", picture, "--json", out]
@@ -275,24 +278,24 @@ def test_the_sweep(decided: None, weights: Path, tmp_path: Path, capsys: Any) ->
 def assert_contract(path: Path, rows: list[int], drawn: dict[str, bytes]) -> None:
     """A file says what it holds by itself: tables of so many rows, pictures, a sentence."""
     result = json.loads(path.read_text())
-    assert [len(table.rows) for table in attacks.tables(result)] == rows
-    assert attacks.pictures(result) == drawn
-    assert attacks.verdict(result).endswith("the tracks agree in all " + f"{len(result['lines'])} lines.")
+    assert [len(table.rows) for table in attacks.show.tables(result)] == rows
+    assert attacks.show.pictures(result) == drawn
+    assert attacks.show.verdict(result).endswith("the tracks agree in all " + f"{len(result['lines'])} lines.")
 
 
 def test_the_seed_decides_the_noise(
     weights: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
-    noisy = attacks.noisy
+    noisy = attacks.measure.noisy
 
     def spy(inputs: np.ndarray, epsilon: float, draws: np.random.Generator) -> np.ndarray:
         found = noisy(inputs, epsilon, draws)
         seen.append(float(np.abs(found - inputs).sum()))
         return found
 
-    monkeypatch.setattr(attacks, "noisy", spy)
-    monkeypatch.setattr(attacks, "BATCH", 5)
+    monkeypatch.setattr(attacks.measure, "noisy", spy)
+    monkeypatch.setattr(attacks.measure, "BATCH", 5)
     common = ["--limit", 10, "--sweep", ".1", "--presets", "report", "--picture", tmp_path / "x.png"]
     for seed in (1, 1, 2):
         assert attack(capsys, weights, *common, "--tracks", "minigrad", "--seed", seed)[0] == 0
@@ -327,8 +330,8 @@ def test_examples(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> 
     seen = (attack_examples.decode(kept["png"]) - 128) / 127 * kept["limit"]
     np.testing.assert_allclose(seen, delta.numpy()[0].transpose(1, 2, 0) * data.std[0], atol=kept["limit"] / 250)
 
-    drawn = attacks.pictures(content)["examples"]
-    assert Image.open(io.BytesIO(drawn)).format == "PNG" and attacks.pictures(before) == {}
+    drawn = attacks.show.pictures(content)["examples"]
+    assert Image.open(io.BytesIO(drawn)).format == "PNG" and attacks.show.pictures(before) == {}
     assert attack(capsys, weights, *common, "--examples", 2)[0] == 0
     assert json.loads(out.read_text()) == content  # nothing was left to do
 
@@ -344,7 +347,7 @@ def test_on_the_gpu(decided: None, weights: Path, tmp_path: Path, capsys: Any) -
 
 def test_noise_fills_its_box() -> None:
     x = np.full((2, 3, 50, 50), 7, np.float32)
-    small, large = (attacks.noisy(x, epsilon, np.random.default_rng(0)) - x for epsilon in (0.1, 0.4))
+    small, large = (attacks.measure.noisy(x, epsilon, np.random.default_rng(0)) - x for epsilon in (0.1, 0.4))
     assert small.dtype == np.float32 and 0.0999 < np.abs(small).max() < 0.1001 and abs(small.mean()) < 0.002
     np.testing.assert_allclose(4 * small, large, atol=1e-5)
     assert len(np.unique(small)) > 10000
@@ -427,7 +430,7 @@ def test_weights_that_are_not_finite(tmp_path: Path, capsys: Any) -> None:
     state = models.create("simplenet", 10, 1).state_dict()
     state["fc.weight"][3, 5] = float("nan")
     save_weights(tmp_path / "nan.safetensors", state)
-    for track in attacks.TRACKS:
+    for track in FRAMEWORKS:
         code, said = attack(capsys, tmp_path / "nan.safetensors", "--tracks", track)
         assert code == 2 and said == "error: clean: the network's answers are NaN or infinite\n"
 

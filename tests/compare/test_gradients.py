@@ -14,22 +14,12 @@ import minigrad
 import minigrad.nn.functional
 import minigrad.optim
 from compare.__main__ import main
-from compare.gradients import (
-    FORMAT,
-    Plan,
-    choose,
-    layers,
-    names,
-    networks,
-    pictures,
-    plans,
-    tables,
-    trajectories,
-    verdict,
-)
+from compare.gradients import COMMAND, layers, names, networks, trajectories
 from compare.gradients.cases import Case
 from compare.gradients.derivatives import FLOOR_32, Outcome, distances
-from compare.gradients.measure import AGAIN, measure
+from compare.gradients.measure import Plan, choose, plans
+from compare.gradients.row import AGAIN, measure_row
+from compare.gradients.show import pictures, tables, verdict
 from compare.kit.result import read_result
 from compare.kit.tables import as_html, as_markdown, as_text
 from minigrad.autograd.observer import Observer
@@ -41,7 +31,7 @@ def measured(*arguments: str, folder: Path) -> tuple[int, dict[str, Any]]:
     """The exit code of a run, and its rows by group and name."""
     file = folder / "result.json"
     code = main(["gradients", *arguments, "--json", str(file)])
-    return code, {(row["group"], row["name"]): row for row in read_result(file, FORMAT)["rows"]}
+    return code, {(row["group"], row["name"]): row for row in read_result(file, COMMAND.format)["rows"]}
 
 
 # -- every name has a row
@@ -198,10 +188,10 @@ def test_a_wrong_definition_fails_in_the_second_gradient(monkeypatch: pytest.Mon
     silu = importlib.import_module("minigrad.ops.activation").Silu
     definition = silu.definition
     monkeypatch.setattr(silu, "definition", lambda self, x: definition(self, x) * 1.001)
-    row = measure("op", "nn.functional.silu", names.op_cases("nn.functional.silu"), range(2))
+    row = measure_row("op", "nn.functional.silu", names.op_cases("nn.functional.silu"), range(2))
     assert row["float64"]["value"] < 1e-14 and row["float64"]["second"] > 1e-4
     assert "recorded gradient of input 0" in row["why"]
-    assert not measure("fused", "silu", names.fused_cases("silu"), range(1), "definition")["agree"]
+    assert not measure_row("fused", "silu", names.fused_cases("silu"), range(1), "definition")["agree"]
 
 
 def test_an_error_of_one_row_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,11 +219,11 @@ def test_float32_is_judged_over_several_draws() -> None:
             return Outcome([np.array([1.0 + error], dtype)], [], [])
 
     unlucky = Subject([3e-6, 3e-6], [1e-6, 3e-6])
-    row = measure("op", "x", [unlucky], range(2))
+    row = measure_row("op", "x", [unlucky], range(2))
     assert row["agree"] and row["float32"]["value"] == pytest.approx([3e-6, 5**0.5 * 1e-6], rel=0.05)
     assert unlucky.runs == 2
     wrong = Subject([6e-6, 6e-6], [2e-6, 2e-6])
-    row = measure("op", "x", [wrong], range(2))
+    row = measure_row("op", "x", [wrong], range(2))
     assert not row["agree"] and "float32, output 0: off by 6e-06" in row["why"]
     assert wrong.runs == 2 * AGAIN
 

@@ -1,4 +1,4 @@
-"""python -m compare bisect: errors that are planted are found at the right layer, none is found where there is none."""
+"""python -m compare layerwise (once bisect): errors that are planted are found at the right layer, none where there is none."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 import torch
 
 import models
-from compare import layerwise
 from compare.__main__ import main
+from compare.kit.command import find
 from compare.kit.tables import as_text
 from minigrad.backends import cpu
 from minigrad.weights import save_weights
 
+COMMAND = find("layerwise").COMMAND
 SIZE = ["--image-size", "16", "--batch", "3"]
 
 
@@ -30,7 +31,7 @@ def find(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     file = tmp_path / "bisect.json"
     code = main(["layerwise", *SIZE, *arguments, "--json", str(file)])
     result = json.loads(file.read_text())
-    assert result["format"] == layerwise.FORMAT and code == (0 if result["agree"] else 1)
+    assert result["format"] == COMMAND.format and code == (0 if result["agree"] else 1)
     return result
 
 
@@ -63,7 +64,7 @@ def test_an_error_is_named_where_it_was_planted(
     assert (short(first["outputs"]), short(first["gradients"]), short(first["buffers"])) == (output, gradient, buffer)
     error = (first["outputs"] or first["gradients"] or first["buffers"])["error"]
     assert 1e-3 < error < 0.02 and plant in capsys.readouterr().out
-    assert f"bisect {model} --plant {plant} " in (layerwise.__doc__ or "")  # the help shows it
+    assert f"layerwise {model} --plant {plant} " in (COMMAND.about or "")  # the help shows it
 
 
 @pytest.mark.parametrize("model", models.MODELS)
@@ -75,7 +76,7 @@ def test_where_there_is_no_error_none_is_found(tmp_path: Path, capsys: Any, mode
     assert counted["output"] == len(result["layers"]) >= counted[FLOW] >= counted["output"] - 1
     assert counted["gradient"] == 1 + len(list(models.create(model, 10).parameters()))
     said = capsys.readouterr().out
-    assert layerwise.verdict(result) in said and all(as_text(table) in said for table in layerwise.tables(result))
+    assert COMMAND.show.verdict(result) in said and all(as_text(table) in said for table in COMMAND.show.tables(result))
 
 
 def test_in_float32_the_yardstick_is_torchs_own_error(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_weights_of_a_file(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_a_layer_that_gives_nan_differs() -> None:
-    from compare.layerwise.measure import Trace, compare_traces
+    from compare.layerwise.traces import Trace, compare_traces
 
     arrays = {"fc": np.ones(3), "logits": np.ones(3)}
     theirs = Trace(arrays, {"input": np.ones(3)}, {})
@@ -138,7 +139,7 @@ def test_a_layer_that_gives_nan_differs() -> None:
     ],
 )
 def test_bad_options_are_one_line(arguments: list[str], said: str, capsys: Any) -> None:
-    assert main(["bisect", *arguments]) == 2
+    assert main(["layerwise", *arguments]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1 and said in error
 
@@ -153,5 +154,5 @@ def test_a_file_of_something_else_stays(tmp_path: Path, capsys: Any) -> None:
 
 def test_without_torch_one_line(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compare.kit.arguments.find_spec", lambda name: None)
-    assert main(["bisect", "simplenet"]) == 2
+    assert main(["layerwise", "simplenet"]) == 2
     assert "PyTorch" in capsys.readouterr().err

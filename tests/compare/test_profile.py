@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from compare import profile
 from compare.__main__ import main
 from compare.kit.result import ROOT, read_result
 from compare.kit.worker import WARM_UP_STEPS
-from compare.profile import show as profile_tables
+from compare.profile.measure import summarize_steps, watch_steps
 from minigrad.grad_mode import state
 
 SMALL = ["--batch", "2", "--image-size", "32", "--threads", "1", "--steps", "2"]
@@ -47,7 +48,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
     asked = ["--json", str(json_file), "--trace", str(trace), "--picture", str(picture)]
     assert main(["profile", *SMALL, *asked]) == 0
     printed = capsys.readouterr().out
-    result = read_result(json_file, profile.FORMAT)
+    result = read_result(json_file, profile.COMMAND.format)
     assert result["job"]["model"] == "simplenet" and result["versions"] and result["facts"]["threads"] == 1
     rows = {row["op"]: row for row in result["rows"]}
     assert rows["Conv2dRelu"]["calls"] == rows["Conv2dRelu"]["backward_calls"] == 5
@@ -55,9 +56,9 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
     events = check_trace(trace, steps=2)
     assert sum(e["name"] == "Conv2dRelu" for e in events) == 2 * 2 * 5
     assert picture.read_bytes().startswith(b"\x89PNG")
-    (table,) = profile.tables(result)
+    (table,) = profile.show.tables(result)
     assert [row[0] for row in table.rows[:-4]] == list(rows)
-    assert all(text in printed for text in ("Conv2dReluMaxPool2d", "update (sgd)", profile.verdict(result)))
+    assert all(text in printed for text in ("Conv2dReluMaxPool2d", "update (sgd)", profile.show.verdict(result)))
     assert main(["profile", *SMALL, *asked]) == 0  # its own files are written over
 
 
@@ -76,28 +77,28 @@ def test_everything_adds_up_to_the_step() -> None:
         "phases": {"update": {"median": 0.1}},
         "step": {"plain": {"median": 0.9}, "watched": {"median": 1.0}},
     }
-    (table,) = profile.tables(result)
+    (table,) = profile.show.tables(result)
     assert [(row[0], row[4], row[5]) for row in table.rows] == [
         ("Mul", "300.00", "30.0"), ("Exp", "400.00", "40.0"), ("engine and Python, forward", "100.00", "10.0"),
         ("engine and Python, backward", "100.00", "10.0"), ("update (adamw)", "100.00", "10.0"), ("total", "1000.00", "100.0"),
     ]  # fmt: skip
     assert table.rows[0][1:] == ["2", "100.00", "200.00", "300.00", "30.0", "5.00", "2.00"]
     assert table.rows[-1][1:4] == ["3", "500.00", "400.00"] and table.rows[-1][6:] == ["6.00", "2.00"]
-    told = profile.verdict(result)
+    told = profile.show.verdict(result)
     assert "vit, batch 4, 32x32, in primitives: 70 % of a training step's 1000 ms" in told
     assert "Exp (40 %) and Mul (30 %); the update takes 10.0 %, the engine and Python 20.0 %; 2 MB" in told
-    assert profile.pictures(result)["profile-vit-b4"].startswith(b"\x89PNG")
+    assert profile.show.pictures(result)["profile-vit-b4"].startswith(b"\x89PNG")
 
 
 def test_medians_over_the_steps_and_what_is_left() -> None:
     watched = []
     for forward, whole in ((1.0, 1.5), (2.0, 4.0), (9.0, 10.0)):
-        p = profile.profile(norms=False)
+        p = profile.measure.profile(norms=False)
         p.rows["Mul"] = row = profile_row("Mul")
         row.forward, row.backward, row.calls = forward, 0.5, 3
         p.phases = {"step": 20.0, "forward": whole, "backward": 0.75, "update": 0.25}
         watched.append(p)
-    found = profile.summarize_steps([15.0], watched, "share")
+    found = summarize_steps([15.0], watched, "share")
     assert found["rows"][0] | {"forward": 2.0, "backward": 0.5, "calls": 3} == found["rows"][0]
     assert found["rest"] == {"forward": 1.0, "backward": 0.25}
     assert found["phases"]["update"]["median"] == 0.25 and found["step"]["watched"]["median"] == 20
@@ -117,11 +118,10 @@ def test_only_the_watched_steps_count() -> None:
         def __getattr__(self, phase: str) -> Any:
             return lambda: self.seen.append((phase, len(state.observers)))
 
-        def synchronize(self) -> None:
-            pass
+        framework = SimpleNamespace(synchronize=lambda: None)
 
     track: Any = Fake()
-    plain, watched = profile.measure(track, 3)
+    plain, watched = watch_steps(track, 3)
     assert len(plain) == len(watched) == 3
     unwatched, looked_at = ([("forward", n), ("backward", n), ("update", 0)] for n in (0, 1))
     assert track.seen == unwatched * WARM_UP_STEPS + (unwatched + looked_at) * 3
@@ -148,8 +148,8 @@ def test_torch_beside_it(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     result = read_result(file)
-    _, torchs = profile.tables(result)
-    assert len(torchs.rows) == profile_tables.MOST_ROWS + 1
+    _, torchs = profile.show.tables(result)
+    assert len(torchs.rows) == profile.show.MOST_ROWS + 1
     convolution = next(row for row in result["torch"]["rows"] if row["op"] == "aten::convolution_backward")
     assert convolution["calls"] == 7 and convolution["seconds"] > 0
 
@@ -191,6 +191,6 @@ def test_bad_input_is_one_line(arguments: list[str], words: list[str], capsys: A
 
 
 def test_torch_missing_is_said_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(profile, "find_spec", lambda name: None)
+    monkeypatch.setattr("compare.kit.arguments.find_spec", lambda name: None)
     assert main(["profile", "--torch"]) == 2
     assert "PyTorch" in capsys.readouterr().err

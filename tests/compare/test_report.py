@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import types
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from compare.__main__ import COMMANDS, main
-from compare.kit.command import find
+from compare.kit.command import Command, find
 from compare.kit.plots import as_png, new_figure
 from compare.kit.result import ROOT
 from compare.kit.tables import Table
@@ -33,10 +34,13 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     module: Any = types.ModuleType("compare.madeup")
     module.__spec__ = ModuleSpec("compare.madeup", None)
-    module.FORMAT = "compare madeup 2"
-    module.tables = lambda result: [Table(EVIL, ["a", "b"], [["x", result["value"]]] * result.get("rows", 1), [EVIL])]
-    module.pictures = lambda result: {f"The curve {i}": draw(i) for i in range(result.get("pictures", 1))}
-    module.verdict = lambda result: f"the value is {result['value']}"
+    show: Any = types.SimpleNamespace()
+    show.tables = lambda result: [Table(EVIL, ["a", "b"], [["x", result["value"]]] * result.get("rows", 1), [EVIL])]
+    show.pictures = lambda result: {f"The curve {i}": draw(i) for i in range(result.get("pictures", 1))}
+    show.verdict = lambda result: f"the value is {result['value']}"
+    module.COMMAND = Command(
+        "madeup", "compare madeup 2", None, lambda parser: None, lambda options, begun: begun, show
+    )
     monkeypatch.setitem(sys.modules, "compare.madeup", module)
 
 
@@ -158,7 +162,7 @@ def test_the_commands_that_are_named_exist(wanted: Wanted, tmp_path: Path, monke
     assert command == wanted.command and re.search(r" --json compare/results/[\w-]+\.json$", wanted.measure)
     monkeypatch.chdir(tmp_path)
     Path("compare/results").mkdir(parents=True)
-    find(command).parse(arguments)
+    find(command).COMMAND.parse(arguments)
     entry = Entry("x", command, {"command": f"python -m compare {wanted.measure}"}, [], {}, "")
     assert place(entry)[1] == wanted.title
 
@@ -176,7 +180,8 @@ def test_results_find_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         path = save(tmp_path, name, command=f"python -m compare speed {line}")
         monkeypatch.setitem(sys.modules, "compare.speed", sys.modules["compare.madeup"])
         path.write_text(path.read_text().replace("compare madeup 2", "compare speed 2"))
-    monkeypatch.setattr(sys.modules["compare.madeup"], "FORMAT", "compare speed 2")
+    made = sys.modules["compare.madeup"]
+    monkeypatch.setattr(made, "COMMAND", replace(made.COMMAND, name="speed", format="compare speed 2"))
     (costs,) = [chapter for chapter in arrange(read_folder(tmp_path)) if chapter.section.name == "costs"]
     titles = {shown.entry.name: shown.heading for shown in costs.shown}
     assert list(titles) == ["b", "c", "d", "a", "e"]
@@ -239,9 +244,9 @@ def test_the_readme_around_its_block_stays(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_the_list_of_commands_is_what_there_is() -> None:
-    modules = {path.stem for path in (ROOT / "compare").glob("*.py") if "def run(arguments" in path.read_text()}
-    modules |= {path.parent.name for path in (ROOT / "compare").glob("*/__init__.py") if "def run(" in path.read_text()}
-    assert modules == COMMANDS.keys()
+    packages = {path.parent.name for path in (ROOT / "compare").glob("*/__init__.py")}
+    assert packages - {"kit"} == COMMANDS.keys()
+    assert all(callable(find(name).run) for name in COMMANDS)
 
 
 # the front page
@@ -326,8 +331,11 @@ def test_what_results_show_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A table of all results of a command that has one, and two experiments of one scale in one figure."""
     module: Any = types.ModuleType("compare.accuracy")
     module.__spec__ = ModuleSpec("compare.accuracy", None)
-    module.overview = lambda results: Table("", ["a"], [[result["scale"]] for result in results])
-    module.picture_of_two = lambda first, second: f"{first['scale']} {second['scale']}".encode()
+    show = types.SimpleNamespace(
+        overview=lambda results: Table("", ["a"], [[result["scale"]] for result in results]),
+        picture_of_two=lambda first, second: f"{first['scale']} {second['scale']}".encode(),
+    )
+    module.COMMAND = types.SimpleNamespace(show=show)
     monkeypatch.setitem(sys.modules, "compare.accuracy", module)
 
     def entry(name: str, scale: str) -> Entry:

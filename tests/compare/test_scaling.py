@@ -10,7 +10,6 @@ import pytest
 from compare import scaling
 from compare.__main__ import main
 from compare.kit.result import RESULTS, read_result
-from compare.scaling import show as scaling_tables
 from compare.speed.measure import turn_steps
 
 
@@ -20,7 +19,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
     files = ["--json", str(json_file), "--picture", str(picture)]
     assert main(["scaling", *asked, "--threads", "1", "--no-channels-last", *files]) == 0
     printed = capsys.readouterr().out
-    result = read_result(json_file, scaling.FORMAT)
+    result = read_result(json_file, scaling.COMMAND.format)
     assert result["agree"] and result["versions"] and result["machine"]["processor"]
     assert [point["job"]["batch"] for point in result["points"]] == result["values"] == [1, 3]
     for point in result["points"]:
@@ -28,7 +27,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
         assert all(len(track["turns"]) == 2 for track in point["tracks"].values())
         assert len(point["ratios"]["torch"]["rounds"]) == 2 and list(point["agreement"]) == ["minigrad"]
     assert len(result["slopes"]["minigrad"]["exponents"]) == 2
-    assert "round 2 of 2" in printed and "all computed the same" in printed and scaling.verdict(result) in printed
+    assert "round 2 of 2" in printed and "all computed the same" in printed and scaling.show.verdict(result) in printed
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -61,7 +60,7 @@ def made_up(axis: str, seconds: dict[str, list[float]], memory: dict[str, list[i
         "machine": machine,
         "agree": True,
     }
-    return result | {"slopes": scaling.slopes(result)}
+    return result | {"slopes": scaling.measure.slopes(result)}
 
 
 def test_a_known_slope_is_found_on_a_machine_that_slows_down() -> None:
@@ -71,16 +70,16 @@ def test_a_known_slope_is_found_on_a_machine_that_slows_down() -> None:
     ours, theirs = result["slopes"]["minigrad"], result["slopes"]["torch"]
     assert ours["exponents"] == pytest.approx([0, 0], abs=1e-12) and ours["of_least"] == pytest.approx(1)
     assert theirs["exponents"] == pytest.approx([0.5, 0.5]) and theirs["of_least"] == pytest.approx(2)
-    time, slope, peaks = scaling.tables(result)
+    time, slope, peaks = scaling.show.tables(result)
     assert [row[:3] for row in time.rows] == [[n, "1500.00", "1250.00-1750.00"] for n in ("2", "4", "8")]
     assert [row[-1] for row in slope.rows] == ["no", "yes"]
     assert peaks.rows[0] == ["2", "2.0", "6.0"] and peaks.rows[-1] == ["MB an image", "0.50", "3.00"]
-    told = scaling.verdict(result)
+    told = scaling.show.verdict(result)
     assert "vit, batch 2 to 8 (64x64 pixels): minigrad's time an image does not grow" in told
     assert "torch +0.50 and 2.00; an image adds so many MB of peak memory: 0.50 in minigrad, 3.00 in torch." in told
     swapped = made_up("batch", {"minigrad": [n**1.5 for n in (2, 4, 8)], "torch": [2.0, 4.0, 8.0]})
-    assert "minigrad's time an image GROWS" in scaling.verdict(swapped) and len(scaling.tables(swapped)) == 2
-    assert "mean nothing" in scaling.verdict(swapped | {"agree": False})
+    assert "minigrad's time an image GROWS" in scaling.show.verdict(swapped) and len(scaling.show.tables(swapped)) == 2
+    assert "mean nothing" in scaling.show.verdict(swapped | {"agree": False})
 
 
 def test_the_cheapest_round_is_what_is_held_against_the_least() -> None:
@@ -89,7 +88,7 @@ def test_the_cheapest_round_is_what_is_held_against_the_least() -> None:
         result["points"], (2.0, 4.0, 80.0), strict=True
     ):  # the last value's other round was disturbed
         point["tracks"]["minigrad"]["turns"][1]["seconds"] = [seconds]
-    slope = scaling.slopes(result)["minigrad"]
+    slope = scaling.measure.slopes(result)["minigrad"]
     assert slope["of_least"] == pytest.approx(1) and slope["exponents"][1] > 1
 
 
@@ -97,7 +96,7 @@ def test_a_cost_that_falls_and_rises_again_grows() -> None:
     """The straight line falls; the last value is dearer than the one before."""
     slope = made_up("batch", {"minigrad": [20.0, 4.0, 12.0], "torch": [2.0, 4.0, 8.0]})["slopes"]["minigrad"]
     assert slope["summary"]["median"] < -0.5 and slope["of_least"] == pytest.approx(1.5)
-    assert scaling_tables.grows(slope)
+    assert scaling.show.grows(slope)
 
 
 @pytest.mark.parametrize(
@@ -110,18 +109,18 @@ def test_a_cost_that_falls_and_rises_again_grows() -> None:
 def test_the_cost_is_by_pixel_or_by_block(axis: str, seconds: list[float], each: str, costs: str) -> None:
     memory = {name: [8192 * 3, 8192 * 3 * 4, 8192 * 3 * 16] for name in ("minigrad", "torch")}
     result = made_up(axis, {"minigrad": seconds, "torch": seconds}, memory)
-    by_image, by_each, *_, peaks = scaling.tables(result)
+    by_image, by_each, *_, peaks = scaling.show.tables(result)
     assert by_image.title.endswith("ms an image") and by_each.title.endswith(each)
     assert [row[1] for row in by_each.rows] == [costs] * 3 and len({row[1] for row in by_image.rows}) == 3
     assert result["slopes"]["minigrad"]["of_least"] == pytest.approx(1)
     if axis == "image-size":
         assert peaks.rows[-1] == ["bytes a pixel", "3.00", "3.00"]
-    (picture,) = scaling.pictures(result).items()
+    (picture,) = scaling.show.pictures(result).items()
     assert picture[0] == f"scaling-vit-{axis}" and picture[1].startswith(b"\x89PNG")
 
 
 def jobs(*arguments: str) -> dict[int, Any]:
-    return scaling.make_jobs(scaling.parse(arguments), "cpu")
+    return scaling.measure.make_jobs(scaling.COMMAND.parse(arguments), "cpu")
 
 
 def test_each_value_is_the_job_that_it_says() -> None:
@@ -174,7 +173,7 @@ def test_a_track_that_computes_something_else_is_exit_code_1(monkeypatch: pytest
     for point in found:
         distance = 0.2 if point is found[-1] else 0.0
         point["agreement"] = {"minigrad": {"loss": 0.0, "gradient": distance, "change": 0.0}}
-    monkeypatch.setattr(scaling, "measure", lambda *_: found)
+    monkeypatch.setattr(scaling.measure, "measure_points", lambda *_: found)
     small = ["--axis", "batch", "--values", "2,4,8", "--image-size", "8", "--rounds", "2", "--no-memory"]
     assert main(["scaling", *small]) == 1
     assert "NOT THE SAME COMPUTATION" in capsys.readouterr().out
@@ -182,6 +181,6 @@ def test_a_track_that_computes_something_else_is_exit_code_1(monkeypatch: pytest
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("scaling-*.json")), ids=lambda path: path.stem)
 def test_what_is_committed_can_be_shown(path: Path) -> None:
-    result = read_result(path, scaling.FORMAT)
-    assert scaling.tables(result) and scaling.pictures(result)
-    assert result["points"][0]["job"]["model"] in scaling.verdict(result)
+    result = read_result(path, scaling.COMMAND.format)
+    assert scaling.show.tables(result) and scaling.show.pictures(result)
+    assert result["points"][0]["job"]["model"] in scaling.show.verdict(result)

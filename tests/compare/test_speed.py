@@ -15,13 +15,12 @@ import pytest
 
 from compare import speed
 from compare.__main__ import COMMANDS, main
-from compare.kit.frameworks import TRACKS, Job, MinigradTrack, gradients_of, make_start, weights_of
+from compare.kit.distances import norm_distance
+from compare.kit.job import IMPLEMENTATIONS, Job, Training, make_start, part
 from compare.kit.machine import commit, numerical_variables
 from compare.kit.result import RESULTS, read_result
-from compare.kit.statistics import paired_ratios, relative_distance, summarize
+from compare.kit.statistics import paired_ratios, summarize
 from compare.kit.worker import LOADED_GROUPS, PHASES, ROOT, Server, Worker, load_arrays, save_arrays
-from compare.speed import measure as speed_measure
-from compare.speed import show as speed_tables
 from compare.speed.agreement import TOLERANCES, agree, compare_runs
 from minigrad.errors import MinigradError, OptionError
 
@@ -51,7 +50,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert list(result["tracks"]) == ["minigrad", "torch"]
     for name, track in result["tracks"].items():
         assert track["facts"]["threads"] == 1
-        assert len(track["losses"]) == speed_measure.CHECKED_STEPS
+        assert len(track["losses"]) == speed.measure.CHECKED_STEPS
         assert [len(turn["seconds"]) for turn in track["turns"]] == [1, 1]
         for turn in track["turns"]:
             assert sum(turn["phases"][0]) == pytest.approx(turn["seconds"][0])
@@ -135,14 +134,14 @@ def test_no_gpu_is_one_line() -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "GPU" in done.stderr
     if not torch.cuda.is_available():
-        with pytest.raises(MinigradError, match="finds no GPU"):
-            TRACKS["torch"](Job("simplenet", 2, 32, "gpu:0", None, 1))
+        with pytest.raises(MinigradError, match="finds no such GPU"):
+            Training("torch", Job("simplenet", 2, 32, "gpu:0", None, 1))
 
 
 def test_torch_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MinigradError, match="PyTorch, which cannot be imported"):
-        TRACKS["torch"](JOB)
+    with pytest.raises(MinigradError, match="PyTorch cannot be imported"):
+        Training("torch", JOB)
 
 
 def test_a_worker_that_dies_is_named() -> None:
@@ -179,7 +178,7 @@ def test_each_device_takes_the_same_steps(device: str, start: str, tmp_path: Pat
     assert by_phase["loss"] < whole["loss"] < losses[1] < losses[0]  # it learns
     memory = Server("minigrad", job).memory(start, 1)
     assert memory["peak"] >= memory["ready"] > 0 or device == "gpu"
-    assert memory["peak"] > 4 * sum(array.size for array in weights_of(load_arrays(start)).values())
+    assert memory["peak"] > 4 * sum(array.size for array in part(load_arrays(start), "model").values())
 
     other = Server("minigrad", JOB)
     other.build(start)
@@ -194,11 +193,11 @@ def test_a_wrong_gradient_is_noticed(start: str, tmp_path: Path, monkeypatch: py
     runs = {}
     for name in ("right", "wrong"):
         if name == "wrong":
-            monkeypatch.setattr(MinigradTrack, "update", _update_wrongly)
+            monkeypatch.setattr(Training, "update", _update_wrongly)
         server = Server("minigrad", JOB)
         server.build(start)
         path = tmp_path / f"{name}.npz"
-        runs[name] = server.first_steps(speed_measure.CHECKED_STEPS, str(path)), load_arrays(path)
+        runs[name] = server.first_steps(speed.measure.CHECKED_STEPS, str(path)), load_arrays(path)
     before = load_arrays(start)
     (losses, after), (wrong_losses, wrong_after) = runs["right"], runs["wrong"]
     assert agree({"itself": compare_runs(losses, losses, before, after, after)})
@@ -210,7 +209,7 @@ def test_a_wrong_gradient_is_noticed(start: str, tmp_path: Path, monkeypatch: py
     assert not agree({"right": compare_runs([losses[0], float("nan")], losses, before, after, after)})
 
 
-def _update_wrongly(track: MinigradTrack) -> None:
+def _update_wrongly(track: Training) -> None:
     track.model.features[5].bias.grad.array *= 1.2
     track.optimizer.step()
 
@@ -223,11 +222,11 @@ def first_steps(
     save_arrays(start, make_start(job))
     server = Server(name, job)
     server.build(str(start))
-    losses = server.first_steps(speed_measure.CHECKED_STEPS, str(after))
-    return server.track, losses, load_arrays(start), load_arrays(after)
+    losses = server.first_steps(speed.measure.CHECKED_STEPS, str(after))
+    return server.open, losses, load_arrays(start), load_arrays(after)
 
 
-@pytest.mark.parametrize("name", [name for name in TRACKS if name != "torch compiled"])
+@pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "torch compiled"])
 def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tmp_path: Path) -> None:
     found = []
     for who in (name, "torch"):
@@ -237,7 +236,7 @@ def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tm
         server.perturbation("handout", 2, str(tmp_path / "ends.npz"))
         taken = server.attack("handout", 2)
         track = server.open
-        handout, untargeted = (track.to_numpy(track.attacked(preset, 1)) for preset in ("handout", "untargeted"))
+        handout, untargeted = (track.attacked(preset, 1).numpy(force=True) for preset in ("handout", "untargeted"))
         assert (handout != untargeted).any()
         assert taken["seconds"] > 0 and all(
             (before[key] == array).all() for key, array in server.open.weights().items()
@@ -247,15 +246,15 @@ def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tm
     ours, theirs = found
     assert np.abs(ours["first"]).max() == pytest.approx(0.01, rel=1e-3)  # alpha
     assert np.abs(ours["last"]).max() == pytest.approx(0.02, rel=1e-3)
-    distances = {when: relative_distance(ours[when], theirs[when]) for when in ("first", "last")}
-    assert speed_measure.attacks_agree({"agreement": {name: distances}}), distances
+    distances = {when: norm_distance(ours[when], theirs[when]) for when in ("first", "last")}
+    assert speed.measure.attacks_agree({"agreement": {name: distances}}), distances
 
 
 @pytest.mark.parametrize("wrong", [{"first": 2.0}, {"last": 0.3}, {"last": float("nan")}])
 def test_another_attack_is_noticed(wrong: dict[str, float]) -> None:
     right = {"first": 0.0, "last": 0.06}
-    assert speed_measure.attacks_agree({"agreement": {"minigrad": right}})
-    assert not speed_measure.attacks_agree({"agreement": {"torch channels-last": right, "minigrad": right | wrong}})
+    assert speed.measure.attacks_agree({"agreement": {"minigrad": right}})
+    assert not speed.measure.attacks_agree({"agreement": {"torch channels-last": right, "minigrad": right | wrong}})
 
 
 def test_passes_are_of_the_same_tracks_forward_and_backward() -> None:
@@ -263,7 +262,7 @@ def test_passes_are_of_the_same_tracks_forward_and_backward() -> None:
     tracks = {name: {"turns": [{"phases": [[1, 2, 9]]}, {"phases": [[2, 4, 9]]}]} for name in ("minigrad", "torch")}
     turns = [{"seconds": 6.0}, {"seconds": 12.0}]
     slower = [{"seconds": 12.0}, {"seconds": 24.0}]
-    found = speed_measure.summarize_attack({"minigrad": {"turns": turns}, "torch": {"turns": slower}}, tracks)
+    found = speed.measure.summarize_attack({"minigrad": {"turns": turns}, "torch": {"turns": slower}}, tracks)
     assert found["tracks"]["minigrad"]["passes"] == [2, 2] and found["tracks"]["torch"]["passes"] == [4, 4]
     assert found["ratios"]["torch"]["rounds"] == [0.5, 0.5]
 
@@ -276,14 +275,14 @@ def test_the_loader_is_timed_with_its_workers() -> None:
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("speed-*.json")), ids=lambda path: path.stem)
 def test_what_is_committed_can_be_shown(path: Path) -> None:
-    result = read_result(path, speed.FORMAT)
-    time, *_, agreement = speed.tables(result)
+    result = read_result(path, speed.COMMAND.format)
+    time, *_, agreement = speed.show.tables(result)
     assert [row[0] for row in time.rows] == list(result["tracks"])
     assert {row[0] for row in agreement.rows} == set(result["tracks"]) - {"torch"}
-    told = speed.verdict(result)
+    told = speed.show.verdict(result)
     ours = result["tracks"]["minigrad"]["summary"]["seconds"]["median"]
     assert result["job"]["model"] in told and f"{1000 * ours:.1f} ms" in told and "of torch's time" in told
-    (picture,) = speed.pictures(result).values()
+    (picture,) = speed.show.pictures(result).values()
     assert picture.startswith(b"\x89PNG")
 
 
@@ -291,7 +290,9 @@ def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_pat
     """AdamW, clipping, drop path in training mode. The biases of keys go anywhere in both tracks: the measure knows."""
     arguments = ["--model", "vit", "--batch", "4", "--image-size", "32", "--threads", "1"]
     settings = ["dim=32", "drop_path=0.5", "dropout=0.1"]
-    job = speed.make_job(speed.parse([*arguments, *(f"--set={setting}" for setting in settings)]), "cpu")
+    job = speed.measure.make_job(
+        speed.COMMAND.parse([*arguments, *(f"--set={setting}" for setting in settings)]), "cpu"
+    )
     assert (job.optimizer, job.clip_grad, job.weight_decay) == ("adamw", 1, 0.05)
     assert (job.settings["dim"], job.settings["patch_size"], job.settings["drop_path"]) == (32, 4, 0.5)
     assert Job(**json.loads(json.dumps(job.as_dict()))) == job
@@ -301,7 +302,7 @@ def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_pat
     found = compare_runs(losses, their_losses, start, after, other)
     assert agree({"minigrad": found}), found
     for arrays in (after, other):
-        norm = np.sqrt(sum(float((g**2).sum()) for g in gradients_of(arrays).values()))
+        norm = np.sqrt(sum(float((g**2).sum()) for g in part(arrays, "gradient").values()))
         assert norm == pytest.approx(0.01, rel=1e-3)
     key = "model.blocks.1.attn.qkv.bias"  # of queries, keys and values, 32 each
 
@@ -315,7 +316,7 @@ def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_pat
     assert not agree({"minigrad": compare_runs(losses, their_losses, start, after, turned(slice(64, 96)))})
 
 
-@pytest.mark.parametrize("name", speed.CUSTOM_CONV)
+@pytest.mark.parametrize("name", speed.measure.CUSTOM_CONV)
 def test_the_textbooks_convolutions_are_run(name: str, tmp_path: Path) -> None:
     track, losses, start, after = first_steps(JOB, name, tmp_path)
     _, their_losses, _, other = first_steps(JOB, "torch", tmp_path)
@@ -335,8 +336,8 @@ def test_the_textbooks_convolutions_are_run(name: str, tmp_path: Path) -> None:
 
 def test_the_memory_of_the_textbooks_convolutions_is_set_beside_torchs() -> None:
     memory = {"minigrad": {"above_ready": 1}, "torch": {"above_ready": 4}}
-    assert speed_tables.custom_conv(memory) == []
-    (line,) = speed_tables.custom_conv(memory | {"torch custom-conv, columns kept": {"above_ready": 8}})
+    assert speed.show.custom_conv(memory) == []
+    (line,) = speed.show.custom_conv(memory | {"torch custom-conv, columns kept": {"above_ready": 8}})
     assert line == "peak above ready / torch's: torch custom-conv, columns kept 2.00"
 
 
@@ -349,7 +350,7 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: An
             "ratios": {"torch": {"rounds": [0.5], "summary": summarize([0.5])}},
             "agreement": {"minigrad": zeros | {what: distance}},
         }
-        monkeypatch.setattr(speed, "measure_time", lambda *_, measured=measured: measured)
+        monkeypatch.setattr(speed.measure, "measure_time", lambda *_, measured=measured: measured)
         assert main(["speed", "--no-memory"]) == 1
         assert "NOT THE SAME COMPUTATION" in capsys.readouterr().out
         assert agree({"minigrad": zeros})
@@ -358,7 +359,7 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: An
 def _track(seconds: float) -> dict[str, Any]:
     turn = {"seconds": [seconds], "phases": [[seconds / 4, seconds / 2, seconds / 4]], "processor": [seconds]}
     turns = [{**turn, "idle": 0.0, "loss": 1.0}]
-    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed_measure.summarize_track(turns)}
+    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed.measure.summarize_track(turns)}
 
 
 def test_summary() -> None:
@@ -376,27 +377,27 @@ def test_ratios_are_of_the_same_round() -> None:
         paired_ratios(ours, theirs[:1])
 
 
-def test_relative_distance() -> None:
-    assert relative_distance(np.array([3.0, 4.4]), np.array([3.0, 4.0])) == pytest.approx(0.08)
-    assert relative_distance(np.zeros(2), np.zeros(2)) == 0
-    assert relative_distance(np.ones(2), np.zeros(2)) == float("inf")
+def test_norm_distance() -> None:
+    assert norm_distance(np.array([3.0, 4.4]), np.array([3.0, 4.0])) == pytest.approx(0.08)
+    assert norm_distance(np.zeros(2), np.zeros(2)) == 0
+    assert norm_distance(np.ones(2), np.zeros(2)) == float("inf")
 
 
 def test_environment_and_commit(tmp_path: Path) -> None:
     environment = {"OMP_NUM_THREADS": "3", "HOME": "/", "OPENBLAS_CORETYPE": "Zen", "MKL_X": "1", "GOMP_SPINCOUNT": "0"}
-    assert speed.clean(environment) == {"HOME": "/"}
+    assert speed.measure.clean(environment) == {"HOME": "/"}
     assert numerical_variables(environment).keys() == environment.keys() - {"HOME"}
     assert commit(tmp_path) is None
 
 
 def test_tracks_are_there_when_asked_for() -> None:
     def names(device: str, *arguments: str) -> list[str]:
-        return speed.track_names(speed.parse(arguments), device)
+        return speed.measure.implementations(speed.COMMAND.parse(arguments), device)
 
     assert names("cpu") == ["minigrad", "torch", "torch channels-last"]
     assert names("cpu", "--compile", "--no-channels-last") == ["minigrad", "torch", "torch compiled"]
-    assert names("gpu:0", "--custom-conv") == list(TRACKS)
-    assert names("cpu", "--custom-conv", "--no-channels-last") == ["minigrad", "torch", *speed.CUSTOM_CONV]
+    assert names("gpu:0", "--custom-conv") == list(IMPLEMENTATIONS)
+    assert names("cpu", "--custom-conv", "--no-channels-last") == ["minigrad", "torch", *speed.measure.CUSTOM_CONV]
     assert "torch compiled" not in names("gpu:0", "--no-compile")
     with pytest.raises(OptionError):
-        speed.parse(["--compile=maybe"])
+        speed.COMMAND.parse(["--compile=maybe"])

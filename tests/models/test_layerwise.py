@@ -11,7 +11,8 @@ import pytest
 
 import models
 import models.reference
-from compare.layerwise.measure import Trace, build, differences, random_batch, trace
+from compare.layerwise.networks import build, random_batch
+from compare.layerwise.traces import Trace, differences, trace
 from minigrad import Generator
 from minigrad.errors import MinigradError
 
@@ -143,7 +144,7 @@ def test_running_statistics_are_compared() -> None:
 def test_a_layer_that_does_not_run_is_found() -> None:
     theirs = reference(SHIFTED, np.float64, True)
     outputs = {name: output for name, output in theirs.outputs.items() if name != "blocks.1.norm1"}
-    with pytest.raises(MinigradError, match="only one track runs blocks.1.norm1"):
+    with pytest.raises(MinigradError, match="only one of the two runs blocks.1.norm1"):
         differences(Trace(outputs, theirs.gradients, theirs.buffers), theirs)
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import minigrad
-from compare.kit.pictures import write_picture
+from compare.kit.plots import write_picture
 from compare.kit.result import check_writable, write_result
 from minigrad.convert import convert
 from minigrad.errors import OptionError, WriteError

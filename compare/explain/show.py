@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from compare.kit.plots import as_png
 
 RIGHT, WRONG, QUIET = "#1d7a4f", "#c1440e", "#5b5b5b"
 PICTURE, TEXT = 1.75, 1.7  # inches: the side of an image, the width of the words beside it
@@ -20,7 +21,7 @@ RED = 1.15  # of the overlay's colours, beyond its largest number: so it stays r
 
 @dataclass(frozen=True)
 class Row:
-    """One image and what a network says of it."""
+    """One image and a network's answer."""
 
     number: int
     pixels: np.ndarray  # uint8 (H, W, C)
@@ -40,13 +41,13 @@ class Row:
         powers = np.exp(self.logits - self.logits.max())
         return float(100 * powers[k] / powers.sum())
 
-    def says(self, k: int) -> str:
+    def named(self, k: int) -> str:
         """A class and its confidence."""
         return f"{self.classes[k]} ({self.confidence(k):.1f} %)"
 
     def __str__(self) -> str:
-        explained = "" if self.explained == self.predicted else f"; explained: {self.says(self.explained)}"
-        return f"row {self.number}: label {self.classes[self.label]}, predicted {self.says(self.predicted)}{explained}"
+        explained = "" if self.explained == self.predicted else f"; explained: {self.named(self.explained)}"
+        return f"row {self.number}: label {self.classes[self.label]}, predicted {self.named(self.predicted)}{explained}"
 
 
 def draw(rows: Sequence[Row]) -> bytes:
@@ -74,9 +75,7 @@ def draw(rows: Sequence[Row]) -> bytes:
                 show_image(axes, row.pixels, faint=name != "image")
             if name != "image":
                 show_map(axes, row.maps[name], over=name in OVERLAYS)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return as_png(figure)
 
 
 def write(axes: Any, row: Row) -> None:
