@@ -1,1 +1,1 @@
-"""minigrad held against PyTorch, by number: `python -m compare` lists the commands."""
+"""minigrad compared with PyTorch, by number: `python -m compare` lists the commands."""
