@@ -219,7 +219,7 @@ def test_results_of_other_settings_or_damaged_are_refused(weights: Path, tmp_pat
         assert out.read_bytes() == before
 
     refused("has images 20, not 10", "--limit", 10)
-    refused("has frameworks ['minigrad'], not ['torch']", "--tracks", "torch")
+    refused("['minigrad'], not ['torch']", "--tracks", "torch")
     refused("has seed 2024, not 1", "--seed", 1)
     refused("is of other presets, rows or epsilons", "--rows", "2/.1/.1")
     refused("has weights {'plain': ", weights=save_network(tmp_path / "other.safetensors", 2))
@@ -441,7 +441,7 @@ def test_weights_that_are_not_finite(tmp_path: Path, capsys: Any) -> None:
         (["--presets", "madry"], "presets are some of handout,report,untargeted, each once, not 'madry'"),
         (["--presets", "report,report"], "each once"),
         (["--presets", ""], "presets are some of"),
-        (["--tracks", "jax"], "frameworks are some of minigrad,torch"),
+        (["--tracks", "jax"], "are some of minigrad,torch"),
         (["--rows", "10/.1"], "rows are steps/epsilon/alpha such as 10/.1/.01,20/1/.01"),
         (["--rows", "0/.1/.01"], "1 to 10000 steps"),
         (["--rows", "10/-.1/.01"], "not '10/-.1/.01'"),
