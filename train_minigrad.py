@@ -91,7 +91,7 @@ def train(options: Options) -> None:
         "loaded": list(weights),
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
-    with convolutions, Run(options, data, save, load, masks, facts) as run:
+    with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():

@@ -103,7 +103,7 @@ def train(options: Options) -> None:
     anomaly = torch.autograd.detect_anomaly if options.detect_anomaly else nullcontext
     if options.detect_anomaly:
         watch_layers(model)
-    with Run(options, data, save, load, masks, facts) as run:
+    with Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():

@@ -10,7 +10,7 @@ x.grad  # tensor([2., 4., 6.])
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import autograd, backends, dtypes, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -41,11 +41,6 @@ from minigrad.random import Generator, default_generator, get_rng_state, manual_
 from minigrad.size import Size
 from minigrad.tensor import Tensor
 from minigrad.weights import load_torch_state_dict, to_torch_state_dict
-
-if TYPE_CHECKING:
-    from minigrad import attacks, attribution, cuda, data, linalg, nn, optim, special, training, utils
-    from minigrad._functions import *
-    from minigrad.utils.serialization import load, save
 
 __version__ = "0.1.0"
 
@@ -104,9 +99,12 @@ def synchronize(device: Any = None) -> None:
     _backend(device).synchronize()
 
 
-def _imported(name: str) -> Any:
+_WHEN_ASKED_FOR = "attacks attribution cuda data linalg nn optim special training utils".split()
+
+
+def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in ("attacks", "attribution", "cuda", "linalg", "nn", "optim", "data", "special", "training", "utils"):
+    if name in _WHEN_ASKED_FOR:
         import importlib
 
         return importlib.import_module(f"minigrad.{name}")
@@ -119,8 +117,5 @@ def _imported(name: str) -> Any:
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
 
-if not TYPE_CHECKING:
-    __getattr__ = _imported
-
-_ASIDE = "Any TYPE_CHECKING aliases annotations methods".split()
+_ASIDE = ("Any", "aliases", "annotations", "methods")
 __all__ = [name for name in globals() if name[0] != "_" and name not in _ASIDE]

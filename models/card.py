@@ -47,7 +47,7 @@ class Card:
     cls: str
     title: str  # what pages call it
     parameters: int  # at 3 channels and 100 classes
-    layer: str  # the last one whose places differ: where Grad-CAM looks
+    layer: str  # the last one that keeps places apart: where Grad-CAM looks
     head: str = "fc"  # the last layer: the one for the classes
     small_images: Recipe = SMALL_IMAGES
     folder: Recipe = FOLDER

@@ -23,6 +23,7 @@ RULES = {
         "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "torchvision lazily", "tqdm lazily",
         "models lazily",
     },
+    "minigrad/tracing": {"matplotlib lazily", "tensorboardX lazily", "torch lazily"},
     "minigrad/weights.py": {"safetensors lazily", "torch lazily"},
     "minigrad": set(),
     "models/reference": {"models", "torch", "torchvision", "torchvision lazily"},

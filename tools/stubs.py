@@ -3,9 +3,9 @@
     python tools/stubs.py            writes them
     python tools/stubs.py --check    exit code 1 if they are not what it would write
 
-`_functions.pyi` (minigrad.exp), `_methods.pyi` (x.exp(), x.exp_(), x + y), `nn/functional.pyi`, `linalg.pyi` and
-`special.pyi`. Signatures, types and docstrings are those of the ops themselves; `axis` and `keepdims` stand beside `dim` and
-`keepdim` wherever they are taken.
+`__init__.pyi` (minigrad.exp, and all else that `import minigrad` brings), `_methods.pyi` (x.exp(), x.exp_(), x + y),
+`nn/functional.pyi`, `linalg.pyi` and `special.pyi`. Signatures, types and docstrings are those of the ops themselves; `axis` and
+`keepdims` stand beside `dim` and `keepdim` wherever they are taken.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
+
+import minigrad  # noqa: E402
 from minigrad import Tensor  # noqa: E402
 from minigrad.aliases import ALIASES  # noqa: E402
+from minigrad.ops.public import PLACES  # noqa: E402
 
 HEAD = """# Written by tools/stubs.py out of minigrad/ops: change the ops, and run it again.
 
@@ -153,14 +157,38 @@ def _comment(name: str) -> str:
 def _functions(module: str, path: str) -> tuple[Path, str]:
     """The stub of the functions that a module was given."""
     stub, found = Stub(path), importlib.import_module(module)
-    from minigrad.ops.public import PLACES
-
     places = module.removeprefix("minigrad.")
     names = [*PLACES[places], *(f"{name}_" for name in PLACES.get(places + "_", ()))]
     for name in sorted(names):
         stub.add(name, getattr(found, name))
-    stub.lines.insert(0, f"__all__ = {sorted(names)}\n")
+    if module == "minigrad":
+        _package(stub)
+    else:
+        stub.lines.insert(0, f"__all__ = {sorted(names)}\n")
     return ROOT / path, stub.text()
+
+
+def _package(stub: Stub) -> None:
+    """What minigrad/__init__.py imports, defines and promises, beside the ops: exported by name, as strict checkers ask."""
+    for node in ast.parse((ROOT / "minigrad" / "__init__.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("minigrad"):
+            for name in (a.asname or a.name for a in node.names if (a.asname or a.name)[0] != "_"):
+                stub.imports[name] = f"from {node.module} import {name} as {name}"
+        elif isinstance(node, ast.FunctionDef) and node.name[0] != "_":
+            stub.add(node.name, getattr(minigrad, node.name))
+        elif isinstance(node, ast.Assign):
+            for name in (n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)):
+                value = getattr(minigrad, name)
+                if isinstance(value, type):
+                    stub.imports[name] = f"from {value.__module__} import {value.__name__} as {name}"
+                elif isinstance(value, np.dtype):
+                    stub.lines.append(f"{name}: np.dtype")
+    for name in minigrad._WHEN_ASKED_FOR:
+        stub.imports[name] = f"from minigrad import {name} as {name}"
+    for name in ("load", "save"):
+        stub.imports[name] = f"from minigrad.utils.serialization import {name} as {name}"
+    stub.imports["np"] = "import numpy as np"
+    stub.lines.append("__version__: builtins.str")
 
 
 def _methods(path: str) -> tuple[Path, str]:
@@ -183,7 +211,7 @@ def stubs() -> dict[Path, str]:
     """Every stub: its path and text."""
     return dict(
         [
-            _functions("minigrad", "minigrad/_functions.pyi"),
+            _functions("minigrad", "minigrad/__init__.pyi"),
             _functions("minigrad.nn.functional", "minigrad/nn/functional.pyi"),
             _functions("minigrad.linalg", "minigrad/linalg.pyi"),
             _functions("minigrad.special", "minigrad/special.pyi"),

@@ -27,7 +27,7 @@ from compare.explain.show import Row, draw
 from compare.kit.arguments import Parser, add_trained
 from compare.kit.result import check_writable
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 MOST_ROWS = 32
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from compare.kit.result import check_writable
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 LETTERS, LINE = 13.0, 0.16  # of what stands below a title: letters an inch, inches a line

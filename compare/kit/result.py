@@ -17,7 +17,7 @@ from typing import Any
 
 from compare.kit.machine import commit, describe_machine
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "compare" / "results"

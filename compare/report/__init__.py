@@ -27,7 +27,7 @@ from compare.report.markdown import FOLDER, picture_files, render_markdown
 from compare.report.page import MADE, render_page
 from compare.report.readme import put_into_readme
 from minigrad.errors import OptionError
-from minigrad.weights import write_atomically
+from minigrad.files import write_atomically
 
 
 def run(arguments: Sequence[str]) -> int:

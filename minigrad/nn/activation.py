@@ -17,15 +17,11 @@ from minigrad.tensor import Tensor
 class _InPlace(Module):
     """What the layers share whose only option is whether to write into the input's own memory."""
 
+    _shown = "inplace?"
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
-
-    def _and_inplace(self) -> str:
-        return ", inplace=True" if self.inplace else ""
 
 
 class ReLU(_InPlace):
@@ -59,25 +55,25 @@ class SELU(_InPlace):
 class Hardsigmoid(_InPlace):
     """y = min(max(x + 3, 0), 6) / 6."""
 
+    _shown = ""
+
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return ""
 
 
 class Hardswish(_InPlace):
     """y = x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, arXiv:1905.02244)."""
 
+    _shown = ""
+
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return ""
 
 
 class LeakyReLU(_InPlace):
     """y = x where x > 0, negative_slope x elsewhere."""
+
+    _shown = "negative_slope inplace?"
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -86,12 +82,11 @@ class LeakyReLU(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}{self._and_inplace()}"
-
 
 class ELU(_InPlace):
     """y = x where x > 0, alpha (e^x - 1) elsewhere (Clevert et al. 2016, arXiv:1511.07289)."""
+
+    _shown = "alpha inplace?"
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -100,12 +95,11 @@ class ELU(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.elu(input, self.alpha, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}{self._and_inplace()}"
-
 
 class CELU(_InPlace):
     """y = max(x, 0) + min(alpha (e^(x/alpha) - 1), 0) (Barron 2017, arXiv:1704.07483)."""
+
+    _shown = "alpha inplace?"
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -114,12 +108,11 @@ class CELU(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.celu(input, self.alpha, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}{self._and_inplace()}"
-
 
 class Hardtanh(_InPlace):
     """y = min(max(x, min_val), max_val). min_value and max_value are old names. AssertionError if max_val <= min_val."""
+
+    _shown = "min_val max_val inplace?"
 
     def __init__(
         self,
@@ -145,22 +138,20 @@ class Hardtanh(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}{self._and_inplace()}"
-
 
 class ReLU6(Hardtanh):
     """y = min(max(x, 0), 6)."""
 
+    _shown = "inplace?"
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class Threshold(_InPlace):
     """y = x where x > threshold, value elsewhere."""
+
+    _shown = "threshold value inplace?"
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -169,9 +160,6 @@ class Threshold(_InPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.threshold(input, self.threshold, self.value, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}{self._and_inplace()}"
 
 
 class GELU(Module):
@@ -194,6 +182,8 @@ class GELU(Module):
 class GLU(Module):
     """y = a sigmoid(b), a and b the halves of x along `dim` (Dauphin et al. 2017, arXiv:1612.08083)."""
 
+    _shown = "dim"
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -201,15 +191,14 @@ class GLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.glu(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
 
 class PReLU(Module):
     """y = x where x > 0, weight x elsewhere (He et al. 2015, arXiv:1502.01852).
 
     weight (num_parameters,), learned: one for all, or one for each channel (axis 1). It starts at `init`.
     """
+
+    _shown = "num_parameters"
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
@@ -225,12 +214,11 @@ class PReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.prelu(input, self.weight)
 
-    def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
-
 
 class Softplus(Module):
     """y = log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+
+    _shown = "beta threshold"
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -239,9 +227,6 @@ class Softplus(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class Softsign(Module):
@@ -259,12 +244,11 @@ class Tanhshrink(Module):
 
 
 class _Shrink(Module):
+    _shown = ":lambd"
+
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
         self.lambd = lambd
-
-    def extra_repr(self) -> str:
-        return f"{self.lambd}"
 
 
 class Hardshrink(_Shrink):
@@ -303,14 +287,13 @@ class Sigmoid(Module):
 
 
 class _AlongAxis(Module):
+    _shown = "dim"
+
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         if dim is not None and (not isinstance(number(dim), int) or isinstance(dim, bool)):
             raise TypeError(f"dim must be an int or None, got {type(dim)}")
         self.dim = dim
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Softmax(_AlongAxis):

@@ -13,6 +13,8 @@ from minigrad.tensor import Tensor
 
 
 class _Dropout(Module):
+    _shown = "p inplace"
+
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None) -> None:
         super().__init__()
         if p < 0 or p > 1:
@@ -20,9 +22,6 @@ class _Dropout(Module):
         self.p = p
         self.inplace = inplace
         self.generator = generator
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Dropout(_Dropout):
@@ -60,6 +59,8 @@ class StochasticDepth(Module):
     layer; its errors, ValueError for another p or mode, come when it is called.
     """
 
+    _shown = "p mode"
+
     def __init__(self, p: float, mode: str, *, generator: Generator | None = None) -> None:
         super().__init__()
         self.p = p
@@ -68,9 +69,6 @@ class StochasticDepth(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.stochastic_depth(input, self.p, self.mode, self.training, **given(generator=self.generator))
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, mode={self.mode}"
 
 
 class DropPath(StochasticDepth):

@@ -48,6 +48,7 @@ class Module(Hooked):
 
     training: bool
     _version = 1  # of the layout of the module's own state_dict entries; torch's numbers
+    _shown = ""  # the settings that are printed as name=value; `:name` as the value alone, `name?` unless False
 
     def __init__(self) -> None:
         # object.__setattr__, for Module.__setattr__ looks into these dictionaries
@@ -307,42 +308,21 @@ class Module(Hooked):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         metadata = getattr(state_dict, "_metadata", {})
         state = dict(state_dict)
-        missing: list[str] = []
-        unexpected: list[str] = []
-        problems: list[str] = []
+        keys, problems = IncompatibleKeys([], []), list[str]()
         known: set[str] = set()
         copies: list[tuple[Module, str, Tensor, Tensor]] = []
         for path, module in self.named_modules(remove_duplicate=False):
-            prefix = path + "." if path else ""
-            local_metadata = metadata.get(path, {})
+            prefix, local_metadata = path + "." if path else "", metadata.get(path, {})
             for hook in list(module._load_state_dict_pre_hooks.values()):
-                hook(module, state, prefix, local_metadata, True, missing, unexpected, problems)
+                hook(module, state, prefix, local_metadata, True, *keys, problems)
             module._upgrade_state_dict(state, prefix, local_metadata.get("version"))
             for name, own in module._persistent():
-                key = prefix + name
-                known.add(key)
+                known.add(key := prefix + name)
                 if key not in state:
-                    missing.append(key)
-                    continue
-                try:
-                    value = _as_tensor(state[key])
-                except (TypeError, ValueError) as error:
-                    problems.append(
-                        f'While copying the parameter named "{key}", expected a tensor or an array from checkpoint '
-                        f"but received {type(state[key])}: {error}"
-                    )
-                    continue
-                if own.ndim == 0 and tuple(value.shape) == (1,):  # checkpoints from before torch had 0-d tensors
-                    value = value.reshape(())
-                if tuple(value.shape) != tuple(own.shape):
-                    problems.append(
-                        f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
-                        f"the shape in current model is {tuple(own.shape)}."
-                    )
-                    continue
-                copies.append((module, name, own, value))
-        unexpected.extend(key for key in state if key not in known)
-        keys = IncompatibleKeys(missing, unexpected)
+                    keys.missing_keys.append(key)
+                elif (value := _fitting(key, state[key], own, problems)) is not None:
+                    copies.append((module, name, own, value))
+        keys.unexpected_keys.extend(key for key in state if key not in known)
         after = [(module, hook) for module in self._bottom_up() for hook in module._load_state_dict_post_hooks.values()]
         if problems or not after:
             self._complain(keys, problems, strict)
@@ -481,8 +461,10 @@ class Module(Hooked):
         return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What stands between the brackets when the module is printed; subclasses write their own."""
-        return ""
+        """What stands between the brackets when the module is printed: name=value of what the class has `_shown`."""
+        shown = {word: getattr(self, word.strip(":?")) for word in self._shown.split()}
+        texts = {word: str(value) if word[0] == ":" else f"{word.rstrip('?')}={value}" for word, value in shown.items()}
+        return ", ".join(text for word, text in texts.items() if shown[word] or word[-1] != "?")
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
@@ -529,3 +511,24 @@ def _as_tensor(value: Any) -> Tensor:
     if not hasattr(value, "__array__"):
         raise TypeError("it is not an array")
     return Tensor(np.asarray(value))
+
+
+def _fitting(key: str, found: Any, own: Tensor, problems: list[str]) -> Tensor | None:
+    """A state_dict's value as a Tensor of own's shape; None, and what is wrong with it among the problems."""
+    try:
+        value = _as_tensor(found)
+    except (TypeError, ValueError) as error:
+        problems.append(
+            f'While copying the parameter named "{key}", expected a tensor or an array from checkpoint '
+            f"but received {type(found)}: {error}"
+        )
+        return None
+    if own.ndim == 0 and tuple(value.shape) == (1,):  # checkpoints from before torch had 0-d tensors
+        value = value.reshape(())
+    if tuple(value.shape) == tuple(own.shape):
+        return value
+    problems.append(
+        f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
+        f"the shape in current model is {tuple(own.shape)}."
+    )
+    return None

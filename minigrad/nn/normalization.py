@@ -67,6 +67,8 @@ class RMSNorm(Module):
     eps None: the machine epsilon of x's type (Zhang & Sennrich 2019, arXiv:1910.07467).
     """
 
+    _shown = ":normalized_shape eps elementwise_affine"
+
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...] | list[int],
@@ -90,9 +92,6 @@ class RMSNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class GroupNorm(_Affine):
@@ -135,6 +134,8 @@ class GroupNorm(_Affine):
 class LocalResponseNorm(Module):
     """y_c = x_c / (k + alpha/size (sum over the `size` channels around c of x^2))^beta (Krizhevsky et al. 2012)."""
 
+    _shown = ":size alpha beta k"
+
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
         self.size = size
@@ -144,9 +145,6 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-    def extra_repr(self) -> str:
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 def _shape(value: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ def repeated(value: Any, times: int) -> tuple[int, ...]:
 class _Pad(Module):
     """padding: one number for all sides, or (left, right) for 1d, (left, right, top, bottom) for 2d."""
 
+    _shown = ":padding"
+
     mode = "constant"
     axes = 1
 
@@ -35,12 +37,11 @@ class _Pad(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self.mode)
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
 
 class ConstantPad1d(_Pad):
     """The number `value` before and after the last axis; negative padding cuts off."""
+
+    _shown = "padding value"
 
     def __init__(self, padding: Two, value: float) -> None:
         super().__init__(padding)
@@ -48,9 +49,6 @@ class ConstantPad1d(_Pad):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, "constant", self.value)
-
-    def extra_repr(self) -> str:
-        return f"padding={self.padding}, value={self.value}"
 
 
 class ConstantPad2d(ConstantPad1d):
@@ -65,21 +63,19 @@ class ConstantPad2d(ConstantPad1d):
 class ZeroPad1d(ConstantPad1d):
     """Zeros before and after the last axis; negative padding cuts off."""
 
+    _shown = ":padding"
+
     def __init__(self, padding: Two) -> None:
         super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
 
 
 class ZeroPad2d(ConstantPad2d):
     """Zeros around the last two axes; padding is one number or (left, right, top, bottom), negative ones cut off."""
 
+    _shown = ":padding"
+
     def __init__(self, padding: Four) -> None:
         super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
 
 
 class ReflectionPad1d(_Pad):

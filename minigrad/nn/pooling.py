@@ -20,6 +20,8 @@ class _MaxPool(Module):
     Padding never wins. stride is kernel_size unless given. With return_indices also the winners' places.
     """
 
+    _shown = "kernel_size stride padding dilation ceil_mode"
+
     def __init__(
         self,
         kernel_size: Any,
@@ -40,12 +42,6 @@ class _MaxPool(Module):
     def _arguments(self) -> dict[str, Any]:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
         return {name: getattr(self, name) for name in names}
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
 
 
 class MaxPool1d(_MaxPool):
@@ -70,8 +66,7 @@ class MaxPool2d(_MaxPool):
 
 
 class _AvgPool(Module):
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+    _shown = "kernel_size stride padding"
 
 
 class AvgPool1d(_AvgPool):
@@ -140,6 +135,8 @@ class MaxUnpool2d(Module):
     says at the call. stride is kernel_size unless given.
     """
 
+    _shown = "kernel_size stride padding"
+
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         super().__init__()
         self.kernel_size = pair(kernel_size)
@@ -149,15 +146,14 @@ class MaxUnpool2d(Module):
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 class LPPool2d(Module):
     """(sum over each window of x^p)^(1/p), per channel, p = norm_type: (N, C, H, W) to (N, C, OH, OW).
 
     ValueError for norm_type 0.
     """
+
+    _shown = "norm_type kernel_size stride ceil_mode"
 
     def __init__(
         self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
@@ -173,20 +169,13 @@ class LPPool2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
-    def extra_repr(self) -> str:
-        return (
-            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
-
 
 class _AdaptivePool(Module):
+    _shown = "output_size"
+
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):

@@ -12,6 +12,8 @@ from minigrad.tensor import Tensor
 class Flatten(Module):
     """Axes start_dim to end_dim become one: by default (N, C, H, W) to (N, C*H*W)."""
 
+    _shown = "start_dim end_dim"
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim = start_dim
@@ -20,12 +22,11 @@ class Flatten(Module):
     def forward(self, input: Tensor) -> Tensor:
         return input.flatten(self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 class Unflatten(Module):
     """Axis `dim` becomes axes of the sizes `unflattened_size` (one of them may be -1): the inverse of Flatten."""
+
+    _shown = "dim unflattened_size"
 
     def __init__(self, dim: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
         super().__init__()
@@ -39,12 +40,11 @@ class Unflatten(Module):
     def forward(self, input: Tensor) -> Tensor:
         return input.unflatten(self.dim, self.unflattened_size)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
-
 
 class Unfold(Module):
     """The patches under a sliding window as columns: (N, C, H, W) to (N, C*KH*KW, L), L the number of positions."""
+
+    _shown = "kernel_size dilation padding stride"
 
     def __init__(self, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> None:
         super().__init__()
@@ -56,12 +56,11 @@ class Unfold(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
-
 
 class Fold(Module):
     """Columns of patches added up into an image: (N, C*KH*KW, L) to (N, C, *output_size). The transpose of Unfold."""
+
+    _shown = "output_size kernel_size dilation padding stride"
 
     def __init__(
         self, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
@@ -75,9 +74,3 @@ class Fold(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return (
-            f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
-            f"padding={self.padding}, stride={self.stride}"
-        )

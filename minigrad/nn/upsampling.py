@@ -67,6 +67,8 @@ class UpsamplingBilinear2d(Upsample):
 class PixelShuffle(Module):
     """Channels become pixels: (..., C r^2, H, W) to (..., C, H r, W r), r = upscale_factor (Shi et al. 2016)."""
 
+    _shown = "upscale_factor"
+
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -74,12 +76,11 @@ class PixelShuffle(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_shuffle(input, self.upscale_factor)
 
-    def extra_repr(self) -> str:
-        return f"upscale_factor={self.upscale_factor}"
-
 
 class PixelUnshuffle(Module):
     """Pixels become channels: (..., C, H r, W r) to (..., C r^2, H, W), r = downscale_factor: PixelShuffle undone."""
+
+    _shown = "downscale_factor"
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -88,12 +89,11 @@ class PixelUnshuffle(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_unshuffle(input, self.downscale_factor)
 
-    def extra_repr(self) -> str:
-        return f"downscale_factor={self.downscale_factor}"
-
 
 class ChannelShuffle(Module):
     """Channels (axis 1) in another order: those of `groups` blocks in turn (Zhang et al. 2018, arXiv:1707.01083)."""
+
+    _shown = "groups"
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -101,6 +101,3 @@ class ChannelShuffle(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.channel_shuffle(input, self.groups)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"

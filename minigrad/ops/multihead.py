@@ -25,34 +25,14 @@ from minigrad.tensor import Tensor, describe
 
 
 def multi_head_attention_forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    embed_dim_to_check: int,
-    num_heads: int,
-    in_proj_weight: Tensor | None,
-    in_proj_bias: Tensor | None,
-    bias_k: Tensor | None,
-    bias_v: Tensor | None,
-    add_zero_attn: bool,
-    dropout_p: float,
-    out_proj_weight: Tensor,
-    out_proj_bias: Tensor | None,
-    training: bool = True,
-    key_padding_mask: Tensor | None = None,
-    need_weights: bool = True,
-    attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False,
-    q_proj_weight: Tensor | None = None,
-    k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None,
-    static_k: Tensor | None = None,
-    static_v: Tensor | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
-    *,
-    generator: Generator | None = None,
-) -> tuple[Tensor, Tensor | None]:
+    query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int, in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,
+    out_proj_weight: Tensor, out_proj_bias: Tensor | None, training: bool = True, key_padding_mask: Tensor | None = None,
+    need_weights: bool = True, attn_mask: Tensor | None = None, use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True,
+    is_causal: bool = False, *, generator: Generator | None = None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """(Y, P): Y (L, N, E) for query (L, N, E), key (S, N, K), value (S, N, V); all without N for one sample. P: the weights.
 
     in_proj_weight (3E, E) holds Wq, Wk, Wv one below the other (one product where query, key and value are one tensor), or
@@ -69,70 +49,90 @@ def multi_head_attention_forward(
     None, and such a query has zeros. AssertionError and RuntimeError as torch, for what does not fit.
     """
     batched = _check_axes(query, key, value, key_padding_mask, attn_mask, num_heads)
-    for mask, name in ((key_padding_mask, "key_padding_mask"), (attn_mask, "attn_mask")):
-        if mask is not None and mask.dtype.kind not in "bf":
-            raise AssertionError(f"only bool and floating types of {name} are supported, but got {describe(mask)}")
-    if key_padding_mask is not None and attn_mask is not None and key_padding_mask.dtype != attn_mask.dtype:
-        warnings.warn(
-            "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both instead.",
-            stacklevel=2,
-        )
-    if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+    _check_masks(key_padding_mask, attn_mask, is_causal)
     query, key, value = once_each(lambda x: x.transpose(0, 1) if batched else x.unsqueeze(0), query, key, value)
-    samples, length, embed_dim = query.shape
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
-
-    # Q, K, V: one product for what is one tensor
-    weights: list[Tensor | None]
-    if use_separate_proj_weight:
-        counts, weights = [1, 1, 1], [q_proj_weight, k_proj_weight, v_proj_weight]
-    else:
-        counts = [3] if query is key is value else [1, 2] if key is value else [1, 1, 1]
-        weights = _rows(in_proj_weight, counts, embed_dim)
-    if None in weights:
-        raise AssertionError(f"use_separate_proj_weight is {use_separate_proj_weight}, but its weights are None")
-    biases = _rows(in_proj_bias, counts, embed_dim)
-    q, k, v = [
-        part
-        for x, weight, bias, count in zip((query, key, value), weights, biases, counts, strict=False)
-        for part in split_heads(F.linear(x, weight, bias), count, num_heads)
-    ]
+    separate = [q_proj_weight, k_proj_weight, v_proj_weight] if use_separate_proj_weight else None
+    q, k, v = _projected(query, key, value, num_heads, in_proj_weight, separate, in_proj_bias)
     k = k if static_k is None else _static(static_k, "static_k", k)
     v = v if static_v is None else _static(static_v, "static_v", v)
 
-    # Masks, and keys that every query may look at
     causal = is_causal and key_padding_mask is None and not need_weights
     mask = _merge(None if causal else attn_mask, key_padding_mask, q, key.shape[1], need_weights)
-    if (bias_k is None) != (bias_v is None):
-        raise AssertionError(f"bias_k is {_given(bias_k)}, but bias_v is {_given(bias_v)}")
-    if bias_k is not None and bias_v is not None:
-        if static_k is not None or static_v is not None:
-            raise AssertionError("bias cannot be added to a static key or value")
-        k, v = _one_more(k, bias_k), _one_more(v, bias_v)
+    k, v = _with_biases(k, v, bias_k, bias_v, static_k is not None or static_v is not None)
     if add_zero_attn:
-        nothing = zeros(embed_dim, dtype=k.dtype, device=k.device)
-        k, v = _one_more(k, nothing), _one_more(v, nothing)
-    if mask is not None and k.shape[2] > key.shape[1]:
+        k, v = (_one_more(x, zeros(query.shape[2], dtype=k.dtype, device=k.device)) for x in (k, v))
+    if mask is not None and k.shape[2] > key.shape[1]:  # every query may look at the keys that were added
         mask = F.pad(mask, (0, k.shape[2] - key.shape[1]), value=mask.dtype == np.bool_)
 
-    p = None
-    chance = real(dropout_p, "dropout_p") if training else 0.0
+    p, chance = None, real(dropout_p, "dropout_p") if training else 0.0
     if need_weights:
-        scores = (q * (1 / math.sqrt(q.shape[3]))) @ k.mT
-        if mask is not None:
-            if mask.dtype != q.dtype:
-                raise RuntimeError(f"expected masks to be bool or of query's type {q.dtype}, but got {mask.dtype}")
-            scores = scores + mask
-        p = F.dropout(F.softmax(scores, -1), chance, **given(generator=generator))
-        y = p @ v
-        p = p.mean(1) if average_attn_weights else p
+        p = F.dropout(_probabilities(q, k, mask), chance, **given(generator=generator))
+        y, p = p @ v, p.mean(1) if average_attn_weights else p
     else:
         y = F.scaled_dot_product_attention(q, k, v, mask, chance, causal, **given(generator=generator))
     y = F.linear(merge_heads(y), out_proj_weight, out_proj_bias)
     if not batched:
         return y.squeeze(0), None if p is None else p.squeeze(0)
     return y.transpose(0, 1), p
+
+
+def _check_masks(key_padding_mask: Tensor | None, attn_mask: Tensor | None, is_causal: bool) -> None:
+    """Raises as torch for masks of other types than it takes, and for is_causal without a mask."""
+    for mask, name in ((key_padding_mask, "key_padding_mask"), (attn_mask, "attn_mask")):
+        if mask is not None and mask.dtype.kind not in "bf":
+            raise AssertionError(f"only bool and floating types of {name} are supported, but got {describe(mask)}")
+    if key_padding_mask is not None and attn_mask is not None and key_padding_mask.dtype != attn_mask.dtype:
+        warnings.warn(
+            "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both instead.",
+            stacklevel=3,
+        )
+    if is_causal and attn_mask is None:
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+
+
+def _projected(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, together: Tensor | None, separate: list[Tensor | None] | None,
+    bias: Tensor | None,
+) -> list[Tensor]:  # fmt: skip
+    """Q, K, V (N, H, L, D) by weights `together` or `separate`: one product for what is one tensor."""
+    weights: list[Tensor | None]
+    if separate is not None:
+        counts, weights = [1, 1, 1], separate
+    else:
+        counts = [3] if query is key is value else [1, 2] if key is value else [1, 1, 1]
+        weights = _rows(together, counts, query.shape[2])
+    if None in weights:
+        raise AssertionError(f"use_separate_proj_weight is {separate is not None}, but its weights are None")
+    biases = _rows(bias, counts, query.shape[2])
+    return [
+        part
+        for x, weight, b, count in zip((query, key, value), weights, biases, counts, strict=False)
+        for part in split_heads(F.linear(x, weight, b), count, heads)
+    ]
+
+
+def _with_biases(
+    k: Tensor, v: Tensor, bias_k: Tensor | None, bias_v: Tensor | None, static: bool
+) -> tuple[Tensor, Tensor]:
+    """Keys and values with one more each, which every query may look at."""
+    if (bias_k is None) != (bias_v is None):
+        raise AssertionError(f"bias_k is {_given(bias_k)}, but bias_v is {_given(bias_v)}")
+    if bias_k is None or bias_v is None:
+        return k, v
+    if static:
+        raise AssertionError("bias cannot be added to a static key or value")
+    return _one_more(k, bias_k), _one_more(v, bias_v)
+
+
+def _probabilities(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(q k^T / sqrt(D) + mask), (N, H, L, S)."""
+    scores = (q * (1 / math.sqrt(q.shape[3]))) @ k.mT
+    if mask is not None:
+        if mask.dtype != q.dtype:
+            raise RuntimeError(f"expected masks to be bool or of query's type {q.dtype}, but got {mask.dtype}")
+        scores = scores + mask
+    return F.softmax(scores, -1)
 
 
 def once_each(change: Callable[[Tensor], Tensor], *tensors: Tensor) -> list[Tensor]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 
 
 class Adadelta(Optimizer):
@@ -24,6 +21,9 @@ class Adadelta(Optimizer):
     for a negative option or rho outside [0, 1].
     """
 
+    averages = {"square_avg": None, "acc_delta": None}
+    non_negative = ("lr", "eps", "weight_decay")
+
     def __init__(
         self,
         params: Parameters,
@@ -37,35 +37,16 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_non_negative("learning rate", lr)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
-        check_non_negative("epsilon value", eps)
-        check_non_negative("weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "capturable": capturable,
-            "foreach": foreach,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), first="lr rho eps weight_decay maximize capturable"))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["square_avg"] = zeros_beside(parameter)
-            state["acc_delta"] = zeros_beside(parameter)
-        state["step"].array += 1
-        backends.of(parameter.array).adadelta_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["square_avg"].array,
-            state["acc_delta"].array,
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        backends.of(p).adadelta_step(
+            p,
+            g,
+            state["square_avg"],
+            state["acc_delta"],
             lr=group["lr"],
             rho=group["rho"],
             eps=group["eps"],

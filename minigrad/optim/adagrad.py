@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_non_negative, zeros_beside
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 from minigrad.tensor import Tensor
 
 
@@ -23,6 +21,9 @@ class Adagrad(Optimizer):
     a negative option.
     """
 
+    averages = {"sum": None}
+    non_negative = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+
     def __init__(
         self,
         params: Parameters,
@@ -37,41 +38,22 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("lr_decay value", lr_decay)
-        check_non_negative("weight_decay value", weight_decay)
-        check_non_negative("initial_accumulator_value value", initial_accumulator_value)
-        check_non_negative("epsilon value", eps)
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), first="lr lr_decay eps"))
         for group in self.param_groups:
             for parameter in group["params"]:
-                self._start(parameter)
+                self.state[parameter] = {name: self.init_single(name, parameter) for name in ("step", "sum")}
 
-    def _start(self, parameter: Tensor) -> None:
-        total = zeros_beside(parameter)
-        total.array[...] = self.defaults["initial_accumulator_value"]
-        self.state[parameter].update(step=Tensor(np.zeros((), np.float32)), sum=total)
+    def init_single(self, name: str, parameter: Tensor) -> Tensor:
+        state = super().init_single(name, parameter)
+        if name == "sum":
+            state.array[...] = self.defaults["initial_accumulator_value"]
+        return state
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:  # of a group that was added later
-            self._start(parameter)
-        state["step"].array += 1
-        backends.of(parameter.array).adagrad_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["sum"].array,
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        backends.of(p).adagrad_step(
+            p,
+            g,
+            state["sum"],
             lr=group["lr"] / (1 + (int(state["step"]) - 1) * group["lr_decay"]),
             eps=group["eps"],
             weight_decay=group["weight_decay"],

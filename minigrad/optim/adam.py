@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_betas, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 
 
 class Adam(Optimizer):
@@ -27,6 +24,9 @@ class Adam(Optimizer):
     mean nothing here. Raises ValueError for a negative option or a beta outside [0, 1).
     """
 
+    averages = {"exp_avg": None, "exp_avg_sq": None, "max_exp_avg_sq": "amsgrad"}
+    non_negative = ("lr", "eps", "weight_decay")
+
     def __init__(
         self,
         params: Parameters,
@@ -36,48 +36,23 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
-        foreach: bool | None = None,
         maximize: bool = False,
+        foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("epsilon value", eps)
-        check_betas(betas)
-        check_non_negative("weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["exp_avg"] = zeros_beside(parameter)
-            state["exp_avg_sq"] = zeros_beside(parameter)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_beside(parameter)
-        state["step"].array += 1
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         beta1, beta2 = group["betas"]
-        backends.of(parameter.array).adamw_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["exp_avg"].array,
-            state["exp_avg_sq"].array,
-            state["max_exp_avg_sq"].array if group["amsgrad"] else None,
+        backends.of(p).adamw_step(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            state.get("max_exp_avg_sq"),
             step=int(state["step"]),
             lr=group["lr"],
             beta1=beta1,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_betas, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 
 
 class Adamax(Optimizer):
@@ -23,6 +20,9 @@ class Adamax(Optimizer):
     a negative option or a beta outside [0, 1).
     """
 
+    averages = {"exp_avg": None, "exp_inf": None}
+    non_negative = ("lr", "eps", "weight_decay")
+
     def __init__(
         self,
         params: Parameters,
@@ -36,35 +36,15 @@ class Adamax(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("epsilon value", eps)
-        check_betas(betas)
-        check_non_negative("weight_decay value", weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["exp_avg"] = zeros_beside(parameter)
-            state["exp_inf"] = zeros_beside(parameter)
-        state["step"].array += 1
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         beta1, beta2 = group["betas"]
-        backends.of(parameter.array).adamax_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["exp_avg"].array,
-            state["exp_inf"].array,
+        backends.of(p).adamax_step(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_inf"],
             step=int(state["step"]),
             lr=group["lr"],
             beta1=beta1,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import Any
 
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_betas, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 
 
 class NAdam(Optimizer):
@@ -24,7 +21,9 @@ class NAdam(Optimizer):
     (v). Raises ValueError for a negative option or a beta outside [0, 1).
     """
 
-    kept_on_host: ClassVar[tuple[str, ...]] = ("step", "mu_product")
+    averages = {"exp_avg": None, "exp_avg_sq": None}
+    numbers = {"step": 0.0, "mu_product": 1.0}
+    non_negative = ("lr", "eps", "weight_decay", "momentum_decay")
 
     def __init__(
         self,
@@ -36,48 +35,24 @@ class NAdam(Optimizer):
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
         *,
-        foreach: bool | None = None,
         maximize: bool = False,
+        foreach: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("epsilon value", eps)
-        check_betas(betas)
-        check_non_negative("weight_decay value", weight_decay)
-        check_non_negative("momentum_decay value", momentum_decay)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["mu_product"] = Tensor(np.ones((), np.float32))
-            state["exp_avg"] = zeros_beside(parameter)
-            state["exp_avg_sq"] = zeros_beside(parameter)
-        state["step"].array += 1
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         t, lr, (beta1, beta2) = int(state["step"]), group["lr"], group["betas"]
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (i * group["momentum_decay"])) for i in (t, t + 1))
-        state["mu_product"].array *= mu
+        state["mu_product"] *= mu
         product = float(state["mu_product"])
         decoupled, weight_decay = group["decoupled_weight_decay"], group["weight_decay"]
-        backends.of(parameter.array).nadam_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["exp_avg"].array,
-            state["exp_avg_sq"].array,
+        backends.of(p).nadam_step(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
             size_g=lr * (1 - mu) / (1 - product),
             size_m=lr * mu_next / (1 - product * mu_next),
             shrink=1 - lr * weight_decay if decoupled else 1.0,

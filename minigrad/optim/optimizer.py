@@ -54,8 +54,14 @@ _HOOKS = (
 )  # fmt: skip
 
 
+_CALLED = {"lr": "learning rate", "eps": "epsilon value"}
+
+
 class Optimizer:
-    """Base class: subclasses write `_update(parameter, group)`, which moves one parameter along its gradient.
+    """Base class: subclasses declare the state of a parameter and write `apply_single`, which moves one parameter.
+
+    Everything else is here: the defaults of the options are the constructor's own, and the state is made at a
+    parameter's first step by `init_single`, after what `averages` and `numbers` name.
 
     param_groups: a list of dictionaries, each with "params" (a list of Tensors) and the options of these parameters;
     what a group does not say comes from `defaults`. state: parameter -> dictionary (momentum buffers and the like).
@@ -64,8 +70,14 @@ class Optimizer:
     ValueError if there are none, one is no leaf, or one is in two groups.
     """
 
+    averages: ClassVar[dict[str, str | None]] = {}
+    """States of a parameter's shape, zeros at first; each with the option that asks for it, None for always."""
+    numbers: ClassVar[dict[str, float]] = {"step": 0.0}
+    """States that are single float32 numbers, which stay on the host, and where they start."""
     kept_on_host: ClassVar[tuple[str, ...]] = ("step",)
-    """The names of the states that are single numbers: they stay on the host, of the type that they have."""
+    """Such numbers of an optimizer that makes its state by itself."""
+    non_negative: ClassVar[tuple[str, ...]] = ()
+    """The options that must not be negative."""
 
     _step_pre_hooks: dict[int, Any]
     _step_post_hooks: dict[int, Any]
@@ -93,6 +105,7 @@ class Optimizer:
                 FutureWarning,
                 stacklevel=3,
             )
+        self._check(defaults)
         if defaults.get("differentiable"):
             raise NotImplementedError("differentiable=True is not built: a step is not recorded for the backward pass")
         if defaults.get("capturable"):
@@ -173,7 +186,34 @@ class Optimizer:
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
         """Move one parameter, in place, with the options of its group."""
-        raise NotImplementedError(f"{type(self).__name__} has no _update(parameter, group)")
+        asked = [name for name, option in self.averages.items() if option is None or group[option]]
+        names = [*self.numbers, *asked]
+        state = self.state[parameter] if names else {}
+        for name in names:
+            if state.get(name) is None:
+                state[name] = self.init_single(name, parameter)
+        arrays = {name: state[name].array for name in names}
+        if "step" in arrays:
+            arrays["step"] += 1
+        self.apply_single(parameter.array, parameter.grad.array, arrays, group)  # type: ignore[union-attr]
+
+    def init_single(self, name: str, parameter: Tensor) -> Tensor:
+        """The state of that name before a parameter's first step."""
+        start = self.numbers.get(name)
+        return zeros_beside(parameter) if start is None else Tensor(np.array(start, np.float32))
+
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Move the array p along its gradient g, in place; state: the arrays that `numbers` and `averages` name."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply_single(p, g, state, group)")
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """ValueError, in torch's words, for an option out of range."""
+        for name in self.non_negative:
+            if not options[name] >= 0.0:  # nor NaN
+                raise ValueError(f"Invalid {_CALLED.get(name, f'{name} value')}: {options[name]}")
+        for i, beta in enumerate(options["betas"] if self.non_negative and "betas" in options else ()):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters; with `set_to_none=False` they become zeros instead of None."""
@@ -296,7 +336,7 @@ class Optimizer:
         if not isinstance(value, Tensor) and not hasattr(value, "__array__"):
             return copy.deepcopy(value)
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
-        if name in self.kept_on_host:
+        if name in self.numbers or name in self.kept_on_host:
             return Tensor(array.copy()).to("cpu")
         if tuple(array.shape) != tuple(parameter.shape):
             raise ValueError(
@@ -318,14 +358,7 @@ def zeros_beside(parameter: Tensor) -> Tensor:
     return Tensor(backends.of(parameter.array).xp.zeros_like(parameter.array))
 
 
-def check_betas(betas: tuple[float, float]) -> None:
-    """ValueError, as torch's, for a number outside [0, 1)."""
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-
-
-def check_non_negative(name: str, value: float) -> None:
-    """ValueError, as torch's, for a negative number or NaN."""
-    if not value >= 0.0:
-        raise ValueError(f"Invalid {name}: {value}")
+def options(arguments: dict[str, Any], first: str = "") -> dict[str, Any]:
+    """The options among a constructor's locals(), in their order but for those that torch has `first` in its defaults."""
+    ordered = {name: arguments[name] for name in first.split()} | arguments
+    return {name: value for name, value in ordered.items() if name not in ("self", "params", "__class__")}

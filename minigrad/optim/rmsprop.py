@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_non_negative, zeros_beside
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 
 
 class RMSprop(Optimizer):
@@ -26,6 +23,9 @@ class RMSprop(Optimizer):
     and if centered "grad_avg" (a). Raises ValueError for a negative option.
     """
 
+    averages = {"square_avg": None, "momentum_buffer": "momentum", "grad_avg": "centered"}
+    non_negative = ("lr", "eps", "momentum", "weight_decay", "alpha")
+
     def __init__(
         self,
         params: Parameters,
@@ -40,41 +40,15 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("epsilon value", eps)
-        check_non_negative("momentum value", momentum)
-        check_non_negative("weight_decay value", weight_decay)
-        check_non_negative("alpha value", alpha)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), first="lr momentum alpha eps centered"))
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = Tensor(np.zeros((), np.float32))
-            state["square_avg"] = zeros_beside(parameter)
-            if group["momentum"] > 0:
-                state["momentum_buffer"] = zeros_beside(parameter)
-            if group["centered"]:
-                state["grad_avg"] = zeros_beside(parameter)
-        state["step"].array += 1
-        backends.of(parameter.array).rmsprop_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            state["square_avg"].array,
-            state["grad_avg"].array if group["centered"] else None,
-            state["momentum_buffer"].array if group["momentum"] > 0 else None,
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        backends.of(p).rmsprop_step(
+            p,
+            g,
+            state["square_avg"],
+            state.get("grad_avg"),
+            state.get("momentum_buffer"),
             lr=group["lr"],
             alpha=group["alpha"],
             eps=group["eps"],

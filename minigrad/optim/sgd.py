@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import backends
-from minigrad.optim.optimizer import Optimizer, Parameters, check_non_negative, zeros_beside
+from minigrad.optim.optimizer import Optimizer, Parameters, options
 from minigrad.tensor import Tensor
 
 
@@ -23,6 +23,11 @@ class SGD(Optimizer):
     Raises ValueError for a negative option, or nesterov without momentum or with dampening.
     """
 
+    averages = {"momentum_buffer": "momentum"}
+    numbers = {}
+    _first: bool  # whether the parameter has no buffer yet
+    non_negative = ("lr", "momentum", "weight_decay")
+
     def __init__(
         self,
         params: Parameters,
@@ -37,42 +42,24 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_non_negative("learning rate", lr)
-        check_non_negative("momentum value", momentum)
-        check_non_negative("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        buffer = None
-        first = False
-        if group["momentum"] != 0:
-            state = self.state[parameter]
-            buffer = state.get("momentum_buffer")
-            first = buffer is None
-            if buffer is None:
-                buffer = state["momentum_buffer"] = zeros_beside(parameter)
-        backends.of(parameter.array).sgd_step(
-            parameter.array,
-            parameter.grad.array,  # type: ignore[union-attr]  # step() asks for parameters with a gradient only
-            None if buffer is None else buffer.array,
+        self._first = self.state.get(parameter, {}).get("momentum_buffer") is None
+        super()._update(parameter, group)
+
+    def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        backends.of(p).sgd_step(
+            p,
+            g,
+            state.get("momentum_buffer"),
             lr=group["lr"],
             momentum=group["momentum"],
             dampening=group["dampening"],
             weight_decay=group["weight_decay"],
             nesterov=group["nesterov"],
             maximize=group["maximize"],
-            first=first,
+            first=self._first and group["momentum"] != 0,
         )

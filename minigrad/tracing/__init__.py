@@ -1,4 +1,4 @@
-"""Backpropagation, one step at a time: `mg.trace()` records a forward and a backward pass.
+"""Backpropagation, one step at a time: `mg.trace()` records a forward and a backward pass, `mg.watch(model)` a training.
 
 with mg.trace() as t:
     loss = ((w * x + b - y) ** 2).mean()
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from minigrad.ops.public import offer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from minigrad.tensor import Tensor
     from minigrad.tracing.record import Trace
+    from minigrad.tracing.watch import Watch
 
 GIBIBYTE = 1 << 30
 
@@ -38,4 +41,18 @@ def _recorder(keep: int) -> Trace:
     return Trace(keep)
 
 
-offer("minigrad", trace)
+def watch(
+    model: Any, optimizer: Any = None, *, every: int = 1, folder: str | Path | None = None, first: int = 0
+) -> Watch:
+    """A context that notes the norms of gradients and updates and the share of dead units, over the steps of a training.
+
+    model: of minigrad or of torch. optimizer: each of its steps counts; None: each call of the watch's `step()`. every: only
+    each so-manieth step is looked at. folder: where TensorBoard's events are written as they come, and watch.png at the end.
+    first: the number of the first step. Of parameters and layers, by name: see `tracing.watch.Watch`.
+    """
+    from minigrad.tracing.watch import Watch
+
+    return Watch(model, optimizer, every, folder, first)
+
+
+offer("minigrad", trace, watch)

@@ -23,17 +23,21 @@ _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 class Places:
-    """The modules, lines and names of what runs below one frame of the user's: that of the `with`."""
+    """The modules, lines and names of what runs below one frame of the user's: that of the `with`.
 
-    def __init__(self, nowhere: bool = False) -> None:
-        self.frame = None if nowhere else _users(sys._getframe(1))
+    nowhere: there are none. anywhere: whatever the frame.
+    """
+
+    def __init__(self, nowhere: bool = False, anywhere: bool = False) -> None:
+        self.frame = None if nowhere or anywhere else _users(sys._getframe(1))
+        self._nowhere = nowhere
         self._paths: dict[int, tuple[Module, dict[int, str]]] = {}
         self.parameters: dict[int, str] = {}
         """id of a parameter or buffer: its name, by the modules that were called."""
 
     def here(self) -> tuple[str, str]:
         """(the module's name such as "features.0", or "features.0-2" where one op runs three; file:line of the user's)."""
-        frame: FrameType | None = sys._getframe(1) if self.frame is not None else None
+        frame: FrameType | None = None if self._nowhere else sys._getframe(1)
         modules: list[Module] = []
         line, last = "", None
         while frame is not None:

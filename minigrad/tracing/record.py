@@ -18,6 +18,7 @@ from typing import Any
 from minigrad import backends
 from minigrad.autograd.graph import held
 from minigrad.autograd.observer import Observer, recorded
+from minigrad.files import write_atomically
 from minigrad.op import Op
 from minigrad.tensor import Tensor
 from minigrad.tracing.breaks import Hit, breakpoints, dead_units
@@ -28,7 +29,6 @@ from minigrad.tracing.replay import Change, Check, check, doubled, unfolded
 from minigrad.tracing.steps import Node, Sent, Visit
 from minigrad.tracing.terminal import text
 from minigrad.tracing.values import Value, summarise
-from minigrad.weights import write_atomically
 
 LARGEST_WITHIN = 1 << 20
 """Of the parts of an unfolded node, arrays of more bytes than these are not copied."""

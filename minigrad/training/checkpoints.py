@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import CheckpointError
-from minigrad.weights import Arrays, checksum, holds_torch, part, read_safetensors, read_torch, write_atomically
+from minigrad.files import write_atomically
+from minigrad.weights import Arrays, checksum, holds_torch, part, read_safetensors, read_torch
 from minigrad.weights import load_weights as load_weights  # of any file, this module's among them
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minigrad.training.checkpoints import write_atomically
+from minigrad.files import write_atomically
 
 TRAIN, VAL, RATE = "#1f6f9f", "#d9642a", "#5b5b5b"
 

@@ -7,6 +7,7 @@ events.out...     the same, for TensorBoard                   (needs tensorboard
 last.safetensors  the newest state; best.safetensors: the state with the highest validation top-1
 evaluation.json   what --evaluate measured, with --attack under the attack, too
 attack.png        what --visualise drew
+watch.png         what --watch saw, and watch.out.tfevents... for TensorBoard
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError, WriteError
-from minigrad.training.checkpoints import find_checkpoint, write_atomically
+from minigrad.files import write_atomically
+from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.curves import draw_curves
 
 if TYPE_CHECKING:

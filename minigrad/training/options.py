@@ -115,6 +115,14 @@ class Options:
     detect_anomaly: bool = _option(
         "slow: name the operation that brings a NaN into the gradients", default=False, resume="not taken"
     )
+    watch: int = _option(
+        "every N steps (10) note gradients, updates and dead units layer by layer: watch.png, and TensorBoard",
+        count,
+        default=0,
+        resume="not taken",
+        alone=10,
+        metavar="N",
+    )
     conv: str = _option(
         "of train_minigrad.py: definition convolves as the textbook does, by unfold and a matrix product (fast)",
         choices=["fast", "definition"],
@@ -238,6 +246,8 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
     if given.get("tta") and not given.get("evaluate"):
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+    if given.get("evaluate") and "watch" in given:
+        raise OptionError("--watch belongs to training: --evaluate makes no step")
     if given.get("evaluate") and "adversarial" in given:
         raise OptionError("--adversarial belongs to training: what --evaluate measures is --attack")
     if "visualise" in given and not (given.get("evaluate") and "attack" in given):

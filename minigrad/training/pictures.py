@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import OptionError
-from minigrad.training.checkpoints import write_atomically
+from minigrad.files import write_atomically
 
 RIGHT, WRONG, QUIET = "#23794a", "#b3261e", "#5b5b5b"
 

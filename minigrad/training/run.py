@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +22,9 @@ import numpy as np
 
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError, one_line
+from minigrad.files import write_atomically
 from minigrad.random import Generator
+from minigrad.tracing import watch
 from minigrad.training.attacks import attacked
 from minigrad.training.checkpoints import (
     Arrays,
@@ -33,7 +35,6 @@ from minigrad.training.checkpoints import (
     load_checkpoint,
     part,
     save_checkpoint,
-    write_atomically,
 )
 from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.meters import Meter
@@ -220,6 +221,13 @@ class Run:
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
         return attacked(self.options, self.epoch, self.step, starts)
+
+    def watching(self, model: Any, optimizer: Any) -> AbstractContextManager[Any]:
+        """With --watch, a context that notes gradients, updates and dead units in the run folder; else an empty one."""
+        if not self.options.watch:
+            return nullcontext()
+        first = self.epoch * self.steps + self.step
+        return watch(model, optimizer, every=self.options.watch, folder=self.folder.path, first=first)
 
     @contextmanager
     def anomalies(self) -> Iterator[None]:

@@ -7,10 +7,7 @@ give or take a few units in the last place. Cotangents are random.
 from __future__ import annotations
 
 import itertools
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -616,23 +613,3 @@ def test_the_order_of_threads_does_not_matter(gpu):
 def test_the_same_result_in_every_run(gpu):
     for first, second in zip(everything(gpu), everything(gpu), strict=True):
         np.testing.assert_array_equal(first, second)
-
-
-# ---- the compiler --------------------------------------------------------------------------------------------------
-CUDA = sorted(Path(__file__).parents[2].glob("minigrad/backends/gpu/cuda/*.cu"))
-
-
-@pytest.mark.parametrize("path", CUDA, ids=lambda path: path.stem)
-def test_sources_compile_without_spills(gpu, path, tmp_path):
-    nvcc = shutil.which("nvcc")
-    if nvcc is None or gpu.xp is not emulator.standin():
-        pytest.skip("no nvcc")
-    unit = tmp_path / path.name
-    unit.write_text(gpu.launch.source(path.stem))
-    for scalar, tap in (("float", "unsigned char"), ("double", "int")):
-        options = ["-std=c++17", f"-Dscalar_t={scalar}", f"-Dtap_t={tap}", "-Werror", "all-warnings", "-Xptxas", "-v"]
-        command = [nvcc, "-arch=sm_90", "-cubin", *options, str(unit), "-o", str(tmp_path / "unit.cubin")]
-        result = subprocess.run(command, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        spills = [line for line in result.stderr.splitlines() if "spill" in line and "0 bytes spill stores" not in line]
-        assert not spills, spills

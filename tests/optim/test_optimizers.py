@@ -494,8 +494,34 @@ def test_own_optimizer() -> None:
     p.grad = mg.tensor([3.0, -3.0])
     SignSGD([p], lr=0.5).step()
     assert host(p).tolist() == [0.5, 2.5]
-    with pytest.raises(NotImplementedError, match="_update"):
+    with pytest.raises(NotImplementedError, match="apply_single"):
         optim.Optimizer([p], {}).step()
+
+
+def test_own_optimizer_that_declares_its_state() -> None:
+    class Mean(optim.Optimizer):
+        """p <- p - lr m, m the mean of all gradients so far."""
+
+        averages = {"total": None, "unused": "extra"}
+
+        def __init__(self, params: Any, lr: float, extra: bool = False) -> None:
+            super().__init__(params, {"lr": lr, "extra": extra})
+
+        def apply_single(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+            state["total"] += g
+            p -= group["lr"] * state["total"] / int(state["step"])
+
+    p = nn.Parameter(mg.tensor([1.0, 2.0]))
+    optimizer = Mean([p], lr=0.5)
+    for g in (3.0, 1.0):
+        p.grad = mg.tensor([g, -g])
+        optimizer.step()
+    assert host(p).tolist() == [1 - 1.5 - 1.0, 2 + 1.5 + 1.0]
+    state = optimizer.state_dict()["state"][0]
+    assert list(state) == ["step", "total"] and state["step"].item() == 2 and state["total"].tolist() == [4.0, -4.0]
+    other = Mean([nn.Parameter(mg.zeros(2))], lr=0.1)
+    other.load_state_dict(optimizer.state_dict())
+    assert other.state_dict()["state"][0]["total"].tolist() == [4.0, -4.0] and other.param_groups[0]["lr"] == 0.5
 
 
 # ---- hooks -----------------------------------------------------------------------------------------------------------

@@ -91,17 +91,29 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             self.T_i = self.T_0 * self.T_mult**n
 
 
-class WarmupCosine(LRScheduler):
-    """The recipe's schedule, stepped once an iteration: linear from 0, then a cosine to eta_min at the last iteration.
+def warmup_cosine(t: int, total: int, warmup: int, peak: float, final: float = 1e-8) -> float:
+    """The rate of iteration t = 0 ... total - 1: linear from 0 to `peak`, then a cosine to `final`, which it keeps.
 
-        t <  warmup_iters:   lr = initial_lr * t / warmup_iters
-        t >= warmup_iters:   lr = eta_min + (initial_lr - eta_min) (1 + cos(pi p)) / 2,
-                             p = (t - warmup_iters) / (total_iters - 1 - warmup_iters)
+        t <  warmup:   lr = peak t / warmup
+        t >= warmup:   lr = final + (peak - final) (1 + cos(pi p)) / 2,    p = (t - warmup) / (total - 1 - warmup)
 
-    for the iterations t = 0 ... total_iters - 1; eta_min from then on. A schedule that is all warm-up never falls.
-    Raises ValueError for a negative number of iterations, or none at all.
+    so that lr(0) = 0 (peak, if there is no warm-up), lr(warmup) = peak and lr(total - 1) = final exactly.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, 2.2 (warm-up); Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5.
+    """
+    if t < warmup:
+        return peak * t / warmup
+    if t == 0 == total - 1:  # a run of one iteration without warm-up
+        return peak
+    if t >= total - 1:
+        return final
+    return final + (peak - final) * (1 + math.cos(math.pi * (t - warmup) / (total - 1 - warmup))) / 2
+
+
+class WarmupCosine(LRScheduler):
+    """The recipe's schedule, stepped once an iteration: `warmup_cosine` from 0 over initial_lr to eta_min.
+
+    A schedule that is all warm-up never falls. Raises ValueError for a negative number of iterations, or none at all.
     """
 
     def __init__(
@@ -120,12 +132,5 @@ class WarmupCosine(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        t, last = self.last_epoch, self.total_iters - 1
-        if t < self.warmup_iters:
-            return [base * t / self.warmup_iters for base in self.base_lrs]
-        if t == 0 == last:  # a run of one iteration without warm-up
-            return list(self.base_lrs)
-        if t >= last:
-            return [self.eta_min for _ in self.base_lrs]
-        height = (1 + math.cos(math.pi * (t - self.warmup_iters) / (last - self.warmup_iters))) / 2
-        return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
+        plan = self.last_epoch, self.total_iters, self.warmup_iters
+        return [warmup_cosine(*plan, base, self.eta_min) for base in self.base_lrs]

@@ -4,14 +4,77 @@ import builtins
 from typing import Any, overload
 
 from collections.abc import Sequence
+from minigrad import attacks as attacks
+from minigrad import attribution as attribution
+from minigrad import autograd as autograd
+from minigrad import backends as backends
+from minigrad import cuda as cuda
+from minigrad import data as data
+from minigrad import dtypes as dtypes
+from minigrad import linalg as linalg
+from minigrad import methods as methods
+from minigrad import nn as nn
+from minigrad import optim as optim
+from minigrad import special as special
+from minigrad import tracing as tracing
+from minigrad import training as training
+from minigrad import utils as utils
+from minigrad.autograd import detect_anomaly as detect_anomaly
+from minigrad.autograd import enable_grad as enable_grad
+from minigrad.autograd import inference_mode as inference_mode
+from minigrad.autograd import no_grad as no_grad
+from minigrad.autograd import set_grad_enabled as set_grad_enabled
+from minigrad.device import Device as Device
+from minigrad.device import Device as device
+from minigrad.device import get_device as get_device
+from minigrad.device import is_gpu_available as is_gpu_available
+from minigrad.dtypes import double as double
+from minigrad.dtypes import float16 as float16
+from minigrad.dtypes import float32 as float32
+from minigrad.dtypes import float64 as float64
+from minigrad.dtypes import half as half
+from minigrad.dtypes import int16 as int16
+from minigrad.dtypes import int32 as int32
+from minigrad.dtypes import int64 as int64
+from minigrad.dtypes import int8 as int8
+from minigrad.dtypes import long as long
+from minigrad.dtypes import promote_types as promote_types
+from minigrad.dtypes import short as short
+from minigrad.dtypes import uint8 as uint8
+from minigrad.errors import CheckpointError as CheckpointError
+from minigrad.errors import DataError as DataError
+from minigrad.errors import DeviceError as DeviceError
+from minigrad.errors import MinigradError as MinigradError
+from minigrad.errors import OptionError as OptionError
+from minigrad.errors import WriteError as WriteError
+from minigrad.fused import FusedOp as FusedFunction
+from minigrad.fused import FusedOp as FusedOp
+from minigrad.grad_mode import definitions as definitions
+from minigrad.grad_mode import is_grad_enabled as is_grad_enabled
 from minigrad.memory_format import MemoryFormat
+from minigrad.memory_format import channels_last as channels_last
+from minigrad.memory_format import contiguous_format as contiguous_format
+from minigrad.memory_format import preserve_format as preserve_format
+from minigrad.memory_format import strided as strided
+from minigrad.op import Op as Function
+from minigrad.op import Op as Op
 from minigrad.ops.pooling import IntOrPair
 from minigrad.ops.reduction import Dim
-from minigrad.random import Generator
-from minigrad.tensor import Tensor
+from minigrad.printing import set_printoptions as set_printoptions
+from minigrad.random import Generator as Generator
+from minigrad.random import default_generator as default_generator
+from minigrad.random import get_rng_state as get_rng_state
+from minigrad.random import manual_seed as manual_seed
+from minigrad.random import set_rng_state as set_rng_state
+from minigrad.size import Size as Size
+from minigrad.tensor import Tensor as Tensor
+from minigrad.tracing import Path
+from minigrad.tracing import Watch
+from minigrad.utils.serialization import load as load
+from minigrad.utils.serialization import save as save
+from minigrad.weights import load_torch_state_dict as load_torch_state_dict
+from minigrad.weights import to_torch_state_dict as to_torch_state_dict
 import numpy as np
-
-__all__ = ['BoolTensor', 'ByteTensor', 'CharTensor', 'DoubleTensor', 'FloatTensor', 'HalfTensor', 'IntTensor', 'LongTensor', 'ShortTensor', 'abs', 'absolute', 'acos', 'acosh', 'adaptive_avg_pool1d', 'adaptive_max_pool1d', 'add', 'addbmm', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'argwhere', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'avg_pool1d', 'baddbmm', 'bernoulli', 'bilinear', 'bincount', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'broadcast_shapes', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'cat', 'ceil', 'celu', 'channel_shuffle', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'concat', 'concatenate', 'conv1d', 'conv2d', 'conv_transpose1d', 'conv_transpose2d', 'cos', 'cosh', 'cosine_similarity', 'count_nonzero', 'cumprod', 'cumsum', 'diag', 'diag_embed', 'diagonal', 'div', 'divide', 'dot', 'dropout', 'dsplit', 'dstack', 'einsum', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmod', 'frac', 'from_dlpack', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'greater', 'greater_equal', 'group_norm', 'gt', 'hardshrink', 'heaviside', 'hsplit', 'hstack', 'hypot', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_select', 'inner', 'isclose', 'isfinite', 'isinf', 'isnan', 'isneginf', 'isposinf', 'isreal', 'kron', 'kthvalue', 'layer_norm', 'le', 'lerp', 'less', 'less_equal', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logaddexp2', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logspace', 'logsumexp', 'lt', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'max', 'max_pool1d', 'max_pool2d', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'moveaxis', 'movedim', 'msort', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'not_equal', 'ones', 'ones_like', 'outer', 'pairwise_distance', 'permute', 'pixel_shuffle', 'pixel_unshuffle', 'positive', 'pow', 'prelu', 'prod', 'put', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'ravel', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'rms_norm', 'roll', 'rot90', 'round', 'rsqrt', 'scatter', 'scatter_add', 'searchsorted', 'select', 'selu', 'sgn', 'sigmoid', 'sign', 'sin', 'sinh', 'softmax', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 'swapaxes', 'swapdims', 't', 'take', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensor_split', 'tensordot', 'threshold', 'tile', 'topk', 'trace', 'transpose', 'tril', 'tril_indices', 'triu', 'triu_indices', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unique', 'unsqueeze', 'var', 'var_mean', 'vdot', 'vsplit', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']
 
 def BoolTensor(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
     """As Tensor(2, 3) or Tensor([2, 3]), of bool: torch's old constructor of that type."""
@@ -631,6 +694,8 @@ def vsplit(input: Tensor, sections: Any = None, *, indices: Any = None) -> built
     """Cut along the first axis."""
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along the first axis; vectors are rows."""
+def watch(model: Any, optimizer: Any = None, *, every: builtins.int = 1, folder: builtins.str | Path | None = None, first: builtins.int = 0) -> Watch:
+    """A context that notes the norms of gradients and updates and the share of dead units, over the steps of a training."""
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, other elsewhere; the condition alone: the indices where it holds, a tensor an axis."""
 def xlogy(input: Any, other: Any) -> Tensor:
@@ -639,3 +704,21 @@ def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     """A tensor of this size, filled with zeros."""
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, layout: Any = ..., pin_memory: Any = ..., memory_format: Any = ...) -> Tensor:
     """As zeros, with x's shape and, unless given, its dtype, device and layout."""
+bool: np.dtype
+float: np.dtype
+int: np.dtype
+def set_num_threads(threads: Any) -> None:
+    """Let the CPU kernels share their work among so many threads. ValueError unless it is at least 1."""
+def get_num_threads() -> Any:
+    """The number of threads among which the CPU kernels share their work: the cores of the process unless it was set."""
+def result_type(*operands: Any, **named: Any) -> Any:
+    """The type of an element-wise op's result on two Tensors or numbers. By name they are torch's (tensor, other), (scalar, tensor) or (scalar1, scalar2), in whatever order."""
+def memory_allocated(device: Any = None) -> Any:
+    """Bytes in use: the process's resident memory for the CPU, the pool's bytes for a GPU."""
+def max_memory_allocated(device: Any = None) -> Any:
+    """The most bytes in use since the start, or since reset_peak_memory_stats."""
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Starts max_memory_allocated anew."""
+def synchronize(device: Any = None) -> None:
+    """Waits until the device has done what it was given."""
+__version__: builtins.str
