@@ -22,7 +22,7 @@ WORDS = {
 def draw(results: Results) -> bytes:
     """A PNG of two panels, top-1 and top-5: a curve for each preset and for noise, with its standard error.
 
-    The curve is the first track's, the open circles are the second's. Epsilons are told in grey levels too, where the
+    The curve is the first framework's, the open circles are the second's. Epsilons are given in grey levels too, where the
     results say what images were divided by.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -69,7 +69,7 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float | N
     chance = 100 * (which * 4 + 1) / results.settings["classes"]
     axes.axhline(chance, color=QUIET, lw=0.8, ls=(0, (1, 3)))
     axes.text(0, chance, " chance", fontsize=8, color=QUIET, ha="left", va="bottom")
-    # The cube root gives small epsilons, where much happens, their room, and has a place for 0.
+    # The cube root gives small epsilons, where much happens, their space, and has a place for 0.
     axes.set_xscale("function", functions=(np.cbrt, lambda values: values**3))
     values = sorted({line.epsilon for line in results.lines})
     axes.set_xlim(0, values[-1])
@@ -89,7 +89,7 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float | N
 
 
 def _circles(colour: str) -> dict[str, Any]:
-    """How the second track's points look."""
+    """How the second framework's points look."""
     return {
         "color": colour,
         "ls": "",

@@ -1,4 +1,4 @@
-"""The one table and the one picture that a visitor should see: of each network, whether both tracks are alike, and the cost.
+"""The one table and the one picture that a visitor should see: of each network, whether both frameworks are alike, and the cost.
 
 This file alone of the report knows what stands in the results of some commands; what is not measured is left out.
 """
@@ -165,7 +165,7 @@ def top1(result: Result, track: str) -> str:
 
 
 def learning_panel(result: Result) -> Panel:
-    """Over the epochs, top-1 on the validation images, in both tracks."""
+    """Over the epochs, top-1 on the validation images, in both frameworks."""
 
     def panel(axes: Any) -> None:
         for track, style in STYLES.items():

@@ -14,7 +14,7 @@ from compare.report.origins import describe_origin
 from compare.report.style import STYLE
 
 MADE = "made by python -m compare report: measure, and run it again; what is changed here by hand is lost"
-TITLE = "minigrad, held against PyTorch"
+TITLE = "minigrad, compared with PyTorch"
 INTRODUCTION = (
     "minigrad is a tensor and autograd engine written from scratch on NumPy and CuPy. This page holds what it computes, what "
     "networks learn with it, how they stand attacks, and what it costs, against PyTorch, figure by figure."
@@ -90,11 +90,11 @@ def _result(shown: Shown) -> str:
     )
 
 
-def _picture(png: bytes, told: str) -> str:
-    """A PNG within the page; its size is told, so that nothing moves while it is read."""
+def _picture(png: bytes, alternative: str) -> str:
+    """A PNG within the page; its size is given, so that nothing moves while it is read."""
     width, height = struct.unpack(">II", png[16:24])
     data = base64.b64encode(png).decode()
-    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(told)}">'
+    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alternative)}">'
     return f'<figure class="picture" tabindex="0">{image}</figure>'
 
 

@@ -30,7 +30,7 @@ EVIL = "<script>alert('x')</script> & \"a|b\" *c*"
 
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command `madeup`, whose results say what they are told to."""
+    """A command `madeup`, whose results say what they are given."""
     pytest.importorskip("matplotlib")
     module: Any = types.ModuleType("compare.madeup")
     module.__spec__ = ModuleSpec("compare.madeup", None)
@@ -168,7 +168,7 @@ def test_the_commands_that_are_named_exist(wanted: Wanted, tmp_path: Path, monke
 
 
 def test_results_find_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the words of their command lines; several alike are told apart by their files' names."""
+    """By the words of their command lines; several alike are distinguished by their files' names."""
     titles = {}
     for name, line in {
         "c": "--model simplenet",

@@ -32,7 +32,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
 
 
 def made_up(axis: str, seconds: dict[str, list[float]], memory: dict[str, list[int]] | None = None) -> dict[str, Any]:
-    """A result along 2, 4, 8 (times 16 along image-size), each step of a track taking the seconds given; the second round
+    """A result along 2, 4, 8 (times 16 along image-size), each step of a framework taking the seconds given; the second round
     on a machine half as fast."""
     values = [32, 64, 128] if axis == "image-size" else [2, 4, 8]
     points = []

@@ -217,7 +217,7 @@ def _update_wrongly(track: Training) -> None:
 def first_steps(
     job: Job, name: str, folder: Path
 ) -> tuple[Any, list[float], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The first steps of a track, in this process: the track, its losses, the start, what is saved."""
+    """The first steps of a framework, in this process: the framework, its losses, the start, what is saved."""
     start, after = folder / "start.npz", folder / "after.npz"
     save_arrays(start, make_start(job))
     server = Server(name, job)
@@ -287,7 +287,7 @@ def test_what_is_committed_can_be_shown(path: Path) -> None:
 
 
 def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_path: Path) -> None:
-    """AdamW, clipping, drop path in training mode. The biases of keys go anywhere in both tracks: the measure knows."""
+    """AdamW, clipping, drop path in training mode. The biases of keys go anywhere in both frameworks: the measure knows."""
     arguments = ["--model", "vit", "--batch", "4", "--image-size", "32", "--threads", "1"]
     settings = ["dim=32", "drop_path=0.5", "dropout=0.1"]
     job = speed.measure.make_job(

@@ -1,4 +1,4 @@
-"""A watched training: norms as by hand, dead units as counted, the same of both tracks, and nothing changed by it."""
+"""A watched training: norms as by hand, dead units as counted, the same in both frameworks, and nothing changed by it."""
 
 from __future__ import annotations
 
