@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import autograd, backends, dtypes, methods, tracing
+from minigrad import autograd, backends, dtypes, interop, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.dtypes import (
@@ -37,6 +37,29 @@ from minigrad.memory_format import channels_last, contiguous_format, preserve_fo
 from minigrad.op import Op
 from minigrad.ops.public import functions as _functions
 from minigrad.printing import set_printoptions
+from minigrad.queries import (
+    detach,
+    dtype,
+    e,
+    finfo,
+    get_default_device,
+    get_default_dtype,
+    iinfo,
+    inf,
+    initial_seed,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+    is_tensor,
+    nan,
+    newaxis,
+    numel,
+    pi,
+    seed,
+    set_default_dtype,
+)  # fmt: skip
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
@@ -99,7 +122,7 @@ def synchronize(device: Any = None) -> None:
     _backend(device).synchronize()
 
 
-_WHEN_ASKED_FOR = "attacks attribution cuda data linalg nn optim special training utils".split()
+_WHEN_ASKED_FOR = "as_torch attacks attribution cuda data linalg nn optim special training utils".split()
 
 
 def __getattr__(name: str) -> Any:
@@ -113,9 +136,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(serialization, name)
     if name in dtypes.NOT_BUILT:
-        raise AttributeError(f"minigrad has no {name}: tensors of float16, float32 and float64 are built")
+        return dtypes.NOT_BUILT[name]
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
+
+interop.watch_for_einops()
 
 _ASIDE = ("Any", "aliases", "annotations", "methods")
 __all__ = [name for name in globals() if name[0] != "_" and name not in _ASIDE]

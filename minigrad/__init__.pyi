@@ -4,6 +4,7 @@ import builtins
 from typing import Any, overload
 
 from collections.abc import Sequence
+from minigrad import as_torch as as_torch
 from minigrad import attacks as attacks
 from minigrad import attribution as attribution
 from minigrad import autograd as autograd
@@ -11,6 +12,7 @@ from minigrad import backends as backends
 from minigrad import cuda as cuda
 from minigrad import data as data
 from minigrad import dtypes as dtypes
+from minigrad import interop as interop
 from minigrad import linalg as linalg
 from minigrad import methods as methods
 from minigrad import nn as nn
@@ -61,6 +63,27 @@ from minigrad.op import Op as Op
 from minigrad.ops.pooling import IntOrPair
 from minigrad.ops.reduction import Dim
 from minigrad.printing import set_printoptions as set_printoptions
+from minigrad.queries import detach as detach
+from minigrad.queries import dtype as dtype
+from minigrad.queries import e as e
+from minigrad.queries import finfo as finfo
+from minigrad.queries import get_default_device as get_default_device
+from minigrad.queries import get_default_dtype as get_default_dtype
+from minigrad.queries import iinfo as iinfo
+from minigrad.queries import inf as inf
+from minigrad.queries import initial_seed as initial_seed
+from minigrad.queries import is_complex as is_complex
+from minigrad.queries import is_floating_point as is_floating_point
+from minigrad.queries import is_nonzero as is_nonzero
+from minigrad.queries import is_same_size as is_same_size
+from minigrad.queries import is_signed as is_signed
+from minigrad.queries import is_tensor as is_tensor
+from minigrad.queries import nan as nan
+from minigrad.queries import newaxis as newaxis
+from minigrad.queries import numel as numel
+from minigrad.queries import pi as pi
+from minigrad.queries import seed as seed
+from minigrad.queries import set_default_dtype as set_default_dtype
 from minigrad.random import Generator as Generator
 from minigrad.random import default_generator as default_generator
 from minigrad.random import get_rng_state as get_rng_state
@@ -204,6 +227,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: builtins.bool = Fals
     """The bucket that each value falls in: i where boundaries[i-1] < x <= boundaries[i] (right: <= x <)."""
 def cat(tensors: Sequence[Tensor], dim: builtins.int = 0, *, axis: builtins.int = ...) -> Tensor:
     """Tensors joined along an existing axis."""
+def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str = 'use_mm_for_euclid_dist_if_necessary') -> Tensor:
+    """The p-norm of x1[..., i, :] - x2[..., j, :]: x1 (..., P, M), x2 (..., R, M), result (..., P, R)."""
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer that is not below input."""
 def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = False) -> Tensor:
@@ -236,6 +261,8 @@ def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     """The adjoint of conv1d: input (N, C, L) or (C, L), weight (C, O/groups, K); conv_transpose2d with one row."""
 def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: IntOrPair = 1, padding: IntOrPair = 0, output_padding: IntOrPair = 0, groups: builtins.int = 1, dilation: IntOrPair = 1) -> Tensor:
     """The adjoint of conv2d: input (N, C, H, W) or (C, H, W), weight (C, O/groups, KH, KW), bias (O)."""
+def copysign(input: Tensor, other: Any) -> Tensor:
+    """|x| with the sign of other."""
 def cos(input: Tensor) -> Tensor:
     """The cosine."""
 def cosh(input: Tensor) -> Tensor:
@@ -256,12 +283,18 @@ def cumsum(input: Tensor, dim: builtins.int, *, dtype: Any = None) -> Tensor:
 @overload
 def cumsum(input: Tensor, *, axis: builtins.int, dtype: Any = None) -> Tensor:
     """The running sum along an axis. Integers and bools are summed as int64."""
+def deg2rad(input: Tensor) -> Tensor:
+    """x pi / 180."""
 def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
     """A vector as a matrix with that diagonal; a matrix's diagonal as a vector."""
 def diag_embed(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
     """Matrices, in the axes dim1 and dim2, with the last axis on a diagonal and zeros elsewhere."""
 def diagonal(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
     """The elements at (i, i + offset) of two axes, as the last axis. Shares memory."""
+def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None, *, axis: builtins.int = ...) -> Tensor:
+    """x[i + 1] - x[i] along an axis, n times over; prepend and append are joined to the input first."""
+def dist(input: Tensor, other: Tensor, p: builtins.float = 2.0) -> Tensor:
+    """The p-norm of the difference."""
 def div(input: Any, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
     """input / other, as floats; rounding_mode "floor" or "trunc" rounds the quotient, in the operands' own type."""
 def divide(input: Any, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
@@ -288,6 +321,8 @@ def erf(input: Tensor) -> Tensor:
     """The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to input."""
 def erfc(input: Tensor) -> Tensor:
     """1 - erf(input), exact where erf(input) is nearly 1."""
+def erfinv(input: Tensor) -> Tensor:
+    """The inverse of erf: y with erf(y) = x, for -1 <= x <= 1; inf at the ends, NaN outside."""
 def exp(input: Tensor) -> Tensor:
     """e^input."""
 def exp2(input: Tensor) -> Tensor:
@@ -312,6 +347,10 @@ def floor(input: Tensor) -> Tensor:
     """The largest integer that is not above input."""
 def floor_divide(input: Any, other: Any) -> Tensor:
     """floor(input / other)."""
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two; of NaN and a number the number."""
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two; of NaN and a number the number."""
 def fmod(input: Tensor, other: Any) -> Tensor:
     """input - other trunc(input / other): the sign is input's."""
 def frac(input: Tensor) -> Tensor:
@@ -534,6 +573,8 @@ def prod(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool 
     """The product along an axis, or of all elements. Integers and bools are multiplied as int64."""
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
     """The input, with source's elements at these indices of the flattened tensor, or added there."""
+def rad2deg(input: Tensor) -> Tensor:
+    """x 180 / pi."""
 def rand(*given: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, layout: Any = ..., pin_memory: Any = ...) -> Tensor:
     """Numbers from [0, 1)."""
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, layout: Any = ..., pin_memory: Any = ..., memory_format: Any = ...) -> Tensor:
@@ -556,6 +597,12 @@ def relu(input: Tensor) -> Tensor:
     """max(input, 0)."""
 def remainder(input: Any, other: Any) -> Tensor:
     """input - other floor(input / other): the sign is other's."""
+@overload
+def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+    """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
+@overload
+def renorm(input: Tensor, p: builtins.float, *, axis: builtins.int, maxnorm: builtins.float) -> Tensor:
+    """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
 def repeat_interleave(input: Any = None, repeats: builtins.int | Tensor | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None, axis: builtins.int | None = ...) -> Tensor:
     """Each element (or slice along `dim`) several times in a row. repeats: one number, or one for each slice."""
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
@@ -582,6 +629,12 @@ def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor) ->
 @overload
 def scatter_add(input: Tensor, *, axis: builtins.int, index: Tensor, src: Tensor) -> Tensor:
     """The input, with src[i, j, ...] added at [index[i, j, ...], j, ...] for dim = 0, and so on."""
+@overload
+def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+    """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
+@overload
+def scatter_reduce(input: Tensor, *, axis: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, include_self: builtins.bool = True) -> Tensor:
+    """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: builtins.bool = False, right: builtins.bool = False, side: builtins.str | None = None, sorter: Tensor | None = None) -> Tensor:
     """Where each value would be inserted to keep the (innermost) sequence in order: before its equals, or after (right)."""
 @overload
@@ -600,6 +653,8 @@ def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 (NaN gives 0, as in torch)."""
 def sin(input: Tensor) -> Tensor:
     """The sine."""
+def sinc(input: Tensor) -> Tensor:
+    """sin(pi x) / (pi x), 1 at 0."""
 def sinh(input: Tensor) -> Tensor:
     """The hyperbolic sine."""
 def softmax(input: Tensor, dim: builtins.int | None = None, dtype: Any = None, *, axis: builtins.int | None = ...) -> Tensor:

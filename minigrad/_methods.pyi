@@ -297,10 +297,16 @@ class Methods:
         """As clamp, written into this tensor's own memory; returns the tensor."""
     def clone(self, *, memory_format: MemoryFormat | None = None) -> Tensor:
         """A copy that is part of the graph, its elements in memory in the input's order unless memory_format is given."""
+    def conj(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
+    def conj_physical(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
     def contiguous(self, *, memory_format: MemoryFormat = ...) -> Tensor:
         """x, copied if its elements do not lie in memory in the order of their indices (or the other one asked for)."""
     def copy_(self, other: Tensor, non_blocking: builtins.bool = False) -> Tensor:
         """Copies other, broadcast and converted, into this tensor's memory."""
+    def copysign(self, other: Any) -> Tensor:
+        """|x| with the sign of other."""
     def cos(self) -> Tensor:
         """The cosine."""
     def cos_(self) -> Tensor:
@@ -339,12 +345,20 @@ class Methods:
     @overload
     def cumsum_(self, *, axis: builtins.int, dtype: Any = None) -> Tensor:
         """As cumsum, written into this tensor's own memory; returns the tensor."""
+    def deg2rad(self) -> Tensor:
+        """x pi / 180."""
+    def deg2rad_(self) -> Tensor:
+        """As deg2rad, written into this tensor's own memory; returns the tensor."""
     def diag(self, diagonal: builtins.int = 0) -> Tensor:
         """A vector as a matrix with that diagonal; a matrix's diagonal as a vector."""
     def diag_embed(self, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
         """Matrices, in the axes dim1 and dim2, with the last axis on a diagonal and zeros elsewhere."""
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """The elements at (i, i + offset) of two axes, as the last axis. Shares memory."""
+    def diff(self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None, *, axis: builtins.int = ...) -> Tensor:
+        """x[i + 1] - x[i] along an axis, n times over; prepend and append are joined to the input first."""
+    def dist(self, other: Tensor, p: builtins.float = 2.0) -> Tensor:
+        """The p-norm of the difference."""
     def div(self, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
         """input / other, as floats; rounding_mode "floor" or "trunc" rounds the quotient, in the operands' own type."""
     def div_(self, other: Any, *, rounding_mode: builtins.str | None = None) -> Tensor:
@@ -373,6 +387,10 @@ class Methods:
         """1 - erf(input), exact where erf(input) is nearly 1."""
     def erfc_(self) -> Tensor:
         """As erfc, written into this tensor's own memory; returns the tensor."""
+    def erfinv(self) -> Tensor:
+        """The inverse of erf: y with erf(y) = x, for -1 <= x <= 1; inf at the ends, NaN outside."""
+    def erfinv_(self) -> Tensor:
+        """As erfinv, written into this tensor's own memory; returns the tensor."""
     def exp(self) -> Tensor:
         """e^input."""
     def exp2(self) -> Tensor:
@@ -419,6 +437,10 @@ class Methods:
         """floor(input / other)."""
     def floor_divide_(self, other: Any) -> Tensor:
         """As floor_divide, written into this tensor's own memory; returns the tensor."""
+    def fmax(self, other: Tensor) -> Tensor:
+        """The larger of the two; of NaN and a number the number."""
+    def fmin(self, other: Tensor) -> Tensor:
+        """The smaller of the two; of NaN and a number the number."""
     def fmod(self, other: Any) -> Tensor:
         """input - other trunc(input / other): the sign is input's."""
     def fmod_(self, other: Any) -> Tensor:
@@ -517,6 +539,26 @@ class Methods:
         """Products summed over the last axis of both; with a 0-d tensor, the plain product."""
     def int(self, *, memory_format: MemoryFormat | None = None) -> Tensor:
         """This tensor as int32."""
+    def is_complex(self) -> builtins.bool:
+        """False: complex numbers are not built."""
+    def is_conj(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_distributed(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_inference(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_neg(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_nonzero(self) -> builtins.bool:
+        """Whether its one element is not 0. RuntimeError for more or fewer elements."""
+    def is_pinned(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_same_size(self, other: Tensor) -> builtins.bool:
+        """Whether both have the same shape."""
+    def is_shared(self, device: Any = None) -> builtins.bool:
+        """False."""
+    def is_signed(self) -> builtins.bool:
+        """Whether its type has negative numbers."""
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
         """Where |input - other| <= atol + rtol |other|; infinities are close to themselves, NaN to NaN if equal_nan."""
     def isfinite(self) -> Tensor:
@@ -665,6 +707,8 @@ class Methods:
     @overload
     def narrow(self, *, axis: builtins.int, start: Any, length: builtins.int) -> Tensor:
         """`length` elements along an axis, from `start` on."""
+    def ndimension(self) -> builtins.int:
+        """The number of axes."""
     def ne(self, other: Any) -> Tensor:
         """input != other."""
     def ne_(self, other: Any) -> Tensor:
@@ -677,6 +721,8 @@ class Methods:
         """-input."""
     def negative_(self) -> Tensor:
         """As neg, written into this tensor's own memory; returns the tensor."""
+    def new(self, *args: Any, device: Any = None) -> Tensor:
+        """A tensor of this type: of the given sizes with unset elements, or of the given data."""
     def new_empty(self, *args: Any, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
         """As minigrad.empty, with this tensor's dtype and device."""
     def new_full(self, *args: Any, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
@@ -705,6 +751,8 @@ class Methods:
         """A border around the last axes: pad = (left, right, top, bottom, ...), the last axis first; negative widths crop."""
     def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """Axis i of the result is axis dims[i] of x."""
+    def pin_memory(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
     def positive(self) -> Tensor:
         """input itself."""
     def pow(self, exponent: Any) -> Tensor:
@@ -719,6 +767,10 @@ class Methods:
         """The input, with source's elements at these indices of the flattened tensor, or added there."""
     def put_(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """As put, written into this tensor's own memory; returns the tensor."""
+    def rad2deg(self) -> Tensor:
+        """x 180 / pi."""
+    def rad2deg_(self) -> Tensor:
+        """As rad2deg, written into this tensor's own memory; returns the tensor."""
     def random_(self, *bounds: builtins.int, generator: Generator | None = None, **named: builtins.int) -> Tensor:
         """Fills x with integers: random_(to) from [0, to), random_(from, to) from [from, to)."""
     def ravel(self) -> Tensor:
@@ -737,6 +789,18 @@ class Methods:
         """input - other floor(input / other): the sign is other's."""
     def remainder_(self, other: Any) -> Tensor:
         """As remainder, written into this tensor's own memory; returns the tensor."""
+    @overload
+    def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
+    @overload
+    def renorm(self, p: builtins.float, *, axis: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """The input with each slice along an axis whose p-norm is above maxnorm scaled down to maxnorm."""
+    @overload
+    def renorm_(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """As renorm, written into this tensor's own memory; returns the tensor."""
+    @overload
+    def renorm_(self, p: builtins.float, *, axis: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """As renorm, written into this tensor's own memory; returns the tensor."""
     def repeat(self, *sizes: Any, repeats: Any = None) -> Tensor:
         """The whole tensor so many times along each axis; more numbers than axes make new leading axes."""
     def repeat_interleave(self, repeats: builtins.int | Tensor | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None, axis: builtins.int | None = ...) -> Tensor:
@@ -745,6 +809,10 @@ class Methods:
         """The elements, in order, in another shape; -1 stands for what is left. Shares memory where it can."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """In other's shape."""
+    def resolve_conj(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
+    def resolve_neg(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
     def roll(self, shifts: builtins.int | Sequence[builtins.int], dims: builtins.int | Sequence[builtins.int] = ...) -> Tensor:
         """Element i moves to i + shift along each axis, round the end; without dims, along the flattened tensor."""
     def rot90(self, k: builtins.int = 1, dims: Sequence[builtins.int] = ...) -> Tensor:
@@ -782,6 +850,12 @@ class Methods:
     def scatter_add_(self, *, axis: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """As scatter_add, written into this tensor's own memory; returns the tensor."""
     @overload
+    def scatter_reduce(self, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+        """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
+    @overload
+    def scatter_reduce(self, *, axis: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, include_self: builtins.bool = True) -> Tensor:
+        """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
+    @overload
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
         """The slice at one index of an axis."""
     @overload
@@ -791,6 +865,8 @@ class Methods:
         """-1, 0 or 1 (NaN gives 0, as in torch)."""
     def sgn_(self) -> Tensor:
         """As sign, written into this tensor's own memory; returns the tensor."""
+    def share_memory_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The tensor itself."""
     def short(self, *, memory_format: MemoryFormat | None = None) -> Tensor:
         """This tensor as int16."""
     def sigmoid(self) -> Tensor:
@@ -805,6 +881,10 @@ class Methods:
         """The sine."""
     def sin_(self) -> Tensor:
         """As sin, written into this tensor's own memory; returns the tensor."""
+    def sinc(self) -> Tensor:
+        """sin(pi x) / (pi x), 1 at 0."""
+    def sinc_(self) -> Tensor:
+        """As sinc, written into this tensor's own memory; returns the tensor."""
     def sinh(self) -> Tensor:
         """The hyperbolic sine."""
     def sinh_(self) -> Tensor:
@@ -895,6 +975,8 @@ class Methods:
     @overload
     def unflatten(self, *, axis: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
         """One axis as several; -1 stands for what is left."""
+    def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
+        """Slices of `size` along an axis, every `step`: a new last axis holds each slice. A copy, where torch gives a view."""
     def uniform_(self, *bounds: builtins.float, generator: Generator | None = None, **named: builtins.float) -> Tensor:
         """Fills x with numbers from [from, to), by default [0, 1)."""
     def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None, *, axis: builtins.int | None = ...) -> Any:

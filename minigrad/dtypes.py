@@ -21,7 +21,20 @@ int32 = np.dtype(np.int32)
 int64 = long = np.dtype(np.int64)
 bool_ = np.dtype(np.bool_)
 
-NOT_BUILT = ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
+
+class NotBuilt:
+    """The name of a type that no tensor here has. It can be compared with, and is an error where a type is needed."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __repr__(self) -> str:
+        return f"minigrad.{self.__name__}"
+
+
+NOT_BUILT = {
+    name: NotBuilt(name) for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
+}
 """Types of torch's that no tensor here has: NumPy has no bfloat16, and complex numbers are not built."""
 
 

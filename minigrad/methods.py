@@ -20,8 +20,8 @@ from minigrad.grad_mode import state
 from minigrad.memory_format import MemoryFormat, preserve_format
 
 from minigrad.ops import (  # noqa: F401 - for what they offer  # isort: skip
-    activation, arithmetic, attention, choice, comparison, convolution, creation, cumulative, diagonals, einsum,
-    exponential, filling, indexing, interpolation, joining, loss, matmul, norm, normalization, padding, pairs,
+    activation, arithmetic, attention, choice, comparison, convolution, creation, cumulative, derived, diagonals, einsum,
+    exponential, filling, grid, indexing, interpolation, joining, loss, matmul, norm, normalization, padding, pairs,
     pointwise, pooling, public, reduction, repeating, rounding, scattering, shape, sorting, trigonometric,
 )  # fmt: skip
 from minigrad.printing import text

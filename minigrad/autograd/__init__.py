@@ -16,9 +16,11 @@ from minigrad.autograd.guard import guard, is_guard_enabled, set_guard
 from minigrad.autograd.hooks import register_post_accumulate_grad_hook
 from minigrad.autograd.observer import Observer
 from minigrad.autograd.profiler import profile
+from minigrad.autograd.variable import Variable
 from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
+    "Variable",
     "Finding", "Function", "GradcheckError", "Observer", "backward", "detect_anomaly", "diagnose", "enable_grad",
     "functional", "grad", "gradcheck", "gradgradcheck", "guard", "inference_mode", "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled", "is_guard_enabled", "no_grad", "print_graph", "profile", "register_post_accumulate_grad_hook",

@@ -1,6 +1,6 @@
 """Neural networks: modules, functions, losses, initialisation. Names, arguments and state_dict keys are torch's."""
 
-from minigrad.nn import functional, init, utils
+from minigrad.nn import functional, init, not_built, parallel, utils
 from minigrad.nn.activation import (
     CELU,
     ELU,
@@ -31,7 +31,7 @@ from minigrad.nn.activation import (
     Threshold,
 )
 from minigrad.nn.attention import MultiheadAttention
-from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
+from minigrad.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d, SyncBatchNorm
 from minigrad.nn.containers import Identity, ModuleDict, ModuleList, Sequential
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigrad.nn.distance import CosineSimilarity, PairwiseDistance
@@ -59,6 +59,7 @@ from minigrad.nn.loss import (
 )
 from minigrad.nn.module import Module
 from minigrad.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from minigrad.nn.not_built import *  # noqa: F403 - names that refuse
 from minigrad.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -71,6 +72,7 @@ from minigrad.nn.padding import (
     ZeroPad1d,
     ZeroPad2d,
 )
+from minigrad.nn.parallel import DataParallel
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.parameter_containers import ParameterDict, ParameterList
 from minigrad.nn.pooling import (
@@ -86,7 +88,13 @@ from minigrad.nn.pooling import (
     MaxUnpool2d,
 )
 from minigrad.nn.reshaping import Flatten, Fold, Unflatten, Unfold
-from minigrad.nn.transformer import TransformerEncoder, TransformerEncoderLayer
+from minigrad.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from minigrad.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -123,6 +131,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "DropPath",
     "Dropout",
     "Dropout1d",
@@ -193,9 +202,13 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "StochasticDepth",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
@@ -209,5 +222,7 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "parallel",
     "utils",
+    *not_built.__all__,
 ]

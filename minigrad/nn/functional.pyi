@@ -8,7 +8,7 @@ from minigrad.ops.convolution import IntOrPair
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
-__all__ = ['_conv2d_relu', '_conv2d_relu_max_pool2d', 'adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_max_pool1d', 'adaptive_max_pool2d', 'alpha_dropout', 'avg_pool1d', 'avg_pool2d', 'batch_norm', 'bilinear', 'binary_cross_entropy', 'binary_cross_entropy_with_logits', 'celu', 'celu_', 'channel_shuffle', 'conv1d', 'conv2d', 'conv_transpose1d', 'conv_transpose2d', 'cosine_embedding_loss', 'cosine_similarity', 'cross_entropy', 'dropout', 'dropout1d', 'dropout2d', 'elu', 'elu_', 'embedding', 'fold', 'gaussian_nll_loss', 'gelu', 'glu', 'group_norm', 'hardshrink', 'hardsigmoid', 'hardswish', 'hardtanh', 'hardtanh_', 'hinge_embedding_loss', 'huber_loss', 'instance_norm', 'interpolate', 'kl_div', 'l1_loss', 'layer_norm', 'leaky_relu', 'leaky_relu_', 'linear', 'local_response_norm', 'log_softmax', 'logsigmoid', 'lp_pool2d', 'margin_ranking_loss', 'max_pool1d', 'max_pool2d', 'max_pool2d_with_indices', 'max_unpool2d', 'mish', 'mse_loss', 'multi_head_attention_forward', 'multi_margin_loss', 'nll_loss', 'normalize', 'one_hot', 'pad', 'pairwise_distance', 'pixel_shuffle', 'pixel_unshuffle', 'poisson_nll_loss', 'prelu', 'relu', 'relu6', 'relu_', 'rms_norm', 'scaled_dot_product_attention', 'selu', 'selu_', 'shifted_window_attention', 'sigmoid', 'silu', 'smooth_l1_loss', 'soft_margin_loss', 'softmax', 'softmin', 'softplus', 'softshrink', 'softsign', 'stochastic_depth', 'tanh', 'tanhshrink', 'threshold', 'threshold_', 'triplet_margin_loss', 'unfold', 'upsample', 'window_partition', 'window_reverse']
+__all__ = ['_conv2d_relu', '_conv2d_relu_max_pool2d', 'adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_max_pool1d', 'adaptive_max_pool2d', 'affine_grid', 'alpha_dropout', 'avg_pool1d', 'avg_pool2d', 'batch_norm', 'bilinear', 'binary_cross_entropy', 'binary_cross_entropy_with_logits', 'celu', 'celu_', 'channel_shuffle', 'conv1d', 'conv2d', 'conv_transpose1d', 'conv_transpose2d', 'cosine_embedding_loss', 'cosine_similarity', 'cross_entropy', 'dropout', 'dropout1d', 'dropout2d', 'elu', 'elu_', 'embedding', 'fold', 'gaussian_nll_loss', 'gelu', 'glu', 'grid_sample', 'group_norm', 'gumbel_softmax', 'hardshrink', 'hardsigmoid', 'hardswish', 'hardtanh', 'hardtanh_', 'hinge_embedding_loss', 'huber_loss', 'instance_norm', 'interpolate', 'kl_div', 'l1_loss', 'layer_norm', 'leaky_relu', 'leaky_relu_', 'linear', 'local_response_norm', 'log_softmax', 'logsigmoid', 'lp_pool2d', 'margin_ranking_loss', 'max_pool1d', 'max_pool2d', 'max_pool2d_with_indices', 'max_unpool2d', 'mish', 'mse_loss', 'multi_head_attention_forward', 'multi_margin_loss', 'nll_loss', 'normalize', 'one_hot', 'pad', 'pairwise_distance', 'pixel_shuffle', 'pixel_unshuffle', 'poisson_nll_loss', 'prelu', 'relu', 'relu6', 'relu_', 'rms_norm', 'scaled_dot_product_attention', 'selu', 'selu_', 'shifted_window_attention', 'sigmoid', 'silu', 'smooth_l1_loss', 'soft_margin_loss', 'softmax', 'softmin', 'softplus', 'softshrink', 'softsign', 'stochastic_depth', 'tanh', 'tanhshrink', 'threshold', 'threshold_', 'triplet_margin_loss', 'unfold', 'upsample', 'window_partition', 'window_reverse']
 
 def _conv2d_relu(input: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair = 1, padding: IntOrPair | builtins.str = 0, dilation: IntOrPair = 1, groups: builtins.int = 1) -> Tensor:
     """relu(conv2d(...)) as one op: the same values, with one pass over memory less and the result saved once."""
@@ -22,6 +22,8 @@ def adaptive_max_pool1d(input: Tensor, output_size: builtins.int | Sequence[buil
     """The largest of each of OL bins of input (N, C, L) or (C, L), and where along L it is if asked for."""
 def adaptive_max_pool2d(input: Tensor, output_size: builtins.int | Sequence[builtins.int | None], return_indices: builtins.bool = False) -> Any:
     """The largest of each of OH x OW bins of input (N, C, H, W) or (C, H, W); None keeps an axis's size."""
+def affine_grid(theta: Tensor, size: Sequence[builtins.int], align_corners: builtins.bool | None = None) -> Tensor:
+    """The place (x, y)^T = theta (j, i, 1)^T of each pixel (i, j) of an image of `size`: (N, H, W, 2)."""
 def alpha_dropout(input: Tensor, p: builtins.float = 0.5, training: builtins.bool = False, inplace: builtins.bool = False, generator: Generator | None = None) -> Tensor:
     """In training, sets each element to SELU's lower limit with probability p, then restores mean 0 and variance 1."""
 def avg_pool1d(input: Tensor, kernel_size: builtins.int | Sequence[builtins.int], stride: builtins.int | Sequence[builtins.int] | None = None, padding: builtins.int | Sequence[builtins.int] = 0, ceil_mode: builtins.bool = False, count_include_pad: builtins.bool = True) -> Tensor:
@@ -76,8 +78,12 @@ def gelu(input: Tensor, *, approximate: builtins.str = 'none') -> Tensor:
     """input Phi(input), Phi(x) the probability that a normal variable is below x; approximate="tanh": see Gelu."""
 def glu(input: Tensor, dim: builtins.int = -1) -> Tensor:
     """a sigmoid(b), a and b the first and second half of input along dim. Source: Y. Dauphin et al. (2017)."""
+def grid_sample(input: Tensor, grid: Tensor, mode: builtins.str = 'bilinear', padding_mode: builtins.str = 'zeros', align_corners: builtins.bool | None = None) -> Tensor:
+    """y[n, :, i, j] = the image x[n] at the place grid[n, i, j] = (x, y)."""
 def group_norm(input: Tensor, num_groups: builtins.int, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias, mean and biased variance of each group of channels of each sample."""
+def gumbel_softmax(logits: Tensor, tau: builtins.float = 1, hard: builtins.bool = False, eps: builtins.float = 1e-10, dim: builtins.int = -1) -> Tensor:
+    """softmax((logits + g) / tau), g drawn from Gumbel(0, 1). hard: its one-hot winner, with the soft one's gradient."""
 def hardshrink(input: Tensor, lambd: builtins.float = 0.5) -> Tensor:
     """input, but 0 where -lambd <= input <= lambd."""
 def hardsigmoid(input: Tensor, inplace: builtins.bool = False) -> Tensor:

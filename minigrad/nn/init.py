@@ -9,8 +9,10 @@ number of outputs that one input goes to, both read off the weight's shape (out,
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -217,3 +219,21 @@ def default_(weight: Tensor, bias: Tensor | None, generator: Generator | None = 
         fan_in, _ = _calculate_fan_in_and_fan_out(weight)
         bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
         uniform_(bias, -bound, bound, generator)
+
+
+def _former(name: str) -> Any:
+    """A function under the name that torch gave it before version 0.4."""
+    function = globals()[name + "_"]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    return call
+
+
+uniform, normal, constant, eye, dirac = map(_former, ("uniform", "normal", "constant", "eye", "dirac"))
+xavier_uniform, xavier_normal = map(_former, ("xavier_uniform", "xavier_normal"))
+kaiming_uniform, kaiming_normal = map(_former, ("kaiming_uniform", "kaiming_normal"))
+orthogonal = _former("orthogonal")

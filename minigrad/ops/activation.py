@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from minigrad import backends, dtypes
+from minigrad.dtypes import as_dtype
 from minigrad.fused import FusedOp
 from minigrad.ops import choice
 from minigrad.ops.choice import where
@@ -297,7 +296,7 @@ class Hardswish(Pointwise):
 
 def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim` (None: torch's old rule, axis 1 for 2-D and 4-D tensors and more, else 0)."""
-    x = floating(input) if dtype is None else input.to(np.dtype(dtype))
+    x = floating(input) if dtype is None else input.to(as_dtype(dtype))
     return _along(Softmax, x, dim)
 
 
@@ -308,7 +307,7 @@ def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
 
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """x - log sum e^x along `dim`."""
-    x = floating(input) if dtype is None else input.to(np.dtype(dtype))
+    x = floating(input) if dtype is None else input.to(as_dtype(dtype))
     return _along(LogSoftmax, x, dim)
 
 

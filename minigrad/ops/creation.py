@@ -12,6 +12,7 @@ from minigrad import backends, dtypes
 from minigrad.arguments import integer, real, sizes
 from minigrad.arrays import built, from_lists
 from minigrad.device import Device, get_device, to_device
+from minigrad.dtypes import as_dtype
 from minigrad.memory_format import laid_out, strided
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
@@ -58,7 +59,7 @@ def _formatted(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _type(dtype: Any, default: np.dtype = dtypes.float32) -> np.dtype:
     """The type asked for, or the default; complex numbers are refused."""
-    found = default if dtype is None else np.dtype(dtype)
+    found = default if dtype is None else as_dtype(dtype)
     if found.kind not in "biuf":
         raise NotImplementedError(f"tensors of {found} are not built: bool, integers and floats are")
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.dtypes import as_dtype
 from minigrad.op import Op
 from minigrad.ops.common import axis, integer
 from minigrad.ops.creation import placed
@@ -139,7 +140,7 @@ def _indices(part: Any, row: int, col: int, offset: int, dtype: Any, device: Any
     if row < 0 or col < 0:
         raise RuntimeError(f"row and col must be non-negative, got {row} and {col}")
     found = np.stack(np.nonzero(part(np.ones((row, col), bool), offset)))
-    return Tensor(found.astype(dtypes.int64 if dtype is None else np.dtype(dtype))).to(
+    return Tensor(found.astype(dtypes.int64 if dtype is None else as_dtype(dtype))).to(
         "cpu" if device is None else device
     )
 

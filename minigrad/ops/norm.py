@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.dtypes import as_dtype
 from minigrad.op import Op
 from minigrad.ops.choice import where
 from minigrad.ops.common import alone, axes, axis, quiet, real
@@ -74,7 +75,7 @@ def vector_norm(
     """
     input, ord = x if input is None else input, real(ord, "linalg.vector_norm: ord")
     if dtype is not None:
-        input = input.to(np.dtype(dtype))
+        input = input.to(as_dtype(dtype))
     if input.dtype.kind != "f":
         raise NotImplementedError(
             f"linalg.vector_norm: Expected a floating point tensor as input, got {describe(input)}"
@@ -103,7 +104,7 @@ def matrix_norm(
         raise RuntimeError(f"linalg.matrix_norm: Order {ord!r} not supported.")
     if ord in (2, -2, "nuc"):
         return _spectral(
-            input if dtype is None else input.to(np.dtype(dtype)),
+            input if dtype is None else input.to(as_dtype(dtype)),
             ord,
             tuple([axis(d, input.ndim) for d in dim]),
             keepdim,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.dtypes import as_dtype
 from minigrad.fused import FusedOp
 from minigrad.op import Op, in_float32
 from minigrad.ops.choice import where
@@ -153,7 +154,7 @@ class Extreme(Op):
 def _typed(x: Tensor, dtype: Any) -> Tensor:
     """What a sum or a product is taken of: x in the type asked for; integers and bools as int64."""
     if dtype is not None:
-        return x.to(np.dtype(dtype))
+        return x.to(as_dtype(dtype))
     return x if x.dtype.kind == "f" else x.to(dtypes.int64)
 
 
@@ -172,7 +173,7 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = N
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim`: sum / count. Integers need a floating-point `dtype`."""
-    x = input if dtype is None else input.to(np.dtype(dtype))
+    x = input if dtype is None else input.to(as_dtype(dtype))
     _only_floats(x, "mean()")
     return Mean(axes(dim, x.ndim), keepdim)(x)
 
@@ -187,7 +188,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN; NaN where all are."""
     _only_floats(input, "nanmean()")
-    x = input if dtype is None else input.to(np.dtype(dtype))
+    x = input if dtype is None else input.to(as_dtype(dtype))
     return nansum(x, dim, keepdim) / sum(x.isnan().logical_not(), dim, keepdim)
 
 

@@ -266,17 +266,20 @@ function fillRows() {
   const step = state.steps[state.at], reached = reachedBy(state.at), targets = new Set();
   if (step.kind === "backward") for (const sent of step.context.graph.visits[step.v].sent) if (sent.node !== undefined) targets.add(makerOf(step.context, sent.node, sent.out));
   for (const row of state.rows) {
-    const gradient = reached.get(row.key), values = row.context.graph.values;
+    const gradient = reached.get(row.key), now = row.key === step.key;
+    if (row.filled && row.gradient === gradient && !now && !row.now) continue; // as it was at the step before
+    Object.assign(row, { filled: true, gradient, now });
+    const values = row.context.graph.values;
     row.dot.setAttribute("fill", colour(gradient));
-    row.dot.classList.toggle("now", row.key === step.key);
-    row.element.className = `row${row.key === step.key ? " now" : ""}${gradient === undefined ? " unreached" : ""}`;
-    row.edges?.forEach((path, from) => path.classList.toggle("flow", row.key === step.key && (step.kind === "forward" || targets.has(from))));
+    row.dot.classList.toggle("now", now);
+    row.element.className = `row${now ? " now" : ""}${gradient === undefined ? " unreached" : ""}`;
+    row.edges?.forEach((path, from) => path.classList.toggle("flow", now && (step.kind === "forward" || targets.has(from))));
     const made = row.node.outputs.map((i) => values[i]);
     row.element.replaceChildren(
       element("span", { class: "name" }, element("b", {}, row.node.name), ` #${row.n} `, element("em", {}, row.node.module || made.map((y) => y.label).filter(Boolean).join(", "))),
       element("span", { class: "made" }, made.length ? `${single(made[0]) === null ? shape(made[0]) : ""} ${shown(made[0])}` : ""),
       element("span", { class: "given" }, givenTo(row, reached)),
-      element("span", { class: "gradient" }, besideMark(row), gradient ? [bar(gradient), shown(gradient)] : ""),
+      element("span", { class: "gradient" }, besideMark(row, gradient !== undefined), gradient ? [bar(gradient), shown(gradient)] : ""),
     );
   }
 }
@@ -393,8 +396,7 @@ function forwardDetail(step) {
     ...heading(step, "Forward"),
     element("h3", {}, "What it computes"), ...formulaOf(node.formula, node.numbers),
     element("h3", {}, "Given"), element("div", { class: "cards" }, inputs),
-    element("h3", {}, "Result"), element("div", { class: "cards" }, node.outputs.map((i) => card(graph.values[i].label || "result", graph.values[i]))), dead,
-    ...besideDetail(step),
+    element("h3", {}, "Result"), element("div", { class: "cards" }, node.outputs.map((i) => card(graph.values[i].label || "result", graph.values[i])), besideCard(step)), dead,
     element("h3", {}, "Memory"), memory(step), savedWords(node), freedWords(node.freed),
   ];
 }
@@ -418,7 +420,6 @@ function backwardDetail(step) {
     element("div", { class: "why" }, whyNow(step, visit)),
     visit.error ? element("p", { class: "alarm" }, `It failed: ${visit.error}`) : null,
     element("h3", {}, "Comes in"), ...visit.gradients.map((i, output) => comesIn(step, visit, i, output)),
-    ...besideDetail(step),
     element("h3", {}, "Goes out"), ...(visit.sent.length ? visit.sent.map((sent) => goesOut(step, node, sent)) : ["Nothing: nobody asks for it."]),
     ...whatIf(visit.doubled), ...checked(node, step),
     element("h3", {}, "Memory"), memory(step), freedWords(visit.freed),
@@ -438,7 +439,7 @@ function comesIn(step, visit, i, output) {
   if (i === null) return element("p", {}, `Nothing${which}: zeros.`);
   const { graph } = step.context, whole = graph.values[i], parts = visit.arrived[output] || [];
   const start = visit.started.includes(output) && !step.context.outer ? " (where the pass begins)" : "";
-  const cards = [card(`gradient${which}${start}`, whole)];
+  const cards = [card(`gradient${which}${start}`, whole), output === 0 ? besideCard(step) : null].filter(Boolean);
   if (parts.length > 1) for (const sent of parts) cards.push(card(element("span", {}, "by ", link(step.context, graph.visits[sent.visit].node)), graph.values[sent.value]));
   return element("div", {}, parts.length > 1 ? equation(step.context, whole, parts) : "", visit.hooked ? "A hook of this node may have replaced what was sent." : "", element("div", { class: "cards" }, cards));
 }
@@ -516,19 +517,21 @@ function besideOf(step, kind) {
   return DATA.beside && step.context && !step.context.outer ? DATA.beside.nodes[step.n]?.[kind] : undefined;
 }
 
-function besideMark(row) {
-  if (!DATA.beside || row.context.outer) return "";
-  const found = DATA.beside.nodes[row.n];
-  if (!found) return "";
-  const worst = Math.max(...Object.values(found).map((side) => side.difference));
-  const ok = Object.values(found).every((side) => side.ok);
-  return element("span", { class: `beside ${ok ? "good" : "bad"}`, title: `PyTorch: at most ${number(worst)} of the largest element apart` }, ok ? "= torch " : "≠ torch ");
+// Of the result at first; of the gradient, too, once it has come.
+function besideMark(row, reached) {
+  const found = DATA.beside && !row.context.outer && DATA.beside.nodes[row.n];
+  const sides = found ? [found.forward, reached ? found.backward : undefined].filter(Boolean) : [];
+  if (!sides.length) return "";
+  const ok = sides.every((side) => side.ok), words = sides.map((side) => `${side.name} is ${number(side.difference)} of the largest element apart`);
+  return element("span", { class: `beside ${ok ? "good" : "bad"}`, title: `PyTorch: ${words.join(", ")}` }, ok ? "= torch " : "≠ torch ");
 }
 
-function besideDetail(step) {
+function besideCard(step) {
   const found = besideOf(step, step.kind);
-  if (!found) return [];
-  return [element("h3", {}, "In PyTorch, the same step"), besideWords(found), element("div", { class: "cards" }, card(found.name, found.value))];
+  if (!found) return null;
+  const made = card(`in PyTorch: ${found.name}`, found.value, besideWords(found));
+  made.classList.add("torch");
+  return made;
 }
 
 function besideWords(found) {

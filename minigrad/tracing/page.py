@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.tracing.beside import Beside
 from minigrad.tracing.replay import Check, NotKept, is_fused, unfolded
 from minigrad.tracing.steps import Node, Sent, Visit
 from minigrad.tracing.values import Summary, Value
@@ -42,7 +43,7 @@ def _escaped(text: str) -> str:
 def payload(trace: Trace, title: str, unfold: bool) -> dict[str, Any]:
     """Everything that the page shows."""
     data = _Graph(trace, DEEPEST if unfold else 0).data()
-    return {"format": FORMAT, "title": title, **data, "beside": None}
+    return {"format": FORMAT, "title": title, **data, "beside": _beside(trace.besides)}
 
 
 class _Graph:
@@ -141,6 +142,23 @@ class _Graph:
             "gradient": self._optional(leaf.gradient),
             "arrived": [self._sent(s) for s in sent],
         }
+
+
+def _beside(found: Beside | None) -> dict[str, Any] | None:
+    """PyTorch's column: by node and phase, and by parameter."""
+    if found is None:
+        return None
+    nodes: dict[int, dict[str, Any]] = {}
+    leaves: dict[str, Any] = {}
+    for side in found.sides:
+        data = {"name": side.name, "value": summary(side.value), "difference": _figure(side.difference), "ok": side.ok}
+        data["first"] = side is found.first
+        if side.kind == "leaves":
+            leaves[side.leaf] = data
+        elif not side.leaf:
+            nodes.setdefault(side.node, {})[side.kind] = data
+    first = found.first and {"kind": found.first.kind, "node": found.first.node, "words": str(found.first)}
+    return {"nodes": nodes, "leaves": leaves, "first": first, "compared": len(found.sides)}
 
 
 def _plain(x: Any) -> Any:

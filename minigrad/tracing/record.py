@@ -12,6 +12,7 @@ import sys
 import tempfile
 import weakref
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from minigrad.autograd.observer import Observer, recorded
 from minigrad.files import write_atomically
 from minigrad.op import Op
 from minigrad.tensor import Tensor
+from minigrad.tracing.beside import Beside, beside
 from minigrad.tracing.breaks import Hit, breakpoints, dead_units
 from minigrad.tracing.memory import Memory
 from minigrad.tracing.page import frame, page
@@ -44,6 +46,8 @@ class Trace(Observer):
         """What gradients ended in, by the first use."""
         self.checks: dict[int, Check] = {}
         """What `check` has found, by the number of the node."""
+        self.besides: Beside | None = None
+        """What `beside` has found."""
         self._keep, self._largest, self._inside = keep, keep, inside
         self._places = Places(nowhere=True)
         self._memory = Memory()
@@ -153,12 +157,21 @@ class Trace(Observer):
             self.nodes[-1].freed += freed
 
     def _unseen(self, node: Op) -> Node:
-        """The node of an op that ran before the trace, or within a backward pass."""
-        traced = Node(len(self.nodes), node.name(), node, "", "", [None] * len(node.edges), order=node.order)
-        self.nodes.append(traced)
-        self._by_order[node.order] = traced
-        traced.edges = [self._edge(edge, None) for edge in node.edges]
-        return traced
+        """The node of an op that ran before the trace, or within a backward pass; those behind it are noted, too."""
+        behind, stack = [], [node]
+        while stack:
+            unseen = stack.pop()
+            if unseen.order not in self._by_order:
+                traced = Node(
+                    len(self.nodes), unseen.name(), unseen, "", "", [None] * len(unseen.edges), order=unseen.order
+                )
+                self.nodes.append(traced)
+                self._by_order[unseen.order] = traced
+                behind.append(unseen)
+                stack.extend(edge[0] for edge in unseen.edges if type(edge) is tuple)
+        for unseen in behind:
+            self._by_order[unseen.order].edges = [self._edge(edge, None) for edge in unseen.edges]
+        return self._by_order[node.order]
 
     def _edge(self, edge: Any, given: Any) -> tuple[int, int] | Value | None:
         if edge is None:
@@ -302,6 +315,15 @@ class Trace(Observer):
     def unfolded(self, node: Node | int | str) -> Trace:
         """The trace of a fused node's definition in primitives, forward and backward, on the same numbers."""
         return unfolded(self, self.node(node))
+
+    def beside(self, model: Any, step: Callable[[], Any], tolerance: float | None = None) -> Beside:
+        """The same step in PyTorch: every layer's result and gradient, and every parameter's, in the next column of the page.
+
+        model: of PyTorch, its modules and parameters named as those of the trace. step: runs its forward and backward pass.
+        tolerance: of the largest element; None: 1e-9 in float64, 1e-4 in float32. ValueError if no name is in both.
+        """
+        self.besides = beside(self, model, step, tolerance)
+        return self.besides
 
     def breakpoints(
         self,

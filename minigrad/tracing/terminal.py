@@ -33,6 +33,8 @@ def text(trace: Trace) -> str:
         width = max(len(named(leaf)) for leaf in trace.leaves)
         for leaf in trace.leaves:
             lines += _wrapped(f" {named(leaf):{width}}  ", f"{_gradient(leaf)}{_sum(trace, arrivals(trace, leaf))}")
+    if trace.besides is not None:
+        lines += ["", *_wrapped("", str(trace.besides))]
     return "\n".join(lines)
 
 

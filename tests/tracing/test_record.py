@@ -135,7 +135,7 @@ def test_what_is_saved_and_when_it_is_freed() -> None:
     assert t.visits[-1].after < 8000 * 2
 
 
-def test_several_passes_are_told_apart() -> None:
+def test_each_pass_begins_anew() -> None:
     x = mg.tensor(2.0, requires_grad=True)
     with mg.trace() as t:
         y = x * x
@@ -187,6 +187,16 @@ def test_what_ran_before_the_trace_is_there_by_name() -> None:
     assert [visit.node.name for visit in t.visits] == ["Mul", "Exp"]
     assert t.visits[1].waiting == [t.visits[1].node.number]
     assert "Exp" in str(t)
+
+
+def test_a_long_chain_from_before_the_trace_takes_no_recursion() -> None:
+    x = mg.tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(3000):
+        y = y + 1
+    with mg.trace() as t:
+        (y * 2).backward()
+    assert len(t.visits) == 3001 and t.leaves[0].gradient.array == 2
 
 
 def test_a_backward_that_fails_is_the_last_step() -> None:

@@ -1,4 +1,4 @@
-"""A watched training: norms as by hand, dead units as counted, the same in both frameworks, and nothing changed by it."""
+"""A watched training: norms as by hand, dead units as counted, the same in PyTorch, and nothing changed by it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trained(model: Any, optimizer: Any, steps: int) -> None:
         optimizer.step()
 
 
-def test_both_tracks_show_the_same() -> None:
+def test_both_frameworks_show_the_same() -> None:
     ours, theirs = both()
     optimizers = mg.optim.SGD(ours.parameters(), 0.05, 0.9), torch.optim.SGD(theirs.parameters(), 0.05, 0.9)
     seen = []

@@ -1,0 +1,91 @@
+"""Names of torch that mean nothing to this engine: what they ask for is so already, or is refused in one line when it is used."""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+import minigrad
+from minigrad.as_torch.names import amp, backends, cuda, distributed, distributions, hub, jit, tuples, types, utils
+from minigrad.as_torch.names.amp import GradScaler, autocast
+
+__all__ = [
+    "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "hub", "jit", "tuples", "types", "utils",
+]  # fmt: skip
+
+layout = minigrad.memory_format.MemoryFormat
+__version__ = "2.14.0"
+"""The version of torch whose names these are."""
+version = SimpleNamespace(__version__=__version__, cuda=None, hip=None, git_version="")
+
+
+def _said_once(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The model as it is: there is no compiler here. As a decorator too."""
+    if model is None:
+        return lambda f: f
+    _said_once("torch.compile has no effect: minigrad runs the model as it is")
+    return model
+
+
+compiler = SimpleNamespace(
+    disable=lambda f=None, **_: f if f else (lambda g: g),
+    is_compiling=lambda: False,
+    is_dynamo_compiling=lambda: False,
+)
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Products are of float32's precision, whatever is asked for."""
+
+
+def get_float32_matmul_precision() -> str:
+    return "highest"
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """All algorithms are deterministic."""
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    return True
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Not built: False, as torch says where the processor cannot."""
+    return False
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """FloatTensor is the only default."""
+    if t not in ("torch.FloatTensor", minigrad.FloatTensor):
+        raise NotImplementedError(f"the default type is float32: {t} is not built as a default")
+
+
+set_num_interop_threads = set_warn_always = lambda value: None
+
+
+def get_num_interop_threads() -> int:
+    return 1
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """Autocast never changes a type here."""
+    return False
+
+
+is_autocast_cpu_enabled = is_autocast_enabled
+
+
+def __getattr__(name: str) -> Any:
+    """torch.relu_(x) is x.relu_()."""
+    if name.endswith("_") and name[0] != "_" and hasattr(minigrad.Tensor, name):
+        return getattr(minigrad.Tensor, name)
+    raise AttributeError(name)
+
+
+__all__ += [name for name in globals() if name not in __all__ and not name.startswith("_")]

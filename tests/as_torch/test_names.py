@@ -1,0 +1,178 @@
+"""torch's names that the engine has beside its ops: questions, old names, loaders, names that refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad as mg
+from minigrad.utils import data
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64"])
+def test_finfo(name: str) -> None:
+    ours, theirs = mg.finfo(getattr(mg, name)), torch.finfo(getattr(torch, name))
+    for field in ("bits", "eps", "max", "min", "tiny", "smallest_normal", "resolution", "dtype"):
+        assert getattr(ours, field) == getattr(theirs, field), field
+    assert repr(ours) == repr(theirs)
+    with pytest.raises(TypeError, match="floating point"):
+        mg.finfo(mg.int32)
+
+
+@pytest.mark.parametrize("name", ["uint8", "int8", "int16", "int32", "int64"])
+def test_iinfo(name: str) -> None:
+    ours, theirs = mg.iinfo(getattr(mg, name)), torch.iinfo(getattr(torch, name))
+    assert (ours.bits, ours.max, ours.min, ours.dtype) == (theirs.bits, theirs.max, theirs.min, theirs.dtype)
+
+
+def test_questions() -> None:
+    for library in (torch, mg):
+        x = library.zeros(2, 3)
+        assert library.is_tensor(x) and not library.is_tensor(1) and library.numel(x) == 6 and x.ndimension() == 2
+        assert library.is_floating_point(x) and not library.is_complex(x) and not x.is_sparse and not x.is_quantized
+        assert library.get_default_dtype() == library.float32 and library.is_same_size(x, x.clone()) and x.is_signed()
+        assert isinstance(x.dtype, library.dtype) and isinstance(x, library.autograd.Variable)
+        assert library.is_nonzero(library.tensor(2.0)) and library.pi == np.pi and library.inf > 1e300
+        with pytest.raises(RuntimeError, match="ambiguous"):
+            library.is_nonzero(x)
+        assert (
+            x.new(2, 2).shape == (2, 2)
+            and x.new([1.0, 2.0]).tolist() == [1.0, 2.0]
+            and x.long().new(3).dtype == library.int64
+        )
+        v = library.autograd.Variable(x, requires_grad=True)
+        assert v.requires_grad and v.is_leaf and v.data_ptr() == x.data_ptr()
+
+
+def test_types_that_are_not_built_can_be_named() -> None:
+    assert mg.float32 != mg.bfloat16 and mg.ones(1).dtype not in (mg.bfloat16, mg.complex64) and repr(mg.bfloat16)
+    with pytest.raises(NotImplementedError, match="bfloat16 are not built"):
+        mg.ones(1).to(mg.bfloat16)
+    with pytest.raises(NotImplementedError, match="complex64 are not built"):
+        mg.zeros(2, dtype=mg.complex64)
+
+
+@pytest.mark.parametrize("name", mg.nn.not_built.__all__)
+def test_layers_that_are_not_built_can_be_named(name: str) -> None:
+    kind = getattr(mg.nn, name)
+    assert issubclass(kind, mg.nn.Module) and hasattr(torch.nn, name) and not isinstance(mg.nn.ReLU(), kind)
+    with pytest.raises(NotImplementedError, match=rf"nn.{name}.*not built"):
+        kind(3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    "uniform normal constant eye dirac xavier_uniform xavier_normal kaiming_uniform kaiming_normal orthogonal".split(),
+)
+def test_former_names_of_init(name: str) -> None:
+    shape = (4, 3) if name != "dirac" else (4, 3, 3, 3)
+    given = (0.5,) if name == "constant" else ()
+    mg.manual_seed(0)
+    with pytest.warns(FutureWarning, match=f"nn.init.{name}"):
+        found = getattr(mg.nn.init, name)(mg.empty(shape), *given)
+    mg.manual_seed(0)
+    assert found.tolist() == getattr(mg.nn.init, name + "_")(mg.empty(shape), *given).tolist()
+
+
+def test_sync_batch_norm_of_one_process() -> None:
+    model = mg.nn.Sequential(mg.nn.Conv2d(3, 4, 3), mg.nn.BatchNorm2d(4), mg.nn.Sequential(mg.nn.BatchNorm2d(4)))
+    x = mg.randn(2, 3, 5, 5)
+    expected, state = model(x).tolist(), model.state_dict()
+    for key in ("1.running_mean", "1.running_var", "1.num_batches_tracked"):
+        state[key] = state[key].clone()
+    converted = mg.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert isinstance(converted[1], mg.nn.SyncBatchNorm) and isinstance(converted[2][0], mg.nn.SyncBatchNorm)
+    assert list(converted.state_dict()) == list(state) and converted(x).tolist() == expected
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_transformer(norm_first: bool, batch_first: bool) -> None:
+    arguments: Any = (16, 2, 2, 2, 32, 0.0)
+    kind: Any = {"norm_first": norm_first, "batch_first": batch_first}
+    with pytest.warns(UserWarning) if norm_first or not batch_first else _nothing():
+        theirs = torch.nn.Transformer(*arguments, **kind).double()
+    ours = mg.nn.Transformer(*arguments, **kind).double()
+    ours.load_state_dict({k: mg.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    random = np.random.default_rng(0)
+    src, tgt = random.uniform(-1, 1, (3, 5, 16)), random.uniform(-1, 1, (3, 4, 16) if batch_first else (4, 5, 16))
+    found = []
+    for library, model in ((torch, theirs), (mg, ours)):
+        mask = model.generate_square_subsequent_mask(4).double()
+        y = model(library.tensor(src), library.tensor(tgt), tgt_mask=mask)
+        (y * library.tensor(np.random.default_rng(1).uniform(-1, 1, tuple(y.shape)))).sum().backward()
+        found.append([y.detach().numpy(), *[p.grad.numpy() for p in model.parameters()]])
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11)
+
+
+def _nothing() -> Any:
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+# -- torch.utils.data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_loader(workers: int, drop_last: bool) -> None:
+    rows = [np.arange(7.0), np.arange(7)]
+    found = []
+    for library, kit in ((torch, torch.utils.data), (mg, data)):
+        dataset = kit.TensorDataset(*[library.tensor(r) for r in rows])
+        loader = kit.DataLoader(
+            dataset, batch_size=3, drop_last=drop_last, num_workers=0 if library is torch else workers
+        )
+        found.append([[part.tolist() for part in batch] for batch in loader])
+        assert len(loader) == len(found[-1])
+    assert found[0] == found[1]
+
+
+def test_shuffling_visits_all_and_follows_the_generator() -> None:
+    dataset = data.TensorDataset(mg.arange(10))
+
+    def order(seed: int) -> list[int]:
+        loader = data.DataLoader(dataset, 4, shuffle=True, generator=mg.Generator(seed))
+        return [v for (batch,) in loader for v in batch.tolist()]
+
+    assert sorted(order(1)) == list(range(10)) and order(1) == order(1) != order(2)
+
+
+def test_splits_subsets_and_samplers() -> None:
+    dataset = data.ConcatDataset([data.TensorDataset(mg.arange(6)), data.TensorDataset(mg.arange(6, 10))])
+    assert [dataset[i][0].item() for i in (0, 5, 6, -1)] == [0, 5, 6, 9] and len(dataset) == 10
+    parts = data.random_split(dataset, [0.75, 0.25], mg.Generator(0))
+    assert [len(p) for p in parts] == [8, 2]
+    assert sorted(p[i][0].item() for p in parts for i in range(len(p))) == list(range(10))
+    with pytest.raises(ValueError, match="Sum of input lengths"):
+        data.random_split(dataset, [3, 3])
+    assert list(data.BatchSampler(data.SequentialSampler(range(5)), 2, False)) == [[0, 1], [2, 3], [4]]
+    assert set(data.WeightedRandomSampler([0.0, 1.0, 1.0], 50)) == {1, 2}
+    assert sorted(data.SubsetRandomSampler([3, 5, 8])) == [3, 5, 8] and len(data.RandomSampler(range(4), True, 9)) == 9
+
+
+def test_collate() -> None:
+    samples = [{"x": np.ones(2, np.float32) * i, "y": (i, float(i), str(i))} for i in range(3)]
+    ours, theirs = data.default_collate(samples), torch.utils.data.default_collate(samples)
+    assert ours["x"].tolist() == theirs["x"].tolist() and ours["y"][2] == list(theirs["y"][2])
+    for k in (0, 1):
+        assert ours["y"][k].tolist() == theirs["y"][k].tolist() and str(theirs["y"][k].dtype).endswith(
+            str(ours["y"][k].dtype)
+        )
+
+
+def test_streams_and_bad_arguments() -> None:
+    class Stream(data.IterableDataset):
+        def __iter__(self) -> Any:
+            return iter(range(5))
+
+    assert [b.tolist() for b in data.DataLoader(Stream(), 2)] == [[0, 1], [2, 3], [4]]
+    with pytest.raises(ValueError, match="num_workers"):
+        data.DataLoader(range(3), num_workers=-1)
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        data.DataLoader(range(3), shuffle=True, sampler=[0])
