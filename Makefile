@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test test-processors test-versions lint types clean
+.PHONY: train docs test test-processors test-versions lint types clean
 
 train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
 	$(BIN)/python train_minigrad.py $(ARGS)
@@ -18,6 +18,9 @@ test-processors: $(VENV)/.tests  ## by hand: the tests as other processors would
 
 test-versions: $(VENV)/.tests  ## by hand: the tests under every Python here (docs/versions.md)
 	$(BIN)/python tools/versions.py $(ARGS)
+
+docs: $(VENV)/.docs  ## the documentation as a site, in build/site; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -32,6 +35,10 @@ $(VENV)/.engine: pyproject.toml
 
 $(VENV)/.tests: pyproject.toml $(VENV)/.engine
 	$(BIN)/pip install --quiet --editable ".[reference,dev]"
+	touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.tests
+	$(BIN)/pip install --quiet --editable ".[docs]"
 	touch $@
 
 clean:

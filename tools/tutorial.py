@@ -191,20 +191,34 @@ def _defines(node: ast.stmt, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
+def moved(symbol: str) -> str | None:
+    """Another name of a symbol whose module is gone or has it no longer: where one file of the package alone defines it."""
+    package, names = symbol.split(".")[0], symbol.split(".")[1:]
+    while names and (names[0][0].islower() and len(names) > 1):
+        names = names[1:]  # what is left of a module's path is no definition
+    files = [
+        f for f in sorted((ROOT / package).rglob("*.py")) if names and any(_defines(n, names[0]) for n in _tree(f).body)
+    ]
+    if len(files) != 1:
+        return None
+    return ".".join([*files[0].relative_to(ROOT).with_suffix("").parts, *names])
+
+
 def with_lines(page: Path) -> str:
     """The page's text with the file and lines of each symbol that it names. LookupError for one that is nowhere."""
 
     def link(match: re.Match[str]) -> str:
-        found = place(match[1])
-        if found is None:
+        symbol = match[1] if place(match[1]) else moved(match[1])
+        found = symbol and place(symbol)
+        if not found:
             raise LookupError(f"{page.relative_to(ROOT)} names {match[1]}, which is nowhere")
         file, first, last = found
         name = file.relative_to(ROOT).as_posix()
         target = os.path.relpath(file, page.parent)
         if not first:
-            return f'[`{name}`]({target} "{match[1]}")'
+            return f'[`{name}`, {len(file.read_text().splitlines())} lines]({target} "{symbol}")'
         lines = f"line {first}" if first == last else f"lines {first} to {last}"
-        return f'[`{name}`, {lines}]({target}#L{first}-L{last} "{match[1]}")'
+        return f'[`{name}`, {lines}]({target}#L{first}-L{last} "{symbol}")'
 
     return LINK.sub(link, page.read_text())
 
@@ -217,7 +231,7 @@ def notebook(page: Path) -> Any:
     import jupytext  # in the docs extra
 
     text = FENCE.sub(lambda fence: "" if fence[1] == "text" else fence[0], page.read_text())
-    text = re.sub(r"^!\[.*\)$", "", text, flags=re.M)
+    text = re.sub(r"^!\[.*\)$", "", text, flags=re.M).replace("```sh\n", "```console\n")  # sh would be a cell
     text = re.sub(r"^</?(details|summary).*>$", "", text, flags=re.M)
     made = jupytext.reads(text, fmt="md")
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -243,7 +257,13 @@ def pages(names: list[str] | None = None) -> list[Path]:
     found = sorted(PAGES.glob("[0-9][0-9]-*.md"))
     if not names:
         return found
+    found += derivations()
     return [p for name in names for p in found if p.name.startswith(f"{name:0>2}-") or p == Path(name).resolve()]
+
+
+def derivations() -> list[Path]:
+    """The pages of docs/derivations, whose code runs too."""
+    return [page for page in sorted((ROOT / "docs" / "derivations").glob("*.md")) if page.stem != "README"]
 
 
 def with_symbols() -> list[Path]:

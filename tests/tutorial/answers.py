@@ -166,4 +166,160 @@ ANSWERS: dict[int, dict[str, tuple[str, str, str]]] = {
             "under the root",
         ),
     },
+    8: {
+        "largest_rate": (
+            "def largest_rate(curvatures):\n    return 2 / max(curvatures)",
+            "def largest_rate(curvatures):\n    return 1 / max(curvatures)",
+            "up to twice as far",
+        ),
+        "adam_step": (
+            "def adam_step(p, m, v, g, t, lr):\n    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g\n"
+            "    return p - lr * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v",
+            "def adam_step(p, m, v, g, t, lr):\n    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g\n"
+            "    return p - lr * m / (np.sqrt(v) + 1e-8), m, v",
+            "the averages start at zero",
+        ),
+        "cosine": (
+            "def cosine(step, steps, lr):\n    return lr * (1 + np.cos(np.pi * step / steps)) / 2",
+            "def cosine(step, steps, lr):\n    return lr * (1 - step / steps)",
+            "a straight line",
+        ),
+    },
+    9: {
+        "logsumexp": (
+            "def logsumexp(x):\n    return x.max() + np.log(np.exp(x - x.max()).sum())",
+            "def logsumexp(x):\n    return np.log(np.exp(x).sum())",
+            "Take the largest number off",
+        ),
+        "add_up": (
+            "def add_up(x):\n    while len(x) > 1:\n        x = x[::2] + x[1::2]\n    return x[0]",
+            "def add_up(x):\n    return np.cumsum(x, dtype=np.float32)[-1]",
+            "one by one it is",
+        ),
+        "first_difference": (
+            "def first_difference(ours, theirs, tolerance):\n    for i, (a, b) in enumerate(zip(ours, theirs)):\n"
+            "        if not abs(a - b).max() <= tolerance * abs(b).max():\n            return i",
+            "def first_difference(ours, theirs, tolerance):\n    for i, (a, b) in enumerate(zip(ours, theirs)):\n"
+            "        if abs(a - b).max() > tolerance * abs(b).max():\n            return i",
+            "NaN is a difference too",
+        ),
+    },
+    10: {
+        "hessian_vector": (
+            "def hessian_vector(f, x, v):\n    (g,) = mg.autograd.grad(f(x), x, create_graph=True)\n"
+            "    return mg.autograd.grad((g * v).sum(), x)[0]",
+            "def hessian_vector(f, x, v):\n    return mg.autograd.grad(f(x), x)[0] * v",
+            "this is the gradient, times v",
+        ),
+        "kind": (
+            "def kind(hessian):\n    e = np.linalg.eigvalsh(hessian)\n"
+            "    return 'minimum' if (e > 0).all() else 'maximum' if (e < 0).all() else 'saddle'",
+            "def kind(hessian):\n    e = np.diag(hessian)\n"
+            "    return 'minimum' if (e > 0).all() else 'maximum' if (e < 0).all() else 'saddle'",
+            "look at the eigenvalues",
+        ),
+        "penalty": (
+            "def penalty(f, x):\n    x = x.detach().requires_grad_()\n"
+            "    (g,) = mg.autograd.grad(f(x).sum(), x, create_graph=True)\n    return (g**2).sum(1).mean()",
+            "def penalty(f, x):\n    x = x.detach().requires_grad_()\n"
+            "    (g,) = mg.autograd.grad(f(x).sum(), x)\n    return (g**2).sum(1).mean()",
+            "cut off from the graph",
+        ),
+    },
+    11: {
+        "input_gradient": (
+            "def input_gradient(model, images, k):\n    x = images.detach().requires_grad_()\n"
+            "    return mg.autograd.grad(model(x)[:, k].sum(), x)[0]",
+            "def input_gradient(model, images, k):\n    x = images.detach().requires_grad_()\n"
+            "    model(x)[:, k].sum().backward()\n    return x.grad",
+            "the weight has a gradient now",
+        ),
+        "class_activation_map": (
+            "def class_activation_map(maps, weight):\n    m = np.maximum(np.einsum('khw,k->hw', maps, weight), 0)\n"
+            "    return m / m.max() if m.max() else m",
+            "def class_activation_map(maps, weight):\n    m = np.maximum(np.einsum('khw,k->hw', maps, weight), 0)\n"
+            "    return m / m.max()",
+            "must not be divided by 0",
+        ),
+    },
+    12: {
+        "fgsm": (
+            "def fgsm(x, gradient, epsilon, low, high):\n    return np.clip(x + epsilon * np.sign(gradient), low, high)",
+            "def fgsm(x, gradient, epsilon, low, high):\n    return np.clip(x - epsilon * np.sign(gradient), low, high)",
+            "this lowers the loss",
+        ),
+        "project": (
+            "def project(x, start, epsilon):\n    d = x - start\n    length = np.sqrt((d**2).sum(1, keepdims=True))\n"
+            "    return start + d * np.minimum(1, epsilon / np.maximum(length, 1e-30))",
+            "def project(x, start, epsilon):\n    return start + np.clip(x - start, -epsilon, epsilon)",
+            "the ball of the max norm",
+        ),
+        "robust_accuracy": (
+            "def robust_accuracy(model, attacks, images, labels):\n    right = model(images).argmax(1) == labels\n"
+            "    for attack in attacks:\n"
+            "        right = right & (model(attack(model, images, labels)).argmax(1) == labels)\n"
+            "    return right.float().mean()",
+            "def robust_accuracy(model, attacks, images, labels):\n"
+            "    return min([(model(a(model, images, labels)).argmax(1) == labels).float().mean() for a in attacks])",
+            "chosen for each image",
+        ),
+    },
+    13: {
+        "attention": (
+            "def attention(q, k, v, allowed):\n    s = np.where(allowed, q @ k.T / q.shape[1] ** 0.5, -np.inf)\n"
+            "    p = np.exp(s - s.max(1, keepdims=True))\n    return p / p.sum(1, keepdims=True) @ v",
+            "def attention(q, k, v, allowed):\n    p = np.exp(q @ k.T / q.shape[1] ** 0.5 * allowed)\n"
+            "    return p / p.sum(1, keepdims=True) @ v",
+            "a score of 0 is no mask",
+        ),
+        "scores_backward": (
+            "def scores_backward(gp, p):\n    return p * (gp - (gp * p).sum(1, keepdims=True))",
+            "def scores_backward(gp, p):\n    return p * (gp - (gp * p).sum())",
+            "along each row",
+        ),
+        "number_of_scores": (
+            "def number_of_scores(side, window):\n    return side**2 * window**2",
+            "def number_of_scores(side, window):\n    return window**4",
+            "this is one window",
+        ),
+    },
+    14: {
+        "channels_last_strides": (
+            "def channels_last_strides(n, c, h, w):\n    return h * w * c, 1, w * c, c",
+            "def channels_last_strides(n, c, h, w):\n    return c * h * w, h * w, w, 1",
+            "of (N, C, H, W) itself",
+        ),
+        "two_results": (
+            "def two_results(x, w):\n    a = (x[0] - x[2]) * w[0]\n    b = (x[1] + x[2]) * ((w[0] + w[1] + w[2]) / 2)\n"
+            "    c = (x[2] - x[1]) * ((w[0] - w[1] + w[2]) / 2)\n    d = (x[1] - x[3]) * w[2]\n"
+            "    return a + b + c, b - c - d",
+            "def two_results(x, w):\n    return tuple(x[i] * w[0] + x[i + 1] * w[1] + x[i + 2] * w[2] for i in range(2))",
+            "with 6 products",
+        ),
+        "traffic": (
+            "def traffic(pixels, fused):\n    return pixels // 4 if fused else 4 * pixels + pixels // 4",
+            "def traffic(pixels, fused):\n    return pixels // 4 if fused else 5 * pixels",
+            "the pool writes a quarter",
+        ),
+    },
+    15: {
+        "Mish": (
+            "class Mish(mg.Op):\n    saves = {0: None}\n\n    def forward(self, x):\n"
+            "        return x * np.tanh(np.logaddexp(0, x))\n\n    def backward(self, gy):\n        (x,) = self.inputs\n"
+            "        t = F.softplus(x).tanh()\n        return gy * (t + x * (1 - t * t) * x.sigmoid())",
+            "class Mish(mg.Op):\n    saves = {0: None}\n\n    def forward(self, x):\n"
+            "        return x * np.tanh(np.log(1 + np.exp(x)))\n\n    def backward(self, gy):\n"
+            "        (x,) = self.inputs\n        t = F.softplus(x).tanh()\n        return gy * t",
+            "the gradient has",
+        ),
+        "Sigmoid": (
+            "class Sigmoid(mg.Op):\n    saves_output = True\n\n    def forward(self, x):\n"
+            "        return 1 / (1 + np.exp(-x))\n\n    def backward(self, gy):\n"
+            "        return gy * self.output * (1 - self.output)",
+            "class Sigmoid(mg.Op):\n    saves = {0: None}\n    saves_output = True\n\n    def forward(self, x):\n"
+            "        return 1 / (1 + np.exp(-x))\n\n    def backward(self, gy):\n"
+            "        return gy * self.output * (1 - self.output)",
+            "the input is still kept",
+        ),
+    },
 }  # fmt: skip
