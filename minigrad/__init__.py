@@ -142,5 +142,9 @@ def __getattr__(name: str) -> Any:
 
 interop.watch_for_einops()
 
-_ASIDE = ("Any", "aliases", "annotations", "methods")
-__all__ = [name for name in globals() if name[0] != "_" and name not in _ASIDE]
+_MODULES = (autograd, backends, dtypes, tracing)  # the others are found by their whole names
+__all__ = [
+    name
+    for name, value in globals().items()
+    if name[0] != "_" and name not in ("Any", "annotations") and (type(value) is not type(dtypes) or value in _MODULES)
+]

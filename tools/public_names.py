@@ -66,5 +66,6 @@ def public_names() -> list[str]:
 
 
 if __name__ == "__main__":
-    LIST.write_text("\n".join(public_names()) + "\n")
-    print(f"wrote {LIST}: {len(public_names())} names")
+    listed = dict.fromkeys([*LIST.read_text().split(), *public_names()])  # what is listed stays
+    LIST.write_text("\n".join(sorted(listed)) + "\n")
+    print(f"wrote {LIST}: {len(listed)} names")

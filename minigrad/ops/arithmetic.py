@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import cast, floating, must_broadcast, number, operands, quiet, real, sum_to
 from minigrad.ops.pointwise import (
@@ -31,7 +32,7 @@ from minigrad.tensor import Tensor, describe
 class Add(Binary):
     """z = x + y;  gx = gz,  gy = gz."""
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return x + y
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ class Add(Binary):
 class Sub(Binary):
     """z = x - y;  gx = gz,  gy = -gz."""
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return x - y
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class Mul(Binary):
     fresh = True
     saves = {0: 1, 1: 0}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return x * y
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class Div(Binary):
     fresh = True
     saves = {0: 1, 1: None}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return x / y
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ class Remainder(Binary):
     widens = True
     saves = {0: 1, 1: 1}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(y if isinstance(x, (int, float)) else x).remainder(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class Fmod(Binary):
     widens = True
     saves = {0: 1, 1: 1}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.fmod(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ class Pow(Binary):
     saves = {0: None, 1: None}
     saves_output = True
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         if isinstance(y, (int, float)) and y == 2:
             return x * x
         if isinstance(y, (int, float)) and y == 0.5 and x.dtype.kind == "f":
@@ -156,7 +157,7 @@ class Hypot(Binary):
     saves = {0: 0, 1: 1}
     saves_output = True
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.hypot(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -171,7 +172,7 @@ class Neg(Op):
 
     elementwise = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return -x
 
     def backward(self, gz: Tensor) -> Tensor:
@@ -205,7 +206,7 @@ class Rsqrt(Op):
     widens = True
     saves_output = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return 1 / backends.of(x).xp.sqrt(x)
 
@@ -220,7 +221,7 @@ class Reciprocal(Op):
     elementwise = True
     saves_output = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return 1 / x
 
@@ -235,7 +236,7 @@ class Lerp(Broadcasting):
     widens = True
     saves = {0: 2, 1: 2, 2: None}
 
-    def forward(self, x: Any, y: Any, w: Any) -> Any:
+    def forward(self, x: Array, y: Array, w: Array) -> Array:
         xp = backends.of(x).xp
         with quiet():
             if isinstance(w, (int, float)):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.op import Op
 from minigrad.ops.activation import softmax
@@ -51,7 +52,7 @@ class ScaledDotProductAttention(FusedOp):
         p = where(nowhere, 0.0, softmax(scores.masked_fill(nowhere, 0.0), -1)) if k.shape[-2] else scores
         return p @ v if self.kept is None else (p * Tensor._wrap(self.kept)) @ (v * self.gain)
 
-    def forward(self, q: Any, k: Any, v: Any, mask: Any) -> Any:
+    def forward(self, q: Array, k: Array, v: Array, mask: Array) -> Array:
         small = k.shape[2] <= v.shape[3] + 1
         self.saves_output = not small
         attention = backends.of(q).attention
@@ -62,7 +63,7 @@ class ScaledDotProductAttention(FusedOp):
         self.lse = None if small else lse
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         q, k, v, mask = self.arrays
         y = self.output_array if self.saves_output else None
         v = v if self.kept is None else v * v.dtype.type(self.gain)
@@ -93,7 +94,7 @@ class SplitHeads(Op):
     def __init__(self, parts: int, heads: int) -> None:
         self.parts, self.heads = parts, heads
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         n, length, width = x.shape
         x = x.reshape(n, length, self.parts, self.heads, width // (self.parts * self.heads))
         return tuple([x[:, :, i].swapaxes(1, 2) for i in range(self.parts)])
@@ -105,7 +106,7 @@ class SplitHeads(Op):
 class JoinHeads(Op):
     """x (N, L, parts H D), whose parts are tensors (N, H, L, D);  their gradients are the parts of gx."""
 
-    def forward(self, *parts: Any) -> Any:
+    def forward(self, *parts: Array) -> Array:
         self.parts, (n, self.heads, length, each) = len(parts), parts[0].shape
         x = backends.of(parts[0]).xp.empty((n, length, self.parts, self.heads, each), parts[0].dtype)
         for i, part in enumerate(parts):

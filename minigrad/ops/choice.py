@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.op import Op
 from minigrad.ops.common import cast, number, operands, real, sum_to
 from minigrad.ops.pointwise import Binary, Broadcasting, tensors
@@ -22,7 +23,7 @@ class Maximum(Binary):
 
     saves = {0: None, 1: None}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.maximum(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ class Maximum(Binary):
 class Minimum(Maximum):
     """z = min(x, y), NaN if either is;  the gradient goes to the smaller, half to each where they are equal."""
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.minimum(x, y)
 
     def _loses(self, a: Tensor, b: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ class Relu(Op):
     fresh = True
     saves_output = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).relu(x)
 
     def backward(self, gz: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class ReluGradient(Op):
     widens = True
     saves = {1: None}
 
-    def forward(self, g: Any, z: Any) -> Any:
+    def forward(self, g: Array, z: Array) -> Array:
         return backends.of(g).relu_backward(g, z)
 
     def backward(self, gy: Tensor) -> tuple[Tensor, None]:
@@ -80,7 +81,7 @@ class Where(Broadcasting):
     fresh = True
     saves = {0: None}
 
-    def forward(self, condition: Any, x: Any, y: Any) -> Any:
+    def forward(self, condition: Array, x: Array, y: Array) -> Array:
         return backends.of(condition).xp.where(condition, x, y)
 
     def backward(self, gz: Tensor) -> tuple[Tensor | None, ...]:
@@ -102,7 +103,7 @@ class Clamp(Op):
     def __init__(self, low: float | None, high: float | None) -> None:
         self.low, self.high = low, high
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp = backends.of(x).xp
         z = x if self.low is None else xp.maximum(x, self.low)
         return z if self.high is None else xp.minimum(z, self.high)
@@ -125,7 +126,7 @@ class ClampBetween(Op):
     elementwise = True
     saves = {0: None, 1: None, 2: None}
 
-    def forward(self, x: Any, low: Any, high: Any) -> Any:
+    def forward(self, x: Array, low: Array, high: Array) -> Array:
         xp = backends.of(x).xp
         return xp.minimum(xp.maximum(x, low), high)
 
@@ -163,7 +164,7 @@ class NanToNum(Op):
     def __init__(self, nan: float, posinf: float, neginf: float) -> None:
         self.numbers = nan, posinf, neginf
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp, (nan, posinf, neginf) = backends.of(x).xp, self.numbers
         return xp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 

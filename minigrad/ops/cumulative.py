@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.op import Op
 from minigrad.ops.common import axis, quiet
@@ -16,7 +17,7 @@ from minigrad.ops.shape import cat
 from minigrad.tensor import Tensor
 
 
-def _running(xp: Any, name: str, x: Any, dim: int, reverse: bool = False) -> Any:
+def _running(xp: Any, name: str, x: Array, dim: int, reverse: bool = False) -> Array:
     """xp.cumsum or xp.cumprod, from the end if reverse; float32 is accumulated in float64, as by torch."""
     x = xp.flip(x, dim) if reverse else x
     y = getattr(xp, name)(x, axis=dim, dtype=np.float64 if x.dtype == np.float32 else None).astype(x.dtype, copy=False)
@@ -31,7 +32,7 @@ class Cumsum(Op):
     def __init__(self, dim: int, reverse: bool = False) -> None:
         self.dim, self.reverse = dim, reverse
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return _running(backends.of(x).xp, "cumsum", x, self.dim, self.reverse)
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -58,12 +59,12 @@ class Prod(FusedOp):
             return x
         return x.sum(self.dim, keepdim=True) + 1.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         wide = np.float64 if x.dtype == np.float32 else None
         with quiet():
             return x.prod(axis=self.dim, keepdims=True, dtype=wide).astype(x.dtype, copy=False)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         (x,) = self.arrays
         xp = backends.of(x).xp
         one = xp.ones_like(x[_stretch(self.dim, 0, 1)])
@@ -98,11 +99,11 @@ class Cumprod(FusedOp):
             step *= 2
         return x if n > 1 else x.clone()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return _running(backends.of(x).xp, "cumprod", x, self.dim)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         (x,) = self.arrays
         xp, dtype = backends.of(x).xp, x.dtype
         x, gy = (a.astype(np.float64) if dtype == np.float32 else a for a in (x, gy))

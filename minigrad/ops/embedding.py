@@ -5,11 +5,10 @@ Source: Y. Bengio et al., A Neural Probabilistic Language Model (2003), section 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.op import Op, in_float32
 from minigrad.ops.common import integer
 from minigrad.ops.public import offer
@@ -25,7 +24,7 @@ class Embedding(Op):
     def __init__(self, padding: int | None, by_count: bool) -> None:
         self.padding, self.by_count = padding, by_count
 
-    def forward(self, w: Any, index: Any) -> Any:
+    def forward(self, w: Array, index: Array) -> Array:
         self.shape = w.shape
         return backends.of(w).xp.take(w, index, axis=0)
 
@@ -52,7 +51,7 @@ class AddRows(Op):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
-    def forward(self, y: Any, index: Any) -> Any:
+    def forward(self, y: Array, index: Array) -> Array:
         return backends.of(y).scatter_add(index, y, shape=self.shape)
 
     def backward(self, gw: Tensor) -> tuple[Tensor, None]:

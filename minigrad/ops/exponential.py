@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.op import Op, in_float32
 from minigrad.ops.choice import where
 from minigrad.ops.common import floating, operands, quiet, real
@@ -95,7 +96,7 @@ class Logaddexp(Binary):
     widens = True
     saves = {0: None, 1: None}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.logaddexp(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class Sigmoid(Op):
     widens = True
     saves_output = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():  # e^-x overflows to inf far to the left, and z is 0 as it should be
             z = backends.of(x).xp.exp(-x)
             z += 1
@@ -144,7 +145,7 @@ class Logit(Op):
     def __init__(self, eps: float | None) -> None:
         self.eps = eps
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp, eps = backends.of(x).xp, self.eps
         with quiet():
             p = (
@@ -168,7 +169,7 @@ class Xlogy(Binary):
     widens = True
     saves = {0: None, 1: None}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         xp = backends.of(x).xp
         return xp.where((x == 0) & (y == y), x.dtype.type(0), x * xp.log(y))
 
@@ -188,7 +189,7 @@ class Erf(Op):
     widens = True
     saves = {0: None}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).erf(x)
 
     def backward(self, gz: Tensor) -> Tensor:
@@ -202,7 +203,7 @@ class Erfc(Op):
     widens = True
     saves = {0: None}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).erfc(x)
 
     def backward(self, gz: Tensor) -> Tensor:

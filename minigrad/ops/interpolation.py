@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.ops.common import alone, integer, real
 from minigrad.ops.late import functional
@@ -55,7 +56,7 @@ class Interpolate(FusedOp):
             x = (x.movedim(2 + d, -1) @ matrix.mT).movedim(-1, 2 + d)
         return x
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp = backends.of(x).xp
         self.size = x.shape[2:]
         for d, (index, weight) in enumerate(self.weights):
@@ -73,7 +74,7 @@ class Interpolate(FusedOp):
             x = total
         return x
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         backend = backends.of(gy)
         for d in range(len(self.weights)):
             matrix = backend.xp.asarray(self._matrix(d, gy.dtype))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.op import Op, in_float32
 from minigrad.ops.activation import log_softmax
@@ -58,14 +59,14 @@ class CrossEntropy(FusedOp):
             losses = (1 - self.smoothing) * losses + self.smoothing / x.shape[1] * spread.sum(1)
         return where(ignored, 0.0, losses)
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: Array, target: Array) -> Array:
         weight = None if self.weight is None else self.weight.array
         losses, self.logp = backends.of(x).cross_entropy(
             x, target, weight, ignore_index=self.ignore, label_smoothing=self.smoothing
         )
         return losses
 
-    def backward_arrays(self, g: Any) -> Any:
+    def backward_arrays(self, g: Array) -> Any:
         weight = None if self.weight is None else self.weight.array
         gx = backends.of(g).cross_entropy_backward(
             g, self.logp, self.arrays[1], weight, ignore_index=self.ignore, label_smoothing=self.smoothing
@@ -97,7 +98,7 @@ class StandIn(Op):
         tensor._requires_grad, (tensor._node, tensor._index) = True, edge
         return tensor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return self.array
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class BinaryCrossEntropy(Op):
     widens = True
     saves = {0: None, 1: 0}
 
-    def forward(self, x: Any, t: Any) -> Any:
+    def forward(self, x: Array, t: Array) -> Array:
         xp = backends.of(x).xp
         with quiet():
             return (t - 1) * xp.maximum(xp.log1p(-x), -100) - t * xp.maximum(xp.log(x), -100)

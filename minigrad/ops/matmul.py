@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.dtypes import result_type
 from minigrad.fused import FusedOp
 from minigrad.op import Op, in_float32
@@ -21,7 +22,7 @@ class Matmul(Op):
     widens = True
     saves = {0: 1, 1: 0}
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Array, y: Array) -> Array:
         self.shapes = x.shape, y.shape
         return backends.of(x).matmul(x, y)
 
@@ -48,12 +49,12 @@ class Linear(FusedOp):
         y = matmul(x, w.mT)
         return y if b is None else y + b
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
         self.shape, self.out = x.shape, w.shape[0]
         rows = x.reshape(math.prod(x.shape[:-1]), w.shape[1])
         return backends.of(x).matmul(rows, w.T, b).reshape(*x.shape[:-1], w.shape[0])
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
         needs_x, needs_w, needs_b = self.asked_for
         rows = math.prod(self.shape[:-1])

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.op import HALF, in_float32
 from minigrad.ops.common import integer, quiet, real
@@ -53,11 +54,11 @@ class BatchNorm(FusedOp):
         self.mean, self.var = mean.array.reshape(-1), var.array.reshape(-1)
         return _affine((x - mean) / (var + self.eps).sqrt(), w, b)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
         y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, eps=self.eps)
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
         return backends.of(gy).batch_norm_backward(
             gy, x, w, self.mean, self.invstd, training=True, needs=self.asked_for
@@ -78,12 +79,12 @@ class BatchNormApply(FusedOp):
         mean, var = _per_channel(Tensor(self.mean), x.ndim), _per_channel(Tensor(self.var), x.ndim)
         return _affine((x - mean) / (var + self.eps).sqrt(), w, b)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
         backend = backends.of(x)
         self.invstd = 1 / backend.xp.sqrt(self.var + self.eps)
         return backend.batch_norm_apply(x, w, b, self.mean, self.invstd)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
         return backends.of(gy).batch_norm_backward(
             gy, x, w, self.mean, self.invstd, training=False, needs=self.asked_for
@@ -123,12 +124,12 @@ class LayerNorm(FusedOp):
         length = math.prod(x.shape[x.ndim - self.count :])
         return x.reshape(math.prod(x.shape[: x.ndim - self.count]), length)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
         w, b = (None if v is None else v.reshape(-1) for v in (w, b))
         y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), w, b, eps=self.eps)
         return y.reshape(x.shape)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
         gx, gw, gb = backends.of(gy).layer_norm_backward(
             self._rows(gy),
@@ -169,7 +170,7 @@ class GroupNorm(FusedOp):
     def _rows(self, x: Any) -> Any:
         return x.reshape(x.shape[0] * self.groups, math.prod(x.shape[1:]) // self.groups)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
         self.per_channel = (1, x.shape[1]) + (1,) * (x.ndim - 2)
         y, self.mean, self.invstd = backends.of(x).layer_norm(self._rows(x), None, None, eps=self.eps)
         y = y.reshape(x.shape)
@@ -179,7 +180,7 @@ class GroupNorm(FusedOp):
             y += b.reshape(self.per_channel)
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
         rows, over = self._rows(x), (0, *range(2, x.ndim))
         gx = gw = None
@@ -213,7 +214,7 @@ class RMSNorm(FusedOp):
         y = x / ((x * x).mean(self.over, keepdim=True) + self.eps).sqrt()
         return y if w is None else y * w
 
-    def forward(self, x: Any, w: Any) -> Any:
+    def forward(self, x: Array, w: Array) -> Array:
         with quiet():
             self.scale = 1 / backends.of(x).xp.sqrt((x * x).mean(axis=self.over, keepdims=True) + self.eps)
             y = x * self.scale
@@ -221,7 +222,7 @@ class RMSNorm(FusedOp):
                 y *= w
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Any:
         x, w = self.arrays
         z = x * self.scale
         gx = gw = None

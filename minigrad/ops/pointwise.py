@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.memory_format import MemoryFormat, laid_out, preserve_format
 from minigrad.op import HALF, Op
 from minigrad.ops.common import quiet, shape_of, sum_to
@@ -23,7 +24,7 @@ class Unary(Op):
     elementwise = True
     ufunc: ClassVar[str]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return getattr(backends.of(x).xp, self.ufunc)(x)
 
@@ -41,13 +42,13 @@ class Broadcasting(Op):
 class Binary(Broadcasting):
     """z = f(x, y), where f is `compute`."""
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Array, y: Array) -> Array:
         with quiet():
             if not (shape_of(x) and shape_of(y)) and (half := _beside_a_number(x, y)) is not None:
                 return self.compute(*half).astype(HALF)
             return self.compute(x, y)
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         """z from arrays (one of them may be a number)."""
         raise NotImplementedError
 
@@ -80,7 +81,7 @@ class ZeroGradient(Op):
     def __init__(self, shape: tuple[int, ...], z: Tensor) -> None:
         self.shape, self.z = shape, z.array
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         z, self.z = self.z, None
         return z
 
@@ -102,7 +103,7 @@ class Cast(Op):
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.before = x.dtype
         with quiet():
             return x.astype(self.dtype)
@@ -118,7 +119,7 @@ class Cast(Op):
 class Clone(Op):
     """z = a copy of x, laid out as x is;  gx = gz."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return x.copy(order="K")
 
     def backward(self, gz: Tensor) -> Tensor:
@@ -131,7 +132,7 @@ class LayOut(Clone):
     def __init__(self, memory_format: MemoryFormat) -> None:
         self.memory_format = memory_format
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return laid_out(x, self.memory_format)
 
 

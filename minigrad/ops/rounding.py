@@ -5,10 +5,8 @@ Integers are rounded already; bools are refused, as by torch.
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad import backends
-from minigrad.backends import keeping_layout
+from minigrad.backends import Array, keeping_layout
 from minigrad.op import Op, in_float32
 from minigrad.ops.common import floating, integer, operands, quiet
 from minigrad.ops.pointwise import floats_only, no_bools, tensors, with_zero_gradient
@@ -21,7 +19,7 @@ class Frac(Op):
 
     elementwise = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return x - backends.of(x).xp.trunc(x)
 

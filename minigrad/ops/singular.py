@@ -6,9 +6,8 @@ singular values that differ from each other, and from 0 where A is not square; t
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.op import Op
 from minigrad.ops.choice import where
 from minigrad.ops.creation import eye
@@ -20,7 +19,7 @@ class SingularValues(Op):
 
     saves = {0: None}
 
-    def forward(self, a: Any) -> Any:
+    def forward(self, a: Array) -> Array:
         return backends.of(a).xp.linalg.svd(a, compute_uv=False)
 
     def backward(self, gs: Tensor) -> Tensor:
@@ -37,7 +36,7 @@ class Svd(Op):
 
     saves = {0: None}
 
-    def forward(self, a: Any) -> Any:
+    def forward(self, a: Array) -> Array:
         return tuple(backends.of(a).xp.linalg.svd(a, full_matrices=False))
 
     def backward(self, gu: Tensor, gs: Tensor, gvt: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.ops.common import axis, integer
 from minigrad.ops.indexing import gather
 from minigrad.ops.public import offer
@@ -29,7 +30,7 @@ class Median(Extreme):
     def __init__(self, ndim: int) -> None:
         super().__init__("median", tuple(range(ndim)), False, True)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp = backends.of(x).xp
         self.shape = x.shape
         ordered = xp.sort(x.reshape(-1))  # NaN comes last

@@ -5,9 +5,8 @@ Notation: z = f(x), gz = dL/dz comes in, gx = dL/dx goes out. Integers and bools
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.ops.common import floating, operands
 from minigrad.ops.pointwise import Binary, Unary, tensors
 from minigrad.ops.public import offer
@@ -86,7 +85,7 @@ class Atan2(Binary):
 
     saves = {0: None, 1: None}
 
-    def compute(self, x: Any, y: Any) -> Any:
+    def compute(self, x: Array, y: Array) -> Array:
         return backends.of(x).xp.arctan2(x, y)
 
     def gx(self, gz: Tensor) -> Tensor:

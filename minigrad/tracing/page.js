@@ -596,6 +596,7 @@ function toBreak() {
 // -- moving ---------------------------------------------------------------------------------------------------------------
 
 function go(at) {
+  if (!state.steps.length) return;
   state.at = Math.max(0, Math.min(state.steps.length - 1, at));
   const step = state.steps[state.at];
   $("slider").value = state.at;
@@ -651,8 +652,7 @@ function start() {
   $("slider").oninput = () => go(Number($("slider").value));
   for (const id of ["on-nan", "on-zero", "on-norm", "on-dead", "on-module"]) $(id).oninput = () => { findHits(); go(state.at); };
   document.addEventListener("keydown", onKey);
-  state.steps = [{ kind: "forward", key: "0" }];
-  if (DATA.nodes.length) rebuild("0");
+  if (DATA.nodes.length) rebuild();
   else $("detail").append("Nothing ran within the trace.");
 }
 

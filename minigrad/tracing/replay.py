@@ -44,11 +44,24 @@ def _tensor(x: Any, dtype: Any = None, label: str = "") -> Any:
     return tensor
 
 
-def _run(node: Node, inputs: list[Any]) -> tuple[Any, ...]:
+def _must_run_again(node: Node) -> None:
     if isinstance(node.op, WriteThrough) or not node.outputs:
         raise NotKept(f"{node.label} cannot be run again: it writes into the program's memory, or ran before the trace")
+
+
+def _run(node: Node, inputs: list[Any]) -> tuple[Any, ...]:
+    _must_run_again(node)
     result = node.op.again(*inputs)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _run_in_float64(node: Node, inputs: list[Any]) -> tuple[Any, ...]:
+    """NotKept where the result is rounded to another type all the same: no small step would be seen in it."""
+    outputs = _run(node, inputs)
+    for y in outputs:
+        if y.dtype.kind == "f" and y.dtype != np.float64:
+            raise NotKept(f"{node.label} rounds to {y.dtype}, whatever it is given")
+    return outputs
 
 
 # -- fused nodes as their definitions -------------------------------------------------------------------------------------
@@ -144,19 +157,20 @@ def check(trace: Trace, node: Node) -> Check:
     visit = trace.visit(node)
     if visit is None:
         raise ValueError(f"{node.label} has no gradient to be checked: the backward pass did not come by")
+    _must_run_again(node)
     inputs = [_tensor(x, np.float64) for x in node.inputs]
     for x, edge in zip(inputs, node.edges, strict=False):
         if edge is not None:
             x.requires_grad = True
     starts = [None if g is None else np.asarray(_tensor(g, np.float64).numpy(force=True)) for g in visit.gradients]
     with only_observers():
-        slopes = [_through(node, visit, inputs, starts, i) for i, edge in enumerate(node.edges) if edge is not None]
-        findings = [replace(f, called_at=node.line) for f in diagnose(node.op.again, inputs)]
-        found = Check(node.label, [s for s in slopes if s is not None], findings)
+        found = Check(node.label, [], [replace(f, called_at=node.line) for f in diagnose(node.op.again, inputs)])
         try:
+            slopes = [_through(node, visit, inputs, starts, i) for i, edge in enumerate(node.edges) if edge is not None]
+            found.slopes += [slope for slope in slopes if slope is not None]
             found.slopes.append(_of_the_loss(trace, node, visit))
         except NotKept as reason:
-            found.notes.append(f"the loss was not run again: {reason}")
+            found.notes.append(f"no difference was measured from here on: {reason}")
     return found
 
 
@@ -173,7 +187,7 @@ def _through(node: Node, visit: Visit, inputs: list[Any], starts: list[Any], i: 
     at = _largest(sent.value.array)
 
     def value() -> float:
-        outputs = _run(node, inputs)
+        outputs = _run_in_float64(node, inputs)
         pairs = zip(outputs, starts, strict=False)
         return float(sum((np.asarray(y.numpy(force=True), np.float64) * g).sum() for y, g in pairs if g is not None))
 
@@ -207,7 +221,7 @@ def _of_the_loss(trace: Trace, node: Node, visit: Visit) -> Slope:
         given = {(node.number, i): _tensor(y, np.float64) for i, y in enumerate(node.outputs)} | {
             (node.number, place): moved
         }
-        made = rebuilt(trace, trace.after(node), given, np.float64)
+        made = rebuilt(trace.after(node), given)
         total = 0.0
         for root in roots:
             for i in root.started:
@@ -226,12 +240,12 @@ Made = dict[tuple[int, int], Any]
 """{(node, output): tensor}"""
 
 
-def rebuilt(trace: Trace, nodes: Iterable[Node], given: Mapping[tuple[int, int], Any], dtype: Any = None) -> Made:
-    """The results of nodes, in their order, run again from `given` and, for what is not among these, from what was kept."""
+def rebuilt(nodes: Iterable[Node], given: Mapping[tuple[int, int], Any]) -> Made:
+    """The results of nodes in float64, in their order, run again from `given` and, for what is not there, from what was kept."""
     made: Made = dict(given)
     for node in nodes:
-        inputs = [made.get(_made_by(x)) if _made_by(x) in made else _tensor(x, dtype) for x in node.inputs]
-        made.update({(node.number, i): y for i, y in enumerate(_run(node, inputs))})
+        inputs = [made.get(_made_by(x)) if _made_by(x) in made else _tensor(x, np.float64) for x in node.inputs]
+        made.update({(node.number, i): y for i, y in enumerate(_run_in_float64(node, inputs))})
     return made
 
 
@@ -300,6 +314,9 @@ class Graph:
     def __init__(self, trace: Trace, nodes: Iterable[Node]) -> None:
         self.leaves: dict[int, tuple[Value, Tensor]] = {}
         self.made: Made = {}
+        nodes = list(nodes)
+        for node in nodes:
+            _must_run_again(node)
         for node in nodes:
             inputs = [self._input(x, edge) for x, edge in zip(node.inputs, node.edges, strict=True)]
             self.made.update({(node.number, i): y for i, y in enumerate(_run(node, inputs))})

@@ -155,20 +155,18 @@ def _pointwise(name: str, right: str, result: np.ndarray, known: dict[str, Any])
         key: np.ravel(np.broadcast_to(x, whole)[where]).astype(np.float64) if isinstance(x, np.ndarray) else float(x)
         for key, x in arrays.items()
     }
-    for end in [m.start() for m in re.finditer(r", ", right)][::-1] + [
-        len(right)
-    ]:  # what follows a comma may be a remark
-        terms = _evaluated(right[:end], here)
+    for formula in _without_remarks(right):
+        terms = _evaluated(formula, here)
         if terms is not None and _close(terms, float(result[at])):
-            shown = (
-                f"{name}{_index(at)} = {right[:end]}"
-                if whole == padded
-                else f"{name}{_index(at)} = sum of {right[:end]}"
-            )
-            written = _summed(right[:end], here, terms)
-            value = number(result[at])
-            return f"{shown} = {value}" if written == value else f"{shown} = {written} = {value}"
+            whole_formula = formula if whole == padded else f"sum of {formula}"
+            written, value = _summed(formula, here, terms), number(result[at])
+            return " = ".join([f"{name}{_index(at)}", whole_formula, *([written] if written != value else []), value])
     return ""
+
+
+def _without_remarks(right: str) -> list[str]:
+    """The formula up to each comma, the last first, then the whole: what follows a comma may be a remark in words."""
+    return [right[: match.start()] for match in re.finditer(r", ", right)][::-1] + [right]
 
 
 def _close(terms: np.ndarray, result: float) -> bool:

@@ -240,6 +240,58 @@ def test_breakpoints_stop_where_they_hold(driver: Any, tmp_path: Path) -> None:
     assert page.errors() == []
 
 
+def odd_traces() -> Iterator[Trace]:
+    """Nothing at all; no backward pass; several outputs; a start outside; changes in place; two passes; second order."""
+    x = mg.randn(3, 4, requires_grad=True)
+    before = x.sin()
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+
+    def second_order() -> None:
+        (g,) = mg.autograd.grad((x**3).sum(), x, create_graph=True)
+        (g * g).sum().backward()
+
+    def in_place() -> None:
+        y = x.clone()
+        y[0] = 1
+        y[:, 1].mul_(2)
+        y.sum().backward()
+
+    def twice() -> None:
+        for _ in range(2):
+            layer(mg.ones(5, 2, 8)).sum().backward()
+
+    for run in (
+        lambda: None,
+        lambda: x.exp(),
+        lambda: (x.max(1)[0].sum() + x.sort(1)[0][:, 0].sum() + sum(part.sum() for part in x.chunk(2, 1))).backward(),
+        lambda: (before.exp() + before).sum().backward(),
+        in_place,
+        twice,
+        second_order,
+    ):
+        with mg.trace() as t:
+            run()
+        yield t
+
+
+@browser_wanted
+def test_odd_traces_have_a_page_too(driver: Any, tmp_path: Path) -> None:
+    for trace in odd_traces():
+        assert max(map(len, str(trace).splitlines())) <= 80
+        page = opened(driver, trace, tmp_path)
+        page.run("for (const row of [...state.rows]) if (row.node.inner) toggle(row.key)")
+        page.run("for (let i = 0; i < state.steps.length; i++) go(i)")
+        assert page.errors() == []
+
+
+def test_show_opens_the_page_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_pages: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened_pages.append)
+    three_lines().show()
+    (url,) = opened_pages
+    assert "Mul" in Path(url.removeprefix("file://")).read_text()
+
+
 @browser_wanted
 @pytest.mark.parametrize("width", [1280, 400])
 def test_it_fits_the_screen(driver: Any, tmp_path: Path, width: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,28 @@ def test_what_was_not_kept_is_not_run_again() -> None:
         x.exp().sum().backward()
     with pytest.raises(NotKept, match="keep="):
         t.check(0)
+
+
+def test_what_ran_before_the_trace_is_not_run_again(tmp_path: Path) -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = x.exp()
+    with mg.trace() as t:
+        (y.sin() + y).sum().backward()
+    before = next(visit.node for visit in t.visits if visit.node.name == "Exp")
+    for again in (t.check, t.doubled):
+        with pytest.raises(NotKept, match="ran before the trace"):
+            again(before)
+    assert t.check("Sin #0").ok
+    t.html(tmp_path / "page.html")
+
+
+def test_what_rounds_has_no_finite_difference_and_is_not_called_wrong() -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.trace() as t:
+        x.exp().half().float().sum().backward()
+    found = t.check("Cast #1")
+    assert found.ok and "rounds to float16" in str(found)
+    assert t.check("Exp #0").ok
 
 
 def test_nodes_are_found_by_number_label_and_module() -> None:

@@ -12,13 +12,13 @@ y' = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi). Source: D. Hendrycks, K. Gimpel, Gau
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from minigrad.backends.cpu.layout import in_blocks
 from minigrad.backends.cpu.threads import scratch
 from minigrad.backends.cpu.windows import masked, relu_passes
+from minigrad.backends.kernels import Array
 
 __all__ = ["erf", "erfc", "floor_divide", "gelu", "gelu_backward", "relu", "relu_backward", "remainder"]
 
@@ -62,12 +62,12 @@ def relu_backward(gy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return gx
 
 
-def floor_divide(x: Any, y: Any) -> Any:
+def floor_divide(x: Array, y: Array) -> Array:
     """floor(x / y) of the exact quotient, not of the rounded one: 1.0 // 0.1 is 9."""
     return x // y
 
 
-def remainder(x: Any, y: Any) -> Any:
+def remainder(x: Array, y: Array) -> Array:
     """x - y floor(x / y) of the exact quotient, with the sign of y."""
     return x % y
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for
+from minigrad.backends.kernels import Array
 
 __all__ = ["in_blocks", "keeping_layout", "memory_order"]
 
@@ -19,7 +20,7 @@ def memory_order(x: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis)))
 
 
-def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
+def keeping_layout(function: Callable[..., Any], *arrays: Array) -> Array:
     """function(*arrays), element by element: NumPy's results lie in memory as the arrays do, where those lie alike."""
     return function(*arrays)
 
