@@ -59,6 +59,13 @@ def integer(n: Any, name: str = "value") -> int:
     raise TypeError(f"{name} must be an int, not {type(n).__name__}")
 
 
+def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence."""
+    if len(values) == 1 and isinstance(values[0], (tuple, list)):
+        values = tuple(values[0])
+    return tuple([v if type(v) is int else integer(v, "a size or an axis") for v in values])
+
+
 def alone(value: Any) -> bool:
     """Whether this is one number, not a sequence of them."""
     return isinstance(value, (int, float)) or (value is not None and getattr(value, "ndim", 1) == 0)

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     grad = True  # ops record themselves for the backward pass
     definitions: bool | frozenset[str] = False  # fused ops, all or those of these names, run their definitions
-    observers: tuple[Any, ...] = ()  # who is called at every op (minigrad.autograd.observer)
+    observers: tuple[Any, ...] = ()  # who watches every op (minigrad.autograd.observer)
 
     def __init__(self) -> None:
         self.entered: list[tuple[Switch, Any]] = []  # the switches that are on, and what each of them will put back
@@ -235,7 +235,7 @@ class set_grad_enabled(AtOnce, _Setting):
 
 
 class definitions(_BareSetting):
-    """Within it fused ops run their definitions in primitives: the textbook's way, slower, for reading and checking.
+    """Within it fused ops run their definitions in primitives: the textbook way, slower, for reading and checking.
 
     With names, those ops alone: definitions("conv2d", "gelu"), and inside of another `definitions` those as well. The names
     are torch's; a function that is made of another one's op goes by that one's: conv1d by conv2d, std by var.

@@ -170,7 +170,7 @@ class Op:
             outputs[0]._share(inputs[0], self)
         if True in needs:
             self._record(inputs, outputs)
-        for observer in observers[::-1]:  # as contexts nest: the one entered last is called first
+        for observer in observers[::-1]:  # as contexts nest: the one entered last comes first
             observer.after_forward(self, inputs, outputs)
         return tuple(outputs) if several else outputs[0]
 

@@ -63,13 +63,84 @@ def test_rooms_import_only_what_they_may(path: Path) -> None:
             assert ok, f"{path.relative_to(ROOT)} imports {package}{'' if lazily else ' at the top'}"
 
 
-def test_the_engine_knows_no_room_above_it() -> None:
-    rooms = ("nn", "optim", "data", "training", "attacks", "attribution")
-    above = tuple(f"minigrad.{room}" for room in rooms)
-    for path in [*ROOT.glob("minigrad/*.py"), *ROOT.glob("minigrad/ops/*.py"), *ROOT.glob("minigrad/backends/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                assert not node.module.startswith(above), f"{path.relative_to(ROOT)} imports {node.module}"
+# The core in the order in which it is read: a file imports only what stands before it, and `backends`, in whatever way.
+CORE = """
+errors aliases quiet order size arguments arrays files window memory_format device dtypes grad_mode hooks random
+tensor op engine fused
+ops/public ops/common ops/pointwise ops/arithmetic ops/choice ops/exponential ops/trigonometric ops/rounding
+inplace printing
+""".split()
+IN_TYPES = {"tensor": {"op", "_methods"}}
+"""What a file names in types alone, though that imports it."""
+
+
+def _name(path: Path) -> str:
+    """A file of minigrad/ without the folder and the suffix: ops/shape, nn for nn/__init__.py, "" for the package itself."""
+    name = path.relative_to(ROOT / "minigrad").with_suffix("").as_posix()
+    return name.removesuffix("__init__").rstrip("/")
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+FILES = {_name(path): path for path in ROOT.glob("minigrad/**/*.py")}
+
+
+def _arrows(name: str) -> set[str]:
+    """The files of minigrad/ that a file imports, anywhere: inside functions too, and for types.
+
+    But for files of tracing/, where pages and texts name in types the trace whose methods they are.
+    """
+    path = FILES[name]
+    package = path.relative_to(ROOT).parent.parts
+    tree, found = ast.parse(path.read_text()), set()
+    if name.startswith("tracing/"):
+        tree.body = [node for node in tree.body if not _is_for_types(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*start, *(node.module.split(".") if node.module else ()))
+            inner = {"/".join([*module[1:], alias.name]) for alias in node.names}
+            found |= {(*module, alias.name) for alias in node.names if "/".join([*module[1:], alias.name]) in FILES}
+            found |= {module} if inner - FILES.keys() else set()
+    return {"/".join(parts[1:]) for parts in found if parts[0] == "minigrad"} - {name}
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    arrows = {name: _arrows(name) - IN_TYPES.get(name, set()) for name in FILES}
+    finished: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle of imports: {' -> '.join([*way[way.index(name) :], name])}"
+        if name not in finished:
+            for other in sorted(arrows[name] & FILES.keys()):
+                visit(other, (*way, name))
+            finished.add(name)
+
+    for name in FILES:
+        visit(name, ())
+
+
+def test_what_a_tensor_names_in_types_it_imports_for_them_alone() -> None:
+    parts = [node for node in ast.parse(FILES["tensor"].read_text()).body if _is_for_types(node)]
+    imports = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.ImportFrom)]
+    assert {f"{node.module}".removeprefix("minigrad.") for node in imports} == IN_TYPES["tensor"]
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_is_imported_in_its_reading_order(name: str) -> None:
+    before = set(CORE[: CORE.index(name)]) | IN_TYPES.get(name, set())
+    above = {other for other in _arrows(name) if other not in before and not other.startswith("backends")}
+    assert not above, f"minigrad/{name}.py imports {sorted(above)}"
+
+
+def test_ops_import_nothing_above_them() -> None:
+    below = {*CORE[: CORE.index("inplace")]} | {name for name in FILES if name.startswith(("ops", "backends"))}
+    for name in sorted(name for name in FILES if name.startswith("ops/")):
+        assert _arrows(name) <= below, f"minigrad/{name}.py imports {sorted(_arrows(name) - below)}"
 
 
 def test_importing_minigrad_is_light() -> None:

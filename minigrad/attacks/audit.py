@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import minigrad as mg
 from minigrad.attacks.amounts import amount, scaled, written
 from minigrad.attacks.gradient import Model, cross_entropy, untouched
 from minigrad.attacks.pgd import PGD, AttackWarning, Step, batch_axis, check_classes, check_logits
+from minigrad.grad_mode import no_grad
 from minigrad.nn import Module
+from minigrad.ops.creation import as_tensor, ones_like
+from minigrad.random import get_rng_state
 from minigrad.tensor import Tensor
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -129,7 +131,7 @@ class _Trial:
         self.logits: list[Tensor] = []
         self.aims: list[Tensor] = []
         for parts in data:
-            images, given, *rest = map(mg.as_tensor, parts)
+            images, given, *rest = map(as_tensor, parts)
             if not len(images):
                 continue
             targets = rest[0] if rest else None
@@ -156,7 +158,7 @@ class _Trial:
 
     def answer(self, images: Tensor) -> Tensor:
         """The logits, in evaluation mode."""
-        with untouched(self.model), mg.no_grad():
+        with untouched(self.model), no_grad():
             with batch_axis(images):
                 return check_logits(self.model(images))
 
@@ -180,7 +182,7 @@ class _Trial:
     def state(self) -> dict[str, Any]:
         """All that an attack has to leave alone."""
         tensors = [(f"images of batch {i + 1}", images) for i, (images, _, _) in enumerate(self.batches)]
-        state: dict[str, Any] = {"random state": mg.get_rng_state()}
+        state: dict[str, Any] = {"random state": get_rng_state()}
         if isinstance(self.model, Module):
             tensors += [*self.model.named_parameters(), *self.model.named_buffers()]
             state |= {f"{name or 'model'}.training": module.training for name, module in self.model.named_modules()}
@@ -196,7 +198,7 @@ def _in_training(model: Model) -> Model:
     if isinstance(model, Module):
         for parameter in model.train().parameters():
             if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = mg.ones_like(parameter)
+                parameter.grad = ones_like(parameter)
     return model
 
 
@@ -297,7 +299,7 @@ def _along_the_path(trial: _Trial) -> Iterator[Check]:
 
 def _change(attack: PGD, step: Step, before: Tensor, after: Tensor) -> float:
     """Of the loss of the step's classes, over all images, from some logits to others."""
-    with mg.no_grad():
+    with no_grad():
         return float((attack.loss(after, step.classes) - attack.loss(before, step.classes)).sum().item())
 
 

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import minigrad as mg
 from minigrad.attacks.amounts import Amount, amount, each, integer, size
 from minigrad.attacks.gradient import Loss, Model, cross_entropy, loss_and_gradient, untouched
 from minigrad.attacks.space import Space
+from minigrad.dtypes import int64
+from minigrad.grad_mode import no_grad
+from minigrad.ops.creation import as_tensor
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
@@ -165,7 +167,7 @@ class PGD:
         name, classes, sign = ("targets", targets, self._sign) if self.target == "given" else ("labels", labels, 1.0)
         if classes is None:
             raise ValueError(f"restarts need {name}, to tell which end is the worst")
-        with untouched(model), mg.no_grad():
+        with untouched(model), no_grad():
             logits = check_logits(model(x))
             return sign * cross_entropy(logits, check_classes(classes, logits, name))
 
@@ -176,7 +178,7 @@ class PGD:
         momentum = None
         for index in range(self.steps):
             logits, classes, loss, gradient = self._look(model, x, choose)
-            with mg.no_grad():
+            with no_grad():
                 check_step(index, loss, gradient)
                 if not self.retarget:
                     choose = always(classes)
@@ -185,17 +187,22 @@ class PGD:
             yield Step(index, x, logits, classes, loss, gradient, moved)
             x = moved
 
+    def space(self, x0: Tensor) -> Space:
+        """The threat model: where the perturbed images of x0 may lie."""
+        mean, std = (self.mean, self.std) if self.units == "pixel" else (None, None)
+        return Space(x0, self.epsilon, self.norm, self.clip, mean, std)
+
     def noise(self, images: Tensor) -> Tensor:
         """A random point of the same ball and box: what an attack has to beat."""
-        with mg.no_grad():
-            return Space(self, images.detach()).random(self.generator)
+        with no_grad():
+            return self.space(images.detach()).random(self.generator)
 
     def _start(self, images: Tensor, labels: Any, targets: Any) -> tuple[Space, Tensor, Choice]:
         """Where the attack may go, where it begins, and whose loss is meant."""
         _check_images(images)
-        with mg.no_grad():
+        with no_grad():
             images = images.detach()
-            space = Space(self, images)
+            space = self.space(images)
             x = space.random(self.generator) if self.random_start else images
         return space, x, self._choice(labels, targets)
 
@@ -264,7 +271,7 @@ def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
 def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
     """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
     check_logits(logits)
-    classes = mg.as_tensor(given).to(logits.device)
+    classes = as_tensor(given).to(logits.device)
     count, most = logits.shape[0], logits.shape[1]
     if classes.shape != (count,) or classes.dtype.kind not in "iu":
         raise ValueError(f"{name} must be {count} integers, got {describe(classes)}")
@@ -272,7 +279,7 @@ def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
         raise ValueError(
             f"{name} must be classes from 0 to {most - 1}, got {classes.min().item()} to {classes.max().item()}"
         )
-    return classes.to(mg.int64)
+    return classes.to(int64)
 
 
 def _check_images(images: Tensor) -> None:

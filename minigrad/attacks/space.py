@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-import minigrad as mg
 from minigrad.attacks.amounts import per_channel
 from minigrad.linalg import vector_norm
+from minigrad.ops.creation import from_numpy
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minigrad.attacks.pgd import PGD
 
 SLACK = 1e-5  # of the box's width: by so much may an image miss the box, for it has been rounded
 
@@ -24,22 +22,22 @@ class Space:
         linf:  max |d| <= epsilon        l2:  |d|_2 <= epsilon, the norm over an image's C H W numbers,
 
     and low <= x <= high (in pixel units low <= x std + mean <= high) where there is a box `clip` = (low, high). In the max
-    norm epsilon may be a number for each channel: |d_c| <= epsilon_c.
+    norm epsilon may be a number for each channel: |d_c| <= epsilon_c. `mean` and `std`, a number for each channel, say that the
+    units are pixels; without them they are normalised.
     """
 
-    def __init__(self, attack: PGD, x0: Tensor) -> None:
-        self.x0, self.norm = x0, attack.norm
-        self.epsilon = self.amount("epsilon", attack.epsilon)
+    def __init__(
+        self, x0: Tensor, epsilon: float | tuple[float, ...], norm: str = "linf", clip: tuple[float, float] | None = None,
+        mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+    ) -> None:  # fmt: skip
+        self.x0, self.norm = x0, norm
+        self.epsilon = self.amount("epsilon", epsilon)
         self.axes = tuple(range(1, x0.ndim))
-        self.unit: Tensor | float = 1.0
-        mean: Tensor | float = 0.0
-        if attack.units == "pixel":
-            mean, std = (per_channel("mean and std have", values, x0) for values in (attack.mean, attack.std))
-            self.unit = 1 / std
+        self.unit: Tensor | float = 1.0 if std is None else 1 / per_channel("mean and std have", std, x0)
         self.low: Tensor | None = None
         self.high: Tensor | None = None
-        if attack.clip is not None:
-            self._set_box(attack.clip, mean)
+        if clip is not None:
+            self._set_box(clip, 0.0 if mean is None else per_channel("mean and std have", mean, x0))
         if self.norm == "linf":  # ball and box are one box then
             reach = self.epsilon * self.unit
             self.low = x0 - reach if self.low is None else (x0 - reach).maximum(self.low)
@@ -97,7 +95,7 @@ class Space:
             radius = generator.uniform(0, 1, (len(x0), *(1 for _ in self.axes)), x0.dtype) ** (1 / count)
             lengths = (drawn.astype("f8") ** 2).sum(self.axes, keepdims=True) ** 0.5
             drawn = (drawn * (radius / lengths)).astype(x0.dtype)
-        return self.project(x0 + mg.from_numpy(drawn).to(x0.device) * self.epsilon * self.unit)
+        return self.project(x0 + from_numpy(drawn).to(x0.device) * self.epsilon * self.unit)
 
     def size(self, x: Tensor) -> Tensor:
         """How far each image is from its x0: (N,) norms of d."""

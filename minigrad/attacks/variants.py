@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import minigrad as mg
 from minigrad.attacks.amounts import Amount, amount, size
 from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.pgd import PGD, Step, always, check_step, pick
+from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -98,7 +98,7 @@ class APGD(PGD):
         checkpoints = self.checkpoints()
         for index in range(self.steps):
             logits, classes, loss, gradient = self._look(model, x, choose)
-            with mg.no_grad():
+            with no_grad():
                 check_step(index, loss, gradient)
                 value, slope = sign * loss, space.slope(gradient)
                 if index == 0:
@@ -122,7 +122,7 @@ class APGD(PGD):
                 share = self.momentum if index > 0 else 1.0
                 moved = end = space.project(here + (aim - here) * share + (here - before) * (1 - share))
             if index == self.steps - 1:
-                with untouched(model), mg.no_grad():
+                with untouched(model), no_grad():
                     end = pick(sign * self.loss(model(moved), classes) > best_value, moved, best)
             yield Step(index, x, logits, classes, loss, gradient, end)
             before, value_before, x = here, value_here, moved

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import minigrad as mg
 from minigrad.attacks.gradient import untouched
 from minigrad.attribution.gradients import check_images, chosen, kind, logit_of
-from minigrad.autograd import enable_grad, grad
+from minigrad.autograd import enable_grad, grad, no_grad
 from minigrad.nn import Module
 from minigrad.nn import functional as F
+from minigrad.ops.creation import zeros_like
 from minigrad.tensor import Tensor
 
 Reshape = Callable[[Tensor], Tensor]
@@ -42,7 +42,7 @@ def localisation_map(
     """
     check_images(images)
     maps, gradient = _maps_and_gradient(model, images.detach(), _find(model, layer), classes)
-    with mg.no_grad():
+    with no_grad():
         if reshape is not None:
             maps, gradient = reshape(maps), reshape(gradient)
         if maps.ndim != 4 or len(maps) != len(images):
@@ -61,7 +61,7 @@ def grad_cam(
     All zeros where nothing in the layer speaks for the class. Arguments, errors and source are those of `localisation_map`.
     """
     coarse = localisation_map(model, images, layer, classes, reshape)
-    with mg.no_grad():
+    with no_grad():
         fine = F.interpolate(coarse.unsqueeze(1), images.shape[2:], mode="bilinear", align_corners=False).squeeze(1)
         peak = fine.amax((1, 2), keepdim=True)
         return fine / peak.where(peak != 0, 1.0)
@@ -98,4 +98,4 @@ def _maps_and_gradient(model: Module, images: Tensor, layer: Module, classes: An
         score = logit_of(logits, chosen(classes, logits)).sum()
         gradient: Any = grad(score, seen[0], allow_unused=True)[0] if score.requires_grad else None
     maps = seen[0].detach()
-    return maps, mg.zeros_like(maps) if gradient is None else gradient
+    return maps, zeros_like(maps) if gradient is None else gradient

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import minigrad as mg
 from minigrad.attacks.amounts import integer, size
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.pgd import check_classes
+from minigrad.grad_mode import no_grad
+from minigrad.ops.creation import from_numpy, zeros_like
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
@@ -49,7 +50,7 @@ def input_times_gradient(model: Model, images: Tensor, classes: Any = None) -> T
     Source: A. Shrikumar et al., Not Just a Black Box (2016), 2.
     """
     gradient = input_gradient(model, images, classes)
-    with mg.no_grad():
+    with no_grad():
         return (images * gradient).sum(1)
 
 
@@ -78,13 +79,13 @@ def smooth_grad(
     if isinstance(deviations, tuple):
         raise ValueError(f"noise must be one number, got {deviations}")
     generator = generator or Generator(0)
-    with mg.no_grad():
+    with no_grad():
         with untouched(model):
             classes = chosen(classes, model(images.detach()))
         deviation = deviations * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
-        total = mg.zeros_like(images)
+        total = zeros_like(images)
         for _ in range(samples):
-            drawn = mg.from_numpy(generator.normal(0, 1, images.shape, images.dtype)).to(images.device)
+            drawn = from_numpy(generator.normal(0, 1, images.shape, images.dtype)).to(images.device)
             total = total + input_gradient(model, images + deviation * drawn, classes)
         return (total / samples).abs().amax(1)
 

@@ -7,13 +7,12 @@ from minigrad.autograd.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from minigrad.autograd.calls import backward, grad
+from minigrad.autograd.calls import backward, grad, register_post_accumulate_grad_hook
 from minigrad.autograd.doctor import Finding, diagnose
 from minigrad.autograd.function import Function
 from minigrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.autograd.graph import print_graph, saved_bytes, saved_tensors_hooks
 from minigrad.autograd.guard import guard, is_guard_enabled, set_guard
-from minigrad.autograd.hooks import register_post_accumulate_grad_hook
 from minigrad.autograd.observer import Observer
 from minigrad.autograd.profiler import profile
 from minigrad.autograd.variable import Variable

@@ -1,13 +1,13 @@
-"""What people call: `backward` and `grad`, which check what they are given and send gradients back through the engine."""
+"""What people call: `backward` and `grad`, which check what they are given and send gradients back; and a hook of leaves."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad.engine import run
-from minigrad.hooks import after_accumulation
+from minigrad.hooks import AfterAccumulation, RemovableHandle, after_accumulation
 from minigrad.ops.shape import stack
 from minigrad.tensor import Tensor, describe
 
@@ -159,4 +159,20 @@ def _backward(
     backward([self], [gradient], retain_graph, create_graph, inputs=inputs)
 
 
+def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """Calls hook(tensor) whenever a backward pass has added to this leaf's .grad; it may use it and set it to None.
+
+    As in torch, but called at the end of the pass, when all gradients are complete. RuntimeError for a tensor that is no
+    leaf, or requires no gradient.
+    """
+    if not self.requires_grad:
+        raise RuntimeError(f"cannot register a hook on a tensor that doesn't require gradient: {describe(self)}")
+    if not self.is_leaf:
+        raise RuntimeError(f"post accumulate grad hooks cannot be registered on non-leaf tensors: {describe(self)}")
+    if self._hooks is None:
+        self._hooks = {}
+    return RemovableHandle(self._hooks, AfterAccumulation(hook))
+
+
 Tensor.backward = _backward  # type: ignore
+Tensor.register_post_accumulate_grad_hook = register_post_accumulate_grad_hook  # type: ignore

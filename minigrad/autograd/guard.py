@@ -3,7 +3,7 @@
 Every change that minigrad itself makes in place is counted, always: ops like x.add_, x[0] = 1, optimizer steps, nn.init. A
 saved tensor whose count has moved is an error of the backward pass. What cannot be counted are changes past minigrad:
 through t.array in NumPy or CuPy, through .data, through the array that a tensor was made from. Under `guard()` every saved
-array gets a fingerprint when it is saved, and is compared with it when the backward pass reads it.
+array gets a fingerprint when it is saved, which is compared when the backward pass reads it.
 
     with minigrad.autograd.guard():
         loss = model(x).sum()

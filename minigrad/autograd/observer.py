@@ -28,10 +28,10 @@ Self = TypeVar("Self", bound="Observer")
 
 
 class Observer(Switch):
-    """Is called at every op, forward and backward, that the thread runs within `with observer:`. Does nothing by itself."""
+    """Sees every op, forward and backward, that the thread runs within `with observer:`. Does nothing by itself."""
 
     looks_inside = False
-    """Whether it is called, too, at the ops that a node's backward is made of."""
+    """Whether to see, too, the ops that a node's backward is made of."""
 
     def before_forward(self, node: Op, inputs: tuple[Any, ...]) -> None:
         """`node` is about to run on `inputs`: Tensors, numbers and None."""
@@ -53,7 +53,7 @@ class Observer(Switch):
         return self
 
     def _on(self) -> bool:
-        """Whether it was there already: then it goes on being called once."""
+        """Whether it was there already: then it goes on seeing each op once."""
         there = any([observer is self for observer in state.observers])
         if not there:
             state.observers = (*state.observers, self)
@@ -99,7 +99,7 @@ def recorded(node: Op, outputs: list[Tensor]) -> bool:
 
 @contextmanager
 def only_observers(*observers: Observer) -> Iterator[None]:
-    """Within it these observers are called, and no others."""
+    """Within it these observers see the ops, and no others."""
     before, state.observers = state.observers, observers
     try:
         yield

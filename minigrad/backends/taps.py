@@ -1,4 +1,4 @@
-"""How the winners of a max pool are written down: tap = kh KW + kw, the place in the window."""
+"""How the winner of a max pool's window is written down: its tap, the kernel offset kh KW + kw."""
 
 from __future__ import annotations
 

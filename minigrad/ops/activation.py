@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.dtypes import as_dtype
 from minigrad.fused import FusedOp
 from minigrad.ops import choice
@@ -39,10 +40,10 @@ class Softmax(FusedOp):
         e = (x - amax(x.detach(), self.dim, keepdim=True)).exp()
         return e / e.sum(self.dim, keepdim=True)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).softmax(x, dim=self.dim)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return backends.of(gy).softmax_backward(gy, self.output_array, dim=self.dim)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -64,10 +65,10 @@ class LogSoftmax(FusedOp):
     def definition(self, x: Tensor) -> Tensor:
         return x - logsumexp(x, self.dim, keepdim=True)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).log_softmax(x, dim=self.dim)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return backends.of(gy).log_softmax_backward(gy, self.output_array, dim=self.dim)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -96,11 +97,11 @@ class Gelu(FusedOp):
             return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
         return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         y, self.kept = backends.of(x).gelu(x, approximate=self.approximate, keep=self.needs[0])
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return backends.of(gy).gelu_backward(gy, self.arrays[0], self.kept, approximate=self.approximate)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -122,25 +123,25 @@ class Pointwise(FusedOp):
     widens = True
     saves = {0: None}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             return self.value(x, backends.of(x).xp)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         xp = backends.of(gy).xp
         with quiet():
             return backends.keeping_layout(lambda gy, x: self.gradient(gy, x, xp), gy, self.arrays[0])
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         """y."""
         raise NotImplementedError
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         """gx."""
         raise NotImplementedError
 
 
-def _sigmoid(x: Any, xp: Any) -> Any:
+def _sigmoid(x: Array, xp: Any) -> Array:
     """s(x), where e^-x may overflow to inf: s is 0 there."""
     s = xp.exp(-x)
     s += 1
@@ -153,10 +154,10 @@ class Silu(Pointwise):
     def definition(self, x: Tensor) -> Tensor:
         return x * sigmoid(x)
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return x * _sigmoid(x, xp)
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         s = _sigmoid(x, xp)
         slope = 1 - s
         slope *= x
@@ -177,11 +178,11 @@ class Softplus(Pointwise):
         linear = b > self.threshold
         return where(linear, x, log1p(exp(b.masked_fill(linear, 0.0))) / self.beta)
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         b = x * self.beta
         return xp.where(b > self.threshold, x, xp.log1p(xp.exp(b)) / self.beta)
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         b = x * self.beta
         return xp.where(b > self.threshold, gy, gy * _sigmoid(b, xp))
 
@@ -194,10 +195,10 @@ class LogSigmoid(Pointwise):
     def definition(self, x: Tensor) -> Tensor:
         return where(x < 0, x, 0.0) - log1p(exp(where(x < 0, x, -x)))
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.absolute(x)))
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         return gy * _sigmoid(-x, xp)
 
 
@@ -207,10 +208,10 @@ class Mish(Pointwise):
     def definition(self, x: Tensor) -> Tensor:
         return x * tanh(softplus(x))
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return x * self._t(x, xp)
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         t = self._t(x, xp)
         return gy * (t + x * _sigmoid(x, xp) * (1 - t * t))
 
@@ -239,10 +240,10 @@ class Elu(Pointwise):
         curve = exp(x.masked_fill(negative.logical_not(), 0.0) * self.k) * (self.alpha * self.scale * self.k)
         return (gy * where(negative, curve, self.scale),)
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return xp.where(x > 0, x * self.scale, xp.expm1(x * self.k) * (self.alpha * self.scale))
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         negative = xp.exp(x * self.k) * (self.alpha * self.scale * self.k)
         return gy * xp.where(x <= 0, negative, x.dtype.type(self.scale))
 
@@ -256,10 +257,10 @@ class LeakyRelu(Pointwise):
     def definition(self, x: Tensor) -> Tensor:
         return where(x > 0, x, x * self.slope)
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return xp.where(x > 0, x, x * self.slope)
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         return xp.where(x > 0, gy, gy * self.slope)
 
 
@@ -269,10 +270,10 @@ class Hardsigmoid(Pointwise):
     def definition(self, x: Tensor) -> Tensor:
         return where((x > -3) & (x < 3), (x + 3) / 6, ((x.detach() + 3) / 6).clamp(0, 1))
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         return xp.where((x > -3) & (x < 3), gy / 6, gy.dtype.type(0))
 
 
@@ -284,10 +285,10 @@ class Hardswish(Pointwise):
         inside = x.masked_fill(low | high, 0.0)
         return where(low, x.detach() * 0, where(high, x, inside * (inside + 3) / 6))
 
-    def value(self, x: Any, xp: Any) -> Any:
+    def value(self, x: Array, xp: Any) -> Array:
         return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
 
-    def gradient(self, gy: Any, x: Any, xp: Any) -> Any:
+    def gradient(self, gy: Array, x: Array, xp: Any) -> Array:
         return xp.where(x <= -3, gy.dtype.type(0), xp.where(x < 3, gy * (x / 3 + 0.5), gy))
 
 

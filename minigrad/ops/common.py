@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import dtypes
-from minigrad.arguments import IntOrPair, Pair, alone, axes, axis, describe, integer, number, pair, plain, real
+from minigrad.arguments import IntOrPair, Pair, alone, axes, axis, describe, integer, ints, number, pair, plain, real
 from minigrad.quiet import quiet
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "IntOrPair", "Pair", "alone", "axes", "axis", "cast", "floating", "integer", "must_broadcast", "number", "operands", "pair",
-    "plain", "quiet", "real", "shape_of", "sum_to",
+    "IntOrPair", "Pair", "alone", "axes", "axis", "broadcast_shapes", "cast", "floating", "integer", "ints", "must_broadcast",
+    "number", "operands", "pair", "plain", "quiet", "real", "shape_of", "sum_to",
 ]  # fmt: skip
 
 
@@ -68,6 +68,16 @@ def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
 def shape_of(x: Any) -> tuple[int, ...]:
     """An array's shape; () for a number."""
     return getattr(x, "shape", ())
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that arrays of these shapes broadcast to."""
+    try:
+        return tuple(np.broadcast_shapes(*[ints((s,)) for s in shapes]))
+    except ValueError as error:
+        raise RuntimeError(
+            f"shapes {', '.join(str(list(ints((s,)))) for s in shapes)} cannot be broadcast together"
+        ) from error
 
 
 def must_broadcast(*values: Any) -> None:

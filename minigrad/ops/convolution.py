@@ -17,6 +17,8 @@ from dataclasses import replace
 from typing import Any
 
 from minigrad import backends
+from minigrad.backends import Array
+from minigrad.backends.kernels import Gradients
 from minigrad.backends.taps import cut_bit
 from minigrad.fused import FusedOp
 from minigrad.op import Op
@@ -38,7 +40,7 @@ class Unfold(Op):
     def __init__(self, window: Window) -> None:
         self.window = window
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.size = x.shape[2:]
         return backends.of(x).unfold(x, window=self.window)
 
@@ -55,7 +57,7 @@ class Fold(Op):
     def __init__(self, size: Pair, window: Window) -> None:
         self.size, self.window = size, window
 
-    def forward(self, u: Any) -> Any:
+    def forward(self, u: Array) -> Array:
         return backends.of(u).fold(u, output_size=self.size, window=self.window)
 
     def backward(self, gx: Tensor) -> Tensor:
@@ -81,14 +83,14 @@ class Conv2d(FusedOp):
         y = y.reshape(n, out, height, width)
         return y if b is None else y + b.reshape(1, out, 1, 1)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         self.shape = x.shape
         return backends.of(x).conv2d(x, w, b, window=self.window)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return self.convolution_gradients(gy, None)
 
-    def convolution_gradients(self, gy: Any, y: Any) -> Any:
+    def convolution_gradients(self, gy: Array, y: Array | None) -> Gradients:
         """(gx, gw, gb); with the output y of a fused ReLU, gy passes unless y <= 0."""
         x, w, _ = self.arrays
         needs = (*self.asked_for, False)[:3]
@@ -118,19 +120,19 @@ class ConvTranspose2d(FusedOp):
         y = Fold(self.size, self.window)(columns)
         return y if b is None else y + b.reshape(1, groups * out, 1, 1)
 
-    def _gradients(self, g: Any, x: Any, w: Any, needs: tuple[bool, bool, bool]) -> Any:
+    def _gradients(self, g: Array, x: Array | None, w: Array | None, needs: tuple[bool, bool, bool]) -> Gradients:
         """Those of the convolution that this one is the adjoint of."""
         backward = backends.of(g).conv2d_backward
         return backward(g, x, w, None, x_shape=self.shape, window=self.window, needs=needs)
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         self.shape = x.shape[0], w.shape[1] * self.window.groups, *self.size
         y = self._gradients(x, None, w, (True, False, False))[0]
         if b is not None:
             y += b.reshape(1, -1, 1, 1)
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         x, w, _ = self.arrays
         needs_x, needs_w, needs_b = (*self.asked_for, False)[:3]
         gx = gw = None
@@ -149,11 +151,11 @@ class Conv2dRelu(Conv2d):
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         return super().definition(x, w, b).relu()
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         self.shape = x.shape
         return backends.of(x).conv2d(x, w, b, window=self.window, relu=True)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return self.convolution_gradients(gy, self.output_array)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -178,12 +180,12 @@ class Conv2dReluMaxPool2d(Conv2d):
     def definition(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         return MaxPool2d(self.pool)(super().definition(x, w, b).relu())
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
+    def forward(self, x: Array, w: Array, b: Array | None) -> Array:
         self.shape = x.shape
         p, self.tap = backends.of(x).conv2d_relu_max_pool2d(x, w, b, window=self.window, pool=self.pool)
         return p
 
-    def backward_arrays(self, gp: Any) -> Any:
+    def backward_arrays(self, gp: Array) -> Array:
         x, w, _ = self.arrays
         needs = (*self.asked_for, False)[:3]
         return backends.of(gp).conv2d_relu_max_pool2d_backward(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.backends import Array
 from minigrad.op import Op, in_float32
 from minigrad.ops.arithmetic import abs as absolute
 from minigrad.ops.choice import clamp, where
@@ -82,7 +83,7 @@ class ErfInv(Op):
     saves_output = True
     widens = True
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         from minigrad import backends
 
         backend = backends.of(x)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.dtypes import as_dtype
 from minigrad.op import Op
 from minigrad.ops.common import axis, integer
@@ -31,7 +32,7 @@ class Diagonal(Op):
     def __init__(self, offset: int, a: int, b: int) -> None:
         self.offset, self.axes = offset, (a, b)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.shape = x.shape
         return _diagonal_of(x, self.offset, *self.axes)
 
@@ -45,7 +46,7 @@ class Embed(Op):
     def __init__(self, shape: tuple[int, ...], offset: int, a: int, b: int) -> None:
         self.shape, self.offset, self.axes = shape, offset, (a, b)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         y = backends.of(x).xp.zeros(self.shape, x.dtype)
         _diagonal_of(y, self.offset, *self.axes)[...] = x
         return y
@@ -100,7 +101,7 @@ class Triangle(Op):
     def __init__(self, name: str, diagonal: int) -> None:
         self.which, self.diagonal = name, diagonal
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return getattr(backends.of(x).xp, self.which)(x, self.diagonal)
 
     def backward(self, gy: Tensor) -> Tensor:

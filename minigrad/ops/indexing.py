@@ -13,10 +13,9 @@ import numpy as np
 from minigrad import backends, dtypes
 from minigrad.grad_mode import state
 from minigrad.op import Op
-from minigrad.ops.common import axis, integer, sum_to
+from minigrad.ops.common import axis, broadcast_shapes, integer, sum_to
 from minigrad.ops.creation import full_like
 from minigrad.ops.public import offer
-from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
 
 Index = tuple[Any, ...]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.dtypes import as_dtype
 from minigrad.op import Op
 from minigrad.ops.choice import where
@@ -32,7 +33,7 @@ class Norm(Op):
     def __init__(self, p: float, over: tuple[int, ...], keepdim: bool) -> None:
         self.p, self.over, self.keepdim = p, over, keepdim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp, p, over, keepdim = backends.of(x).xp, self.p, self.over, self.keepdim
         self.shape = x.shape
         size = xp.abs(x)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.arguments import ints
 from minigrad.op import Op
 from minigrad.ops.common import real
 from minigrad.ops.public import offer
-from minigrad.ops.shape import ints
 from minigrad.tensor import Tensor, describe
 
 

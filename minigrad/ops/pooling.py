@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends
+from minigrad.backends import Array
 from minigrad.fused import FusedOp
 from minigrad.op import HALF, Op, in_float32
 from minigrad.ops.common import IntOrPair, Pair, alone, integer, pair, real
@@ -47,12 +48,12 @@ class MaxPool2d(FusedOp):
 
         return stack(windows).max(0).values
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.shape = x.shape
         y, self.tap = backends.of(x).max_pool2d(x, window=self.window)
         return y
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return backends.of(gy).max_pool2d_backward(gy, self.tap, x_shape=self.shape, window=self.window)
 
     def differentiate(self, definition: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -65,10 +66,10 @@ class PoolScatter(Op):
 
     widens = True
 
-    def __init__(self, tap: Any, shape: tuple[int, ...], window: Window) -> None:
+    def __init__(self, tap: Array, shape: tuple[int, ...], window: Window) -> None:
         self.tap, self.shape, self.window = tap, shape, window
 
-    def forward(self, y: Any) -> Any:
+    def forward(self, y: Array) -> Array:
         return backends.of(y).max_pool2d_backward(y, self.tap, x_shape=self.shape, window=self.window)
 
     def backward(self, gx: Tensor) -> Tensor:
@@ -80,10 +81,10 @@ class PoolGather(Op):
 
     widens = True
 
-    def __init__(self, tap: Any, shape: tuple[int, ...], window: Window) -> None:
+    def __init__(self, tap: Array, shape: tuple[int, ...], window: Window) -> None:
         self.tap, self.shape, self.window = tap, shape, window
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return backends.of(x).max_pool2d_gather(x, self.tap, window=self.window)
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class MaxUnpool(Op):
     def __init__(self, places: int) -> None:
         self.places = places
 
-    def forward(self, x: Any, index: Any) -> Any:
+    def forward(self, x: Array, index: Array) -> Array:
         backend = backends.of(x)
         y = backend.xp.zeros((*x.shape[:-1], self.places), x.dtype)
         if x.size:
@@ -142,7 +143,7 @@ class AvgPool2d(FusedOp):
         k, s, out = self.window.kernel[i], self.window.stride[i], self.window.output_size(self.shape[2:])[i]
         return [(slice(None),) * (2 + i) + (slice(j, j + (out - 1) * s + 1, s),) for j in range(k)]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         xp = backends.of(x).xp
         self.shape = x.shape
         border = self.window.border(x.shape[2:])
@@ -165,7 +166,7 @@ class AvgPool2d(FusedOp):
         """Where the image lies within its border."""
         return (slice(None), slice(None), *(slice(b[0], b[0] + n) for b, n in zip(border, self.shape[2:], strict=True)))
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         xp, border = backends.of(gy).xp, self.window.border(self.shape[2:])
         g = gy / self.divisor
         for i in (1, 0):
@@ -201,11 +202,11 @@ class AdaptiveAvgPool2d(FusedOp):
             matrix[k, start:stop] = 1 / (stop - start)
         return Tensor(matrix).to(x.device)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.shape = x.shape
         return backends.of(x).adaptive_avg_pool2d(x, output_size=self.size)
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         return backends.of(gy).adaptive_avg_pool2d_backward(gy, x_shape=self.shape)
 
 
@@ -467,7 +468,7 @@ def adaptive_max_pool2d(
     return (y, index) if return_indices else y
 
 
-def _winners(x: Any, size: Pair) -> Any:
+def _winners(x: Array, size: Pair) -> Array:
     """Where in its flattened image the largest element of each bin lies: the first among equals, but the last NaN."""
     xp = backends.of(x).xp
     height, width = x.shape[-2:]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.backends import Array
 from minigrad.dtypes import as_dtype
 from minigrad.fused import FusedOp
 from minigrad.op import Op, in_float32
@@ -40,7 +41,7 @@ class Sum(Op):
     def __init__(self, over: tuple[int, ...], keepdim: bool) -> None:
         self.over, self.keepdim = over, keepdim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.shape = x.shape
         return exact_sum(x, self.over, self.keepdim)
 
@@ -53,7 +54,7 @@ class NanSum(Sum):
 
     saves = {0: None}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return super().forward(backends.of(x).xp.where(x == x, x, x.dtype.type(0)))
 
     def backward(self, gy: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class NanSum(Sum):
 class Mean(Sum):
     """y = sum of x over axes / count;  gx = gy / count, repeated along them. The mean of nothing is NaN."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.count = _count(x, self.over)
         total = super().forward(x)
         return total / self.count if self.count else total * float("nan")
@@ -75,7 +76,7 @@ class Mean(Sum):
 class ExactMean(Mean):
     """As Mean, summed in float64 however few the elements: what is centred must be centred well."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         return super().forward(x.astype(np.float64)).astype(x.dtype) if x.dtype == np.float32 else super().forward(x)
 
 
@@ -93,7 +94,7 @@ class Var(FusedOp):
         centred = x - ExactMean(self.over, True)(x)
         return Sum(self.over, self.keepdim)(centred * centred) / self.freedom
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         with quiet():
             centred = self._centred(x)
             squares = (centred * centred).sum(axis=self.over, keepdims=self.keepdim)
@@ -103,7 +104,7 @@ class Var(FusedOp):
         wide = x.astype(np.float64) if x.dtype == np.float32 else x
         return wide - wide.sum(axis=self.over, keepdims=True) / np.float64(_count(x, self.over))
 
-    def backward_arrays(self, gy: Any) -> Any:
+    def backward_arrays(self, gy: Array) -> Array:
         (x,) = self.arrays
         if not self.keepdim:
             gy = gy.reshape([1 if i in self.over else n for i, n in enumerate(x.shape)])
@@ -137,7 +138,7 @@ class Extreme(Op):
     def __init__(self, name: str, over: tuple[int, ...], keepdim: bool, to_nan: bool = False) -> None:
         self.which, self.over, self.keepdim, self.to_nan = name, over, keepdim, to_nan
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         self.shape = x.shape
         return getattr(x, self.which)(axis=self.over, keepdims=self.keepdim)
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.op import Op
-from minigrad.ops.common import axis, integer
+from minigrad.ops.common import axis, integer, ints
 from minigrad.ops.public import offer
-from minigrad.ops.shape import expand, ints, transpose
+from minigrad.ops.shape import expand, transpose
 from minigrad.tensor import Tensor, describe
 
 

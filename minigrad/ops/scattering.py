@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
-from minigrad.ops.common import axis, real
+from minigrad.ops.common import axis, broadcast_shapes, real
 from minigrad.ops.indexing import PutAdd, SetItem, bounded, in_two, matching, open_index, plain
 from minigrad.ops.public import offer
-from minigrad.ops.shape import broadcast_shapes
 from minigrad.tensor import Tensor, describe
 
 

@@ -12,19 +12,14 @@ from typing import Any
 import numpy as np
 
 from minigrad import backends, dtypes
+from minigrad.arguments import ints
 from minigrad.memory_format import MemoryFormat, contiguous_format, preserve_format
 from minigrad.op import Op
-from minigrad.ops.common import alone, axis, integer, sum_to
+from minigrad.ops.common import alone, axis, broadcast_shapes, integer, sum_to
+from minigrad.ops.indexing import GetItem
 from minigrad.ops.pointwise import LayOut
 from minigrad.ops.public import offer
 from minigrad.tensor import FOREIGN, Tensor, describe
-
-
-def ints(values: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given one by one or as one sequence."""
-    if len(values) == 1 and isinstance(values[0], (tuple, list)):
-        values = tuple(values[0])
-    return tuple([v if type(v) is int else integer(v, "a size or an axis") for v in values])
 
 
 class Reshape(Op):
@@ -113,8 +108,6 @@ class Cut(Op):
         self.dim, self.parts = dim, parts
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        from minigrad.ops.indexing import GetItem
-
         cut = super().__call__(x)
         for y, part in zip(cut, self.parts, strict=True):
             view = GetItem((slice(None),) * self.dim + (part,))
@@ -378,16 +371,6 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Expanded to that shape."""
     return expand(input, *size)
-
-
-def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The shape that arrays of these shapes broadcast to."""
-    try:
-        return tuple(np.broadcast_shapes(*[ints((s,)) for s in shapes]))
-    except ValueError as error:
-        raise RuntimeError(
-            f"shapes {', '.join(str(list(ints((s,)))) for s in shapes)} cannot be broadcast together"
-        ) from error
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:

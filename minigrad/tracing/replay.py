@@ -77,12 +77,10 @@ def unfolded(trace: Trace, node: Node) -> Trace:
 
     Its inputs are leaves, under the formula's names. NotKept where it cannot be run again, ValueError for what is not fused.
     """
-    from minigrad.tracing.record import Trace
-
     if not is_fused(node):
         raise ValueError(f"{node.label} is no fused op: it has no definition to unfold")
     names = formula(node.op).names
-    inner = Trace.within(trace)
+    inner = type(trace).within(trace)
     inputs = [_tensor(x, label=names[i] if i < len(names) else "") for i, x in enumerate(node.inputs)]
     for x, edge in zip(inputs, node.edges, strict=False):
         if edge is not None:

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from minigrad.attacks import PRESETS as PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import as_written
 from minigrad.random import Generator
-
-if TYPE_CHECKING:
-    from minigrad.training.options import Options
-
-ATTACK_STEPS, ALPHA = 10, 0.01
-# A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
-# steps that get as far as epsilon. Half of that way protects little: see README.
-DEFENCE, DEFENCE_STEPS = "untargeted", 5
-
-
-def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
-
-    values: all options, whether `given` on the command line, of the checkpoint, or defaults; names: those of an attack.
-    """
-    adversarial = values["adversarial"] > 0 or "adversarial" in given
-    preset, steps, alpha = values["attack"], values["attack_steps"], values["alpha"]
-    if adversarial and preset is None:
-        preset = DEFENCE
-    stray = [name for name in given if name in names]
-    if stray and not (adversarial or (values["evaluate"] and preset)):
-        belongs = "--evaluate --attack PRESET, or to --adversarial"
-        raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
-    if steps is None:
-        steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
-    if alpha is None:
-        epsilon = values["epsilon"]
-        whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
-        alpha = whole if adversarial else ALPHA
-    for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
-        if isinstance(value, list) and values["norm"] != "linf":
-            raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
-    return {"attack": preset, "attack_steps": steps, "alpha": alpha}
+from minigrad.training.options import Options
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:

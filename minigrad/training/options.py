@@ -8,11 +8,21 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, number
-from minigrad.training.attacks import ALPHA, ATTACK_STEPS, DEFENCE, DEFENCE_STEPS, PRESETS, attack_options
 from minigrad.training.checkpoints import find_checkpoint, read_state
-from minigrad.training.recipes import defaults, model_settings, models, recipe
+from minigrad.training.recipes import (
+    ALPHA,
+    ATTACK_STEPS,
+    DEFENCE,
+    DEFENCE_STEPS,
+    attack_options,
+    defaults,
+    model_settings,
+    models,
+    recipe,
+)
 
 MOST_ROWS = 32  # of one picture
 LARGEST = 1e38  # that is finite in float32, too

@@ -6,7 +6,7 @@ Both stand on the models' cards (`models/card.py`); here they are looked up.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SMALL_IMAGES = {"fashion-mnist-small": 28, "fashionmnist": 28, "cifar10": 32, "cifar100": 32}
 OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 """What an optimizer wants that is not the recipe's; of sgd, what the plain recipe says."""
+
+ATTACK_STEPS, ALPHA = 10, 0.01
+# A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
+# steps that get as far as epsilon. Half of that way protects little: see README.
+DEFENCE, DEFENCE_STEPS = "untargeted", 5
 
 
 def models() -> Mapping[str, Card]:
@@ -54,6 +59,31 @@ def model_settings(model: str, image_size: int, given: dict[str, Any]) -> dict[s
             having = ", ".join(other for other, its in models().items() if name in its.options)
             raise OptionError(f"{model} has no {as_written(name, given[name])}: that is an option of {having}")
     return card.complete({**settings_of(model), **given}, given, image_size)
+
+
+def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
+
+    values: all options, whether `given` on the command line, of the checkpoint, or defaults; names: those of an attack.
+    """
+    adversarial = values["adversarial"] > 0 or "adversarial" in given
+    preset, steps, alpha = values["attack"], values["attack_steps"], values["alpha"]
+    if adversarial and preset is None:
+        preset = DEFENCE
+    stray = [name for name in given if name in names]
+    if stray and not (adversarial or (values["evaluate"] and preset)):
+        belongs = "--evaluate --attack PRESET, or to --adversarial"
+        raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
+    if steps is None:
+        steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
+    if alpha is None:
+        epsilon = values["epsilon"]
+        whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
+        alpha = whole if adversarial else ALPHA
+    for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
+        if isinstance(value, list) and values["norm"] != "linf":
+            raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
+    return {"attack": preset, "attack_steps": steps, "alpha": alpha}
 
 
 def defaults() -> str:

@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, AttackWarning, Space, preset
+from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, AttackWarning, preset
 from minigrad.nn import functional as F
 from tests.attacks.pytorch import PIXELS, batch, both, tensors
 
@@ -73,7 +73,7 @@ def test_the_ends_in_a_box(norm: Any) -> None:
     assert np.abs(found).max() == 1.0
     if norm == "linf":
         np.testing.assert_array_equal(found, np.where(w == 0, x.numpy(), -np.sign(w)))
-    assert (Space(attack, x).size(mg.tensor(found)).numpy() <= 5 + 1e-12).all()
+    assert (attack.space(x).size(mg.tensor(found)).numpy() <= 5 + 1e-12).all()
     pixels = replace(attack, units="pixel", clip=(0.0, 1.0), epsilon=9.0, mean=[0.5] * 3, std=[0.5] * 3)
     np.testing.assert_allclose(np.abs(pixels(model, x, [0, 0, 0]).numpy()).max(), 1, atol=1e-12)
 
@@ -194,7 +194,7 @@ def test_random_starts_stay_in_ball_and_box(norm: Any) -> None:
     found = attack.noise(x)
     pixels = found.numpy() * STD + np.array(PIXELS["mean"]).reshape(1, 3, 1, 1)
     assert pixels.min() >= 0.2 - 1e-12 and pixels.max() <= 0.8 + 1e-12
-    assert 0.1 < Space(attack, x).size(found).numpy().max() <= 0.3 + 1e-12
+    assert 0.1 < attack.space(x).size(found).numpy().max() <= 0.3 + 1e-12
 
 
 def test_random_numbers_are_the_attacks_own_and_go_on() -> None:

@@ -13,7 +13,7 @@ import torch
 
 import minigrad as mg
 from minigrad import attacks, nn
-from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, Space, audit, preset
+from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, audit, preset
 from minigrad.attribution import smooth_grad
 from models.reference import attacks as reference
 from tests.attacks.pytorch import PIXELS, batch, both, make, same_steps, tensors
@@ -105,7 +105,7 @@ def test_the_tracks_step_alike(kind: str, units: dict[str, Any], random_start: b
     assert (away <= reach * (1 + 1e-12)).all() and (away >= 0.99 * reach).sum() >= 2, (
         "each channel has a bound of its own"
     )
-    assert (Space(ours, tensors(data)[0][0]).project(last.moved).numpy() == last.moved.numpy()).all()
+    assert (ours.space(tensors(data)[0][0]).project(last.moved).numpy() == last.moved.numpy()).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

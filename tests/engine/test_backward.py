@@ -355,6 +355,28 @@ def test_grad_touches_nothing_and_computes_only_what_is_asked(device: str) -> No
     assert calls[1] == (True, True)
 
 
+def test_an_op_that_keeps_arrays_of_its_own_is_gone_through_once(device: str) -> None:
+    class Half(mg.Op):
+        """x where it is positive: the mask is all that the gradient needs."""
+
+        keeps = ("mask",)
+
+        def forward(self, x):
+            self.mask = x > 0
+            return x * self.mask
+
+        def backward(self, g):
+            return g * mg.Tensor._wrap(self.mask)
+
+    x = leaf([-1.0, 2.0], device)
+    y = Half()(x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    with pytest.raises(RuntimeError, match="through Half a second time"):
+        y.backward()
+    assert values(x.grad).tolist() == [0.0, 2.0]
+
+
 def test_grad_of_what_was_not_used() -> None:
     x, unused = leaf([1.0]), leaf([1.0])
     with pytest.raises(RuntimeError, match="allow_unused"):

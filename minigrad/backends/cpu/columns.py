@@ -7,7 +7,7 @@ With the images channels-last, the patches under the windows are rows (N OH OW) 
 U is never stored: a block of it, the size of a core's cache, is copied together, multiplied and forgotten, and made
 again for gW. For a stride of 1, gX is itself a convolution, of gY with the turned kernel; for others, blocks of gU are
 added where their patches came from. To images of a few channels gU is brought the other way: each pixel adds up what
-its taps have for it, so that the sums run along the rows of an image. Groups are a leading axis of all three matrices.
+its kernel offsets have for it, so that the sums run along the rows of an image. Groups are a leading axis of all three matrices.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Convolution:
 
     @cached_property
     def phases(self) -> Pair:
-        """The size of the images of every SH-th row and SW-th column of gX, to each of which its own taps belong."""
+        """The size of the images of every SH-th row and SW-th column of gX, to each of which its own kernel offsets belong."""
         (height, width), (sh, sw) = self.size, self.window.stride
         return -(-height // sh), -(-width // sw)
 
@@ -189,9 +189,9 @@ class Convolution:
         down, across, *each = columns.strides
         for a, b in np.ndindex(sh, sw):
             pixels = gx[n0:n1, r0 * sh + a : r1 * sh : sh, b::sw]
-            (rows, oh, back), (taps, ow, left_back) = self.window.phase(0, a), self.window.phase(1, b)
-            first = columns[rows, taps, :, above + oh :, left + ow :]
-            strides = down * rows.step - back * each[1], across * taps.step - left_back * each[2], *each
+            (rows, oh, back), (offsets, ow, left_back) = self.window.phase(0, a), self.window.phase(1, b)
+            first = columns[rows, offsets, :, above + oh :, left + ow :]
+            strides = down * rows.step - back * each[1], across * offsets.step - left_back * each[2], *each
             terms = as_strided(first, (*first.shape[:2], *pixels.shape), strides)
             total = scratch("sums", (self.channels[0], *pixels.shape[:3]), gx.dtype).transpose(1, 2, 3, 0)
             pixels[...] = np.add.reduce(terms, axis=(0, 1), out=total)

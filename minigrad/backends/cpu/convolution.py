@@ -128,7 +128,7 @@ def _gradient_units(conv: Convolution) -> int:
 def _write_input_gradient(
     conv: Convolution, matrix: np.ndarray, gy: np.ndarray, y: np.ndarray | None, gx: np.ndarray, units: Pair
 ) -> None:
-    """gx (N, H, W, C): where `conv.gathers`, for the rows `units` of the pile of phases, sums of their taps' gradients;
+    """gx (N, H, W, C): where `conv.gathers`, for the rows `units` of the pile of phases, sums over their kernel offsets;
     where `conv.turns`, for the rows `units` of the pile of images, a convolution of gy with the turned kernel; else for
     the images `units`, patches added where they came from.
     """

@@ -1,6 +1,6 @@
 """The steps of a depthwise convolution: every input channel has filters of its own, so there is no matrix in it.
 
-y[..., c, m] = sum over taps of patch[tap][..., c] w[tap][c, m],    O = C * m
+y[..., c, m] = sum over kernel offsets of patch[offset][..., c] w[offset][c, m],    O = C * m
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Depthwise"]
 
 
 class Depthwise(Convolution):
-    """A convolution with as many groups as channels: products of images, tap by tap, in place of matrices."""
+    """A convolution with as many groups as channels: products of images, offset by offset, in place of matrices."""
 
     turns = False  # type: ignore[assignment]
 
@@ -27,8 +27,8 @@ class Depthwise(Convolution):
 
     scatter_matrix = matrix
 
-    def _taps(self, x: np.ndarray, block: Block, y: np.ndarray | None) -> np.ndarray:
-        """(KH, KW, n, rows, OW, C, 1): for each tap, the pixels under it."""
+    def _under(self, x: np.ndarray, block: Block, y: np.ndarray | None) -> np.ndarray:
+        """(KH, KW, n, rows, OW, C, 1): for each kernel offset, the pixels under it."""
         view = patches(self.image(x, block, y), self.window, (block[3] - block[2], self.out[1]))
         return view.transpose(3, 4, 0, 1, 2, 5)[..., None]
 
@@ -41,18 +41,18 @@ class Depthwise(Convolution):
     ) -> None:
         out = self._by_channel(out, block)
         product = scratch("product", out.shape, out.dtype)
-        taps = self._taps(x, block, y)
+        pixels = self._under(x, block, y)
         out[...] = 0
-        for tap in np.ndindex(self.window.kernel):
-            out += np.multiply(taps[tap], matrix[tap], out=product)
+        for at in np.ndindex(self.window.kernel):
+            out += np.multiply(pixels[at], matrix[at], out=product)
 
     def weight_gradient(self, g: np.ndarray, x: np.ndarray, block: Block, gw: np.ndarray) -> None:
         g = self._by_channel(g, block)
         product = scratch("product", g.shape, g.dtype)
-        taps, ones = self._taps(x, block, None), np.ones(product[..., 0, 0].size, g.dtype)
-        for tap in np.ndindex(self.window.kernel):
-            np.multiply(taps[tap], g, out=product)
-            gw[tap] += (ones @ product.reshape(ones.size, self.channels[1])).reshape(gw[tap].shape)
+        pixels, ones = self._under(x, block, None), np.ones(product[..., 0, 0].size, g.dtype)
+        for at in np.ndindex(self.window.kernel):
+            np.multiply(pixels[at], g, out=product)
+            gw[at] += (ones @ product.reshape(ones.size, self.channels[1])).reshape(gw[at].shape)
 
     def zero_weights(self, dtype: DTypeLike) -> np.ndarray:
         return np.zeros((*self.window.kernel, self.channels[0], self.channels[1] // self.channels[0]), dtype)

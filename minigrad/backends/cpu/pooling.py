@@ -97,7 +97,7 @@ def pool_images(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -
 
 
 def _pool_carefully(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -> None:
-    """torch's rule, tap by tap: the first pixel that is really there, then what is larger, or NaN."""
+    """torch's rule, offset by offset: the first pixel that is really there, then what is larger, or NaN."""
     p[...], tap[...] = -np.inf, 0
     seen = np.zeros(p.shape, np.bool_)
     for i, j, (h, w), (oh, ow) in window.offsets(x.shape[1:3], p.shape[1:3]):

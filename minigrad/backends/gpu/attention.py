@@ -6,15 +6,15 @@ The scores of as many batches as fit into CHUNK_BYTES exist at once; for the gra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from ..kernels import Array
 from .device import xp
 from .products import matmul
 
 CHUNK_BYTES = 64 * 2**20
 
 
-def _chunks(q: Any, k: Any) -> Iterator[slice]:
+def _chunks(q: Array, k: Array) -> Iterator[slice]:
     """The batches whose scores are there at once."""
     batches, heads, queries, _ = q.shape
     step = max(1, CHUNK_BYTES // max(1, heads * queries * k.shape[2] * q.itemsize))
@@ -22,7 +22,7 @@ def _chunks(q: Any, k: Any) -> Iterator[slice]:
         yield slice(i, min(i + step, batches))
 
 
-def _scores(q: Any, k: Any, mask: Any, causal: bool, scale: float) -> Any:
+def _scores(q: Array, k: Array, mask: Array, causal: bool, scale: float) -> Array:
     scores = matmul(q * q.dtype.type(scale), k.swapaxes(2, 3))
     if mask is not None:
         scores = xp.where(mask, scores, -xp.inf) if mask.dtype == bool else scores + mask
@@ -32,13 +32,13 @@ def _scores(q: Any, k: Any, mask: Any, causal: bool, scale: float) -> Any:
     return scores.astype(q.dtype, copy=False)
 
 
-def _some(array: Any, shape: tuple[int, ...], some: slice) -> Any:
+def _some(array: Array, shape: tuple[int, ...], some: slice) -> Array:
     return None if array is None else xp.broadcast_to(array, shape)[some]
 
 
 def attention(
-    q: Any, k: Any, v: Any, mask: Any, dropped: Any, *, causal: bool, scale: float, keep_probabilities: bool
-) -> tuple[Any, Any, Any]:
+    q: Array, k: Array, v: Array, mask: Array, dropped: Array, *, causal: bool, scale: float, keep_probabilities: bool
+) -> tuple[Array, Array, Array]:
     """(y, p, lse): p = softmax(q k^T scale + mask) over the keys, y = (p dropped) v; p is None unless kept.
 
     q (B, H, L, E), k (B, H, S, E), v (B, H, S, F), y (B, H, L, F), lse (B, H, L); mask and dropped broadcast to (B, H, L, S).
@@ -70,9 +70,9 @@ def attention(
 
 
 def attention_backward(
-    gy: Any, q: Any, k: Any, v: Any, mask: Any, dropped: Any, y: Any, p: Any, lse: Any, *, causal: bool, scale: float,
-    needs: Sequence[bool],
-) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    gy: Array, q: Array, k: Array, v: Array, mask: Array, dropped: Array, y: Array, p: Array, lse: Array, *,
+    causal: bool, scale: float, needs: Sequence[bool],
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """(gq, gk, gv, gscores), None where not needed; gscores (B, H, L, S) is the gradient of a float mask.
 
     p is None where it was not kept: it is made again from lse then, and y is needed.

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from minigrad.window import Pair, Window
 
+from ..kernels import Array
 from .device import xp
 from .launch import kernel, max_blocks
 
@@ -97,7 +97,7 @@ class Geometry:
                 yield slice((first + lines.start) * self.OW, (first + lines.stop) * self.OW)
 
 
-def columns(g: Geometry, x: Any, rows: slice) -> Any:
+def columns(g: Geometry, x: Array, rows: slice) -> Array:
     """cols (G, rows, K) of x (N, H, W, C)."""
     if g.is_pointwise:
         return x.reshape(1, -1, g.C)[:, rows]
@@ -112,7 +112,7 @@ def columns(g: Geometry, x: Any, rows: slice) -> Any:
     return cols
 
 
-def fold_rows(g: Geometry, cols: Any, gx: Any, rows: slice) -> None:
+def fold_rows(g: Geometry, cols: Array, gx: Array, rows: slice) -> None:
     """Give gx (N, H, W, C) what cols (G, rows, K) hold of it; added up where the rows are a part of an image only."""
     if g.OH * g.OW and (rows.start % (g.OH * g.OW) or rows.stop % (g.OH * g.OW)):
         n, first = divmod(rows.start // g.OW, g.OH)

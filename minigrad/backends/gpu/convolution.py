@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.window import Window
 
+from ..kernels import Array
 from .columns import Geometry, columns, fold_rows
 from .device import xp
 from .elementwise import bias_relu, relu_backward, split_groups
@@ -25,12 +26,12 @@ from .products import gemm
 Needs = Sequence[bool]
 
 
-def _matrix(g: Geometry, w: Any) -> Any:
+def _matrix(g: Geometry, w: Array) -> Array:
     """w (O, C/G, KH, KW) as G matrices (G, O/G, K), a patch's numbers in the order (kh, kw, c)."""
     return xp.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(g.G, g.O // g.G, g.K)
 
 
-def _convolve(g: Geometry, x: Any, matrix: Any, b: Any, relu: bool, images: slice, out: Any) -> None:
+def _convolve(g: Geometry, x: Array, matrix: Array, b: Array, relu: bool, images: slice, out: Array) -> None:
     """out (images, OH, OW, O) = the convolution of these images of x (N, H, W, C)."""
     first = images.start * g.OH * g.OW
     out = out.reshape(-1, g.O)
@@ -46,12 +47,12 @@ def _convolve(g: Geometry, x: Any, matrix: Any, b: Any, relu: bool, images: slic
 
 
 def _convolve_backward(
-    g: Geometry, gradient: Callable[[slice], Any], x: Any, w: Any, dtype: np.dtype, needs: Needs
-) -> tuple[Any, Any, Any]:
+    g: Geometry, gradient: Callable[[slice], Any], x: Array, w: Array, dtype: np.dtype, needs: Needs
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), where gradient(images) is the gradient (images, OH, OW, O) of the convolution's result."""
     needs_x, needs_w, needs_b = needs
-    gx: Any = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
-    gw: Any = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
+    gx: Array = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
+    gw: Array = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
     gb = xp.zeros(g.O, dtype) if needs_b else None
     matrix = _matrix(g, w) if needs_x else None
     x = to_rows(x, xp) if needs_w else None
@@ -76,14 +77,14 @@ def _convolve_backward(
     return (from_rows(gx, xp) if needs_x else None), gw, gb
 
 
-def _product(a: Any, b: Any, out: Any, transpose_a: bool = False, accumulate: bool = False) -> None:
+def _product(a: Array, b: Array, out: Array, transpose_a: bool = False, accumulate: bool = False) -> None:
     """gemm of G matrices each; one matrix goes as 2-D, which needs no copies of transposed operands."""
     if len(a) == 1:
         a, b, out = a[0], b[0], out[0]
     gemm(a, b, out=out, transpose_a=transpose_a, accumulate=accumulate)
 
 
-def conv2d(x: Any, w: Any, b: Any, *, window: Window, relu: bool = False) -> Any:
+def conv2d(x: Array, w: Array, b: Array, *, window: Window, relu: bool = False) -> Array:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
     g = Geometry(window, w.shape[0], *x.shape)
     x, matrix = to_rows(x, xp), _matrix(g, w)
@@ -95,20 +96,20 @@ def conv2d(x: Any, w: Any, b: Any, *, window: Window, relu: bool = False) -> Any
 
 
 def conv2d_backward(
-    gy: Any, x: Any, w: Any, y: Any, *, x_shape: Shape, window: Window, needs: Needs
-) -> tuple[Any, Any, Any]:
+    gy: Array, x: Array, w: Array, y: Array, *, x_shape: Shape, window: Window, needs: Needs
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
     g = Geometry(window, gy.shape[1], *x_shape)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
-    def gradient(images: slice) -> Any:
+    def gradient(images: slice) -> Array:
         return gy[images] if y is None else relu_backward(gy[images], y[images])
 
     return _convolve_backward(g, gradient, x, w, gy.dtype, needs)
 
 
-def conv2d_relu_max_pool2d(x: Any, w: Any, b: Any, *, window: Window, pool: Window) -> tuple[Any, Any]:
+def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool: Window) -> tuple[Array, Array]:
     """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time.
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
@@ -126,14 +127,14 @@ def conv2d_relu_max_pool2d(x: Any, w: Any, b: Any, *, window: Window, pool: Wind
 
 
 def conv2d_relu_max_pool2d_backward(
-    gp: Any, x: Any, w: Any, tap: Any, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
-) -> tuple[Any, Any, Any]:
+    gp: Array, x: Array, w: Array, tap: Array, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
     g = Geometry(window, gp.shape[1], *x_shape)
     pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
-    def gradient(images: slice) -> Any:
+    def gradient(images: slice) -> Array:
         return pool_images_backward(pooling, gp[images], tap[images])
 
     return _convolve_backward(g, gradient, x, w, gp.dtype, needs)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 from .launch import C_TYPES, UINT8, kernel
 from .layout import dense, like
 
 
-def relu(x: Any) -> Any:
+def relu(x: Array) -> Array:
     """y = max(x, 0), NaN stays NaN. Any shape, any dtype; y lies in memory as x does."""
     if x.dtype not in C_TYPES:
         return xp.maximum(x, 0)
@@ -21,7 +20,7 @@ def relu(x: Any) -> Any:
     return y
 
 
-def relu_backward(gy: Any, y: Any) -> Any:
+def relu_backward(gy: Array, y: Array) -> Array:
     """gx = gy where y > 0 (or NaN), else 0. gx lies in memory as y does."""
     y = dense(y)
     gy = like(gy, y, xp)
@@ -30,7 +29,7 @@ def relu_backward(gy: Any, y: Any) -> Any:
     return gx
 
 
-def _map(name: str, x: Any) -> Any:
+def _map(name: str, x: Array) -> Array:
     """A kernel of one array in and one out, in x's layout."""
     x = dense(x)
     y = xp.empty_like(x)
@@ -38,17 +37,17 @@ def _map(name: str, x: Any) -> Any:
     return y
 
 
-def erf(x: Any) -> Any:
+def erf(x: Array) -> Array:
     """The error function, in x's layout."""
     return _map("erf_of", x)
 
 
-def erfc(x: Any) -> Any:
+def erfc(x: Array) -> Array:
     """1 - erf(x), exact also where erf(x) is nearly 1, in x's layout."""
     return _map("erfc_of", x)
 
 
-def gelu(x: Any, *, approximate: bool, keep: bool) -> tuple[Any, None]:
+def gelu(x: Array, *, approximate: bool, keep: bool) -> tuple[Array, None]:
     """(y, None): y = x Phi(x), or with Phi's approximation by tanh. Nothing is kept: computing it anew is no dearer."""
     x = dense(x)
     y = xp.empty_like(x)
@@ -56,7 +55,7 @@ def gelu(x: Any, *, approximate: bool, keep: bool) -> tuple[Any, None]:
     return y, None
 
 
-def gelu_backward(gy: Any, x: Any, kept: None, *, approximate: bool) -> Any:
+def gelu_backward(gy: Array, x: Array, kept: None, *, approximate: bool) -> Array:
     """gx = gy dy/dx, in x's layout."""
     x = dense(x)
     gy = like(gy, x, xp)
@@ -65,11 +64,11 @@ def gelu_backward(gy: Any, x: Any, kept: None, *, approximate: bool) -> Any:
     return gx
 
 
-def _is_float(x: Any, y: Any) -> bool:
+def _is_float(x: Array, y: Array) -> bool:
     return any(isinstance(v, float) or getattr(v, "dtype", UINT8).kind == "f" for v in (x, y))
 
 
-def floor_divide(x: Any, y: Any) -> Any:
+def floor_divide(x: Array, y: Array) -> Array:
     """floor(x / y) of the exact quotient, not of the rounded one: 1.0 // 0.1 is 9.
 
     By fmod, which is exact, as NumPy does and torch. CuPy's own // of floats is floor of the rounded quotient.
@@ -82,7 +81,7 @@ def floor_divide(x: Any, y: Any) -> Any:
     return xp.where(y == 0, x / y, xp.where(quotient == 0, xp.copysign(0.0 * quotient, x / y), quotient))
 
 
-def remainder(x: Any, y: Any) -> Any:
+def remainder(x: Array, y: Array) -> Array:
     """x - y floor(x / y) of the exact quotient, with the sign of y; of floats by fmod, which is exact. x % inf is x."""
     if not _is_float(x, y):
         return x % y
@@ -91,13 +90,13 @@ def remainder(x: Any, y: Any) -> Any:
     return xp.where(left == 0, xp.copysign(left, y), left)
 
 
-def bias_relu(z: Any, b: Any, y: Any, relu: bool) -> None:
+def bias_relu(z: Array, b: Array, y: Array, relu: bool) -> None:
     """y (rows, G*O) = z (G, rows, O) + b (G*O,) or None, then ReLU if asked for. For G = 1, y may be z's own memory."""
     groups, rows, channels = z.shape
     kernel("elementwise", "bias_relu", z.dtype).over(z.size, z, b, y, np.int64(rows), groups, channels, relu)
 
 
-def split_groups(gy: Any, groups: int) -> Any:
+def split_groups(gy: Array, groups: int) -> Array:
     """z (G, rows, O) from gy (rows, G*O): the matrices of a grouped convolution."""
     rows, channels = gy.shape
     z = xp.empty((groups, rows, channels // groups), gy.dtype)

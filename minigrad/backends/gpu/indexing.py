@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import Array
 from .device import flag, xp
 from .launch import UINT8, kernel
 
@@ -51,7 +52,7 @@ def _leading_axes(index: tuple[Any, ...]) -> int | None:
     return len(index) if whole_rows else None
 
 
-def assign(out: Any, index: Any, values: Any) -> None:
+def assign(out: Array, index: Any, values: Array) -> None:
     """out[index] = values, in place; where the index names a place twice, the last value stays.
 
     index: as in scatter_add; values: an array that broadcasts to out[index], or a number.
@@ -62,7 +63,7 @@ def assign(out: Any, index: Any, values: Any) -> None:
     out[index] = values
 
 
-def _last_of_each(shape: tuple[int, ...], index: tuple[Any, ...], values: Any) -> Any:
+def _last_of_each(shape: tuple[int, ...], index: tuple[Any, ...], values: Array) -> Array:
     """The values, each replaced by the last one that goes to its place: its rank among the sorted places finds it."""
     axes = _leading_axes(index) or len(shape)
     places = _places(shape[:axes], index)
@@ -80,12 +81,12 @@ def _last_of_each(shape: tuple[int, ...], index: tuple[Any, ...], values: Any) -
     return values.reshape(places.size, -1)[last].reshape(whole)
 
 
-def _places(shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
+def _places(shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
     """Which elements of an array of that shape the index names, as their numbers in the order of memory."""
     return xp.arange(math.prod(shape), dtype=xp.int64).reshape(shape)[index]
 
 
-def scatter_add(index: Any, values: Any, *, shape: tuple[int, ...]) -> Any:
+def scatter_add(index: Any, values: Array, *, shape: tuple[int, ...]) -> Array:
     """out = zeros(shape); out[index] += values, where a place that the index names twice gets both.
 
     index: what NumPy takes: integers, slices, None, ..., boolean and integer arrays, or a tuple of these.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 from .launch import kernel, max_blocks
 from .normalization import Needs, chunked_sums, contiguous, merge_sums
@@ -19,14 +20,14 @@ from .normalization import Needs, chunked_sums, contiguous, merge_sums
 MAX_THREADS = 256
 
 
-def _over_rows(name: str, x: Any, *args: Any) -> None:
+def _over_rows(name: str, x: Array, *args: Any) -> None:
     rows, length = x.shape
     if x.size:
         threads = min(MAX_THREADS, -(-length // 32) * 32)
         kernel("layer_norm", name, x.dtype).launch((min(rows, max_blocks()),), (threads,), *args)
 
 
-def layer_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any]:
+def layer_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array]:
     """(y, mean, invstd) of x (M, D) for w, b (D,) or None; y (M, D), mean and invstd (M,)."""
     x, w, b = contiguous(x, w, b)
     rows, length = x.shape
@@ -35,7 +36,9 @@ def layer_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any]:
     return y, mean, invstd
 
 
-def layer_norm_backward(gy: Any, x: Any, w: Any, mean: Any, invstd: Any, *, needs: Needs) -> tuple[Any, Any, Any]:
+def layer_norm_backward(
+    gy: Array, x: Array, w: Array, mean: Array, invstd: Array, *, needs: Needs
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed."""
     gy, x, w = contiguous(gy, x, w)
     rows, length = x.shape

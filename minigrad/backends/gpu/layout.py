@@ -8,23 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..kernels import Array
 
-def memory_order(x: Any) -> list[int]:
+
+def memory_order(x: Array) -> list[int]:
     """The axes of x from the slowest to the fastest in memory: [0, 2, 3, 1] for channels-last images."""
     return sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis))
 
 
-def is_dense(x: Any) -> bool:
+def is_dense(x: Array) -> bool:
     """True if x fills one block of memory without gaps or repeats, in whatever order of its axes."""
     return bool(x.transpose(memory_order(x)).flags.c_contiguous)
 
 
-def dense(x: Any) -> Any:
+def dense(x: Array) -> Array:
     """x, or a copy of it in the same order of axes, without gaps."""
     return x if is_dense(x) else x.copy(order="K")
 
 
-def like(x: Any, model: Any, xp: Any) -> Any:
+def like(x: Array, model: Array, xp: Any) -> Array:
     """x, or a copy of it, lying in memory as the dense array `model` of the same shape does."""
     if x.strides == model.strides and x.dtype == model.dtype:
         return x
@@ -44,7 +46,7 @@ def shared_order(arrays: Sequence[Any]) -> list[int] | None:
     return order if all(array.transpose(order).flags.c_contiguous for array in whole) else None
 
 
-def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
+def keeping_layout(function: Callable[..., Any], *arrays: Array) -> Array:
     """function(*arrays), element by element: where the arrays lie alike in memory, so does the result.
 
     CuPy makes every result C-contiguous. So the function is given the arrays with their axes in the order of memory, and the
@@ -57,7 +59,7 @@ def keeping_layout(function: Callable[..., Any], *arrays: Any) -> Any:
     return result.transpose(inverse(order))
 
 
-def _turned(array: Any, order: list[int]) -> Any:
+def _turned(array: Array, order: list[int]) -> Array:
     """The array as one of as many axes as `order` has, in that order."""
     return array.reshape((1,) * (len(order) - array.ndim) + array.shape).transpose(order)
 
@@ -67,11 +69,11 @@ def inverse(order: list[int]) -> list[int]:
     return sorted(range(len(order)), key=order.__getitem__)
 
 
-def to_rows(x: Any, xp: Any) -> Any:
+def to_rows(x: Array, xp: Any) -> Array:
     """x (N, C, ...) as a contiguous (N, ..., C): no copy if x is channels-last already."""
     return xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
 
 
-def from_rows(x: Any, xp: Any) -> Any:
+def from_rows(x: Array, xp: Any) -> Array:
     """The (N, C, ...) view of a channels-last (N, ..., C)."""
     return xp.moveaxis(x, -1, 1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 from .launch import kernel
 from .layout import from_rows, to_rows
@@ -28,7 +29,7 @@ def _chunk_rows(rows: int) -> int:
     return max(MIN_CHUNK_ROWS, -(-rows // MAX_CHUNKS))
 
 
-def chunked_sums(file: str, name: str, x: Any, out_arrays: int, *args: Any) -> tuple[list[Any], int]:
+def chunked_sums(file: str, name: str, x: Array, out_arrays: int, *args: Any) -> tuple[list[Array], int]:
     """Run a kernel that leaves one row of sums a chunk: `out_arrays` times (chunks, C) doubles; and a chunk's rows."""
     rows, channels = x.shape
     chunk_rows = _chunk_rows(rows)
@@ -44,25 +45,25 @@ def _merge(name: str, dtype: np.dtype, channels: int, *args: Any) -> None:
     kernel("normalization", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
 
 
-def merge_sums(sums: Any, total: Any, accumulate: bool) -> None:
+def merge_sums(sums: Array, total: Array, accumulate: bool) -> None:
     """Put the sums over the chunks (chunks, C) into total (C,), or add them to it if `accumulate`."""
     chunks, channels = sums.shape
     _merge("merge_sums", total.dtype, channels, sums, total, chunks, channels, accumulate)
 
 
-def column_sums(x: Any, total: Any) -> None:
+def column_sums(x: Array, total: Array) -> None:
     """Add the sums over the columns of x (R, C), contiguous, to total (C,)."""
     if x.size:
         (sums, _), _ = chunked_sums("normalization", "gradient_sums", x, 2, None, None, None)
         merge_sums(sums, total, True)
 
 
-def contiguous(*arrays: Any) -> list[Any]:
+def contiguous(*arrays: Array) -> list[Array]:
     """Each array, copied if it is not contiguous; None stays None."""
     return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
 
 
-def batch_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any, Any]:
+def batch_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array, Array]:
     """(y, mean, invstd, var) of x (N, C, ...) over all axes but 1; var is biased; w, b (C,) or None.
 
     With no values to take statistics of (an empty batch) they are NaN.
@@ -80,7 +81,7 @@ def batch_norm(x: Any, w: Any, b: Any, *, eps: float) -> tuple[Any, Any, Any, An
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
 
 
-def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
+def batch_norm_apply(x: Array, w: Array, b: Array, mean: Array, invstd: Array) -> Array:
     """y = (x - mean) invstd w + b with the statistics given, all (C,)."""
     rows = to_rows(x, xp)
     y = xp.empty_like(rows)
@@ -90,8 +91,8 @@ def batch_norm_apply(x: Any, w: Any, b: Any, mean: Any, invstd: Any) -> Any:
 
 
 def batch_norm_backward(
-    gy: Any, x: Any, w: Any, mean: Any, invstd: Any, *, training: bool, needs: Needs
-) -> tuple[Any, Any, Any]:
+    gy: Array, x: Array, w: Array, mean: Array, invstd: Array, *, training: bool, needs: Needs
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. training: mean and invstd are of x itself, so gx goes through them too.
 
     x may be None where neither that nor gw asks for it.

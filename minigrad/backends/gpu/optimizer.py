@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 from .launch import kernel
 from .layout import is_dense, like
 
 
-def _in_place(name: str, p: Any, g: Any, states: tuple[Any, ...], *args: Any) -> None:
+def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *args: Any) -> None:
     """Run the step on arrays that lie alike: as p does, if p is dense, else on copies that are written back."""
     if p.dtype == np.float16:  # the kernels know float32 and float64
         wide = [None if a is None else a.astype(np.float32) for a in (p, g, *states)]
@@ -30,8 +31,8 @@ def _in_place(name: str, p: Any, g: Any, states: tuple[Any, ...], *args: Any) ->
 
 
 def sgd_step(
-    p: Any, g: Any, buf: Any, *, lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool,
-    maximize: bool, first: bool,
+    p: Array, g: Array, buf: Array, *, lr: float, momentum: float, dampening: float, weight_decay: float,
+    nesterov: bool, maximize: bool, first: bool,
 ) -> None:  # fmt: skip
     """torch's SGD on p and buf, in place. buf is None without momentum; in the `first` step buf = g.
 
@@ -43,8 +44,8 @@ def sgd_step(
 
 
 def adamw_step(
-    p: Any, g: Any, m: Any, v: Any, vmax: Any, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
-    weight_decay: float, maximize: bool, decoupled: bool = True,
+    p: Array, g: Array, m: Array, v: Array, vmax: Array, *, step: int, lr: float, beta1: float, beta2: float,
+    eps: float, weight_decay: float, maximize: bool, decoupled: bool = True,
 ) -> None:  # fmt: skip
     """torch's AdamW, or its Adam if not `decoupled`, on p, m, v and vmax (None without AMSGrad), in place.
 
@@ -63,8 +64,8 @@ def adamw_step(
 
 
 def nadam_step(
-    p: Any, g: Any, m: Any, v: Any, *, size_g: float, size_m: float, shrink: float, correction: float, beta1: float,
-    beta2: float, eps: float, weight_decay: float, maximize: bool,
+    p: Array, g: Array, m: Array, v: Array, *, size_g: float, size_m: float, shrink: float, correction: float,
+    beta1: float, beta2: float, eps: float, weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's NAdam on p, m and v, in place; the sizes of its two steps are given (Dozat 2016).
 
@@ -76,8 +77,8 @@ def nadam_step(
 
 
 def adamax_step(
-    p: Any, g: Any, m: Any, u: Any, *, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
-    maximize: bool,
+    p: Array, g: Array, m: Array, u: Array, *, step: int, lr: float, beta1: float, beta2: float, eps: float,
+    weight_decay: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's Adamax on p, m and u, in place; `step` counts from 1 (Kingma and Ba 2015, algorithm 2).
 
@@ -88,7 +89,7 @@ def adamax_step(
 
 
 def rmsprop_step(
-    p: Any, g: Any, v: Any, mean: Any, buf: Any, *, lr: float, alpha: float, eps: float, weight_decay: float,
+    p: Array, g: Array, v: Array, mean: Array, buf: Array, *, lr: float, alpha: float, eps: float, weight_decay: float,
     momentum: float, maximize: bool,
 ) -> None:  # fmt: skip
     """torch's RMSprop on p, v, mean (None if not centered) and buf (None without momentum), in place.
@@ -100,14 +101,25 @@ def rmsprop_step(
     _in_place("rmsprop", p, g, (v, mean, buf), *map(float, numbers), maximize)
 
 
-def adagrad_step(p: Any, g: Any, total: Any, *, lr: float, eps: float, weight_decay: float, maximize: bool) -> None:
+def adagrad_step(
+    p: Array, g: Array, total: Array, *, lr: float, eps: float, weight_decay: float, maximize: bool
+) -> None:
     """torch's Adagrad on p and total, in place: g += weight_decay p;  total += g^2;  p -= lr g / (sqrt(total) + eps)
     (Duchi, Hazan and Singer 2011)."""
     _in_place("adagrad", p, g, (total,), float(lr), float(eps), float(weight_decay), maximize)
 
 
 def adadelta_step(
-    p: Any, g: Any, v: Any, delta: Any, *, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
+    p: Array,
+    g: Array,
+    v: Array,
+    delta: Array,
+    *,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
 ) -> None:
     """torch's Adadelta on p, v and delta, in place (Zeiler 2012).
 

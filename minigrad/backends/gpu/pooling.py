@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from minigrad.window import Pair, Window
 
+from ..kernels import Array
 from ..taps import tap_dtype
 from .device import xp
 from .launch import kernel
@@ -50,13 +50,13 @@ class Pooling:
             self.H, self.W, self.C, *self.out, *window.kernel, *window.stride, *window.padding, *window.dilation
         )  # fmt: skip
 
-    def empty_outputs(self, dtype: np.dtype) -> tuple[Any, Any]:
+    def empty_outputs(self, dtype: np.dtype) -> tuple[Array, Array]:
         """y and tap, (N, OH, OW, C)."""
         shape = (self.N, *self.out, self.C)
         return xp.empty(shape, dtype), xp.empty(shape, self.tap_dtype)
 
 
-def pool_images(pooling: Pooling, z: Any, b: Any, relu: bool, y: Any, tap: Any) -> None:
+def pool_images(pooling: Pooling, z: Array, b: Array, relu: bool, y: Array, tap: Array) -> None:
     """Fill y and tap (n, OH, OW, C) from z (n, H, W, C), to which a bias is added and ReLU applied first.
 
     After a ReLU, `cut_bit` is set in tap where y <= 0: no gradient goes to the winner.
@@ -65,7 +65,7 @@ def pool_images(pooling: Pooling, z: Any, b: Any, relu: bool, y: Any, tap: Any) 
     pool.over(y.size, z, b, relu, y, tap, np.int64(y.size), *pooling.arguments)
 
 
-def pool_images_backward(pooling: Pooling, gy: Any, tap: Any) -> Any:
+def pool_images_backward(pooling: Pooling, gy: Array, tap: Array) -> Array:
     """gx (n, H, W, C) of gy and tap (n, OH, OW, C)."""
     gx = xp.empty((len(gy), pooling.H, pooling.W, pooling.C), gy.dtype)
     pool = kernel("pooling", "max_pool_backward", gy.dtype, pooling.tap_dtype)
@@ -73,7 +73,7 @@ def pool_images_backward(pooling: Pooling, gy: Any, tap: Any) -> Any:
     return gx
 
 
-def max_pool2d(x: Any, *, window: Window) -> tuple[Any, Any]:
+def max_pool2d(x: Array, *, window: Window) -> tuple[Array, Array]:
     """(y, tap): each window's largest value and where in the window it is (kh*KW + kw, the first among equals)."""
     pooling = Pooling(window, *x.shape)
     y, tap = pooling.empty_outputs(x.dtype)
@@ -81,12 +81,12 @@ def max_pool2d(x: Any, *, window: Window) -> tuple[Any, Any]:
     return from_rows(y, xp), from_rows(tap, xp)
 
 
-def max_pool2d_backward(gy: Any, tap: Any, *, x_shape: Shape, window: Window) -> Any:
+def max_pool2d_backward(gy: Array, tap: Array, *, x_shape: Shape, window: Window) -> Array:
     """gx: gy (N, C, OH, OW) added at each window's winner."""
     return from_rows(pool_images_backward(Pooling(window, *x_shape), to_rows(gy, xp), to_rows(tap, xp)), xp)
 
 
-def max_pool2d_gather(x: Any, tap: Any, *, window: Window) -> Any:
+def max_pool2d_gather(x: Array, tap: Array, *, window: Window) -> Array:
     """y (N, C, OH, OW) = x at each window's winner: the transpose of max_pool2d_backward."""
     pooling = Pooling(window, *x.shape)
     y, _ = pooling.empty_outputs(x.dtype)
@@ -95,7 +95,7 @@ def max_pool2d_gather(x: Any, tap: Any, *, window: Window) -> Any:
     return from_rows(y, xp)
 
 
-def adaptive_avg_pool2d(x: Any, *, output_size: Pair) -> Any:
+def adaptive_avg_pool2d(x: Array, *, output_size: Pair) -> Array:
     """y (N, C, OH, OW): means over the bins floor(i*H/OH) to ceil((i+1)*H/OH), and alike along W."""
     n, c, h, w = x.shape
     y = xp.empty((n, *output_size, c), x.dtype)
@@ -104,7 +104,7 @@ def adaptive_avg_pool2d(x: Any, *, output_size: Pair) -> Any:
     return from_rows(y, xp)
 
 
-def adaptive_avg_pool2d_backward(gy: Any, *, x_shape: Shape) -> Any:
+def adaptive_avg_pool2d_backward(gy: Array, *, x_shape: Shape) -> Array:
     """gx (N, C, H, W): each pixel's share of the bins that it lies in."""
     n, c, h, w = x_shape
     gx = xp.empty((n, h, w, c), gy.dtype)

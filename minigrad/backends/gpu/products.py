@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 
 
 def gemm(
-    a: Any, b: Any, out: Any = None, transpose_a: bool = False, transpose_b: bool = False, accumulate: bool = False
-) -> Any:
+    a: Array,
+    b: Array,
+    out: Array = None,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    accumulate: bool = False,
+) -> Array:
     """C = A B for a (..., M, K) and b (..., K, N), transposed first where asked for; C += A B if `accumulate`.
 
     Operands are 2-D, or 3-D for a batch of products. `out` is C-contiguous.
@@ -26,7 +30,7 @@ def gemm(
     return xp.matmul(a, b, out=out)
 
 
-def matmul(x: Any, y: Any, b: Any = None) -> Any:
+def matmul(x: Array, y: Array, b: Array = None) -> Array:
     """x @ y for x (..., M, K) and y (..., K, N), as numpy.matmul; plus b (N,)."""
     z = xp.matmul(x, y)
     if b is not None:
@@ -34,6 +38,6 @@ def matmul(x: Any, y: Any, b: Any = None) -> Any:
     return z
 
 
-def sum_rows(x: Any) -> Any:
+def sum_rows(x: Array) -> Array:
     """The sum of the rows of x (M, N), as (N,), added in float64."""
     return x.sum(axis=0, dtype=np.float64).astype(x.dtype)

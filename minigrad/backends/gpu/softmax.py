@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import Array
 from .device import xp
 from .launch import kernel, max_blocks
 
@@ -19,7 +20,7 @@ def _launch(name: str, dtype: np.dtype, rows: int, length: int, *args: Any) -> N
         kernel("softmax", name, dtype).launch((blocks,), (threads, rows_per_block), *args)
 
 
-def _over_rows(name: str, dim: int, *arrays: Any) -> Any:
+def _over_rows(name: str, dim: int, *arrays: Array) -> Array:
     """Run the kernel over the rows along `dim` of one or two arrays of one shape; the result has that shape."""
     if arrays[0].ndim == 0:
         return _over_rows(name, 0, *(a.reshape(1) for a in arrays)).reshape(())
@@ -31,33 +32,33 @@ def _over_rows(name: str, dim: int, *arrays: Any) -> Any:
     return xp.moveaxis(out, -1, dim)
 
 
-def softmax(x: Any, *, dim: int) -> Any:
+def softmax(x: Array, *, dim: int) -> Array:
     """y = exp(x - max x) / sum exp(x - max x) along `dim`."""
     return _over_rows("softmax", dim, x)
 
 
-def softmax_backward(gy: Any, y: Any, *, dim: int) -> Any:
+def softmax_backward(gy: Array, y: Array, *, dim: int) -> Array:
     """gx = y (gy - sum gy y) along `dim`."""
     return _over_rows("softmax_backward", dim, gy, y)
 
 
-def log_softmax(x: Any, *, dim: int) -> Any:
+def log_softmax(x: Array, *, dim: int) -> Array:
     """y = x - log sum exp(x) along `dim`."""
     return _over_rows("log_softmax", dim, x)
 
 
-def log_softmax_backward(gy: Any, y: Any, *, dim: int) -> Any:
+def log_softmax_backward(gy: Array, y: Array, *, dim: int) -> Array:
     """gx = gy - exp(y) sum gy along `dim`."""
     return _over_rows("log_softmax_backward", dim, gy, y)
 
 
-def _prepare(array: Any, dtype: Any) -> Any:
+def _prepare(array: Array, dtype: Any) -> Array:
     return None if array is None else xp.ascontiguousarray(array, dtype)
 
 
 def cross_entropy(
-    logits: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float
-) -> tuple[Any, Any]:
+    logits: Array, target: Array, weight: Array, *, ignore_index: int, label_smoothing: float
+) -> tuple[Array, Array]:
     """(losses (M,), logp (M, C)) for logits (M, C), target (M,) integers, weight (C,) or None; s = label_smoothing.
 
         loss = -(1 - s) w[t] logp[t] - s/C sum over c of w[c] logp[c],   0 where t = ignore_index
@@ -75,8 +76,8 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    g: Any, logp: Any, target: Any, weight: Any, *, ignore_index: int, label_smoothing: float
-) -> Any:
+    g: Array, logp: Array, target: Array, weight: Array, *, ignore_index: int, label_smoothing: float
+) -> Array:
     """g_logits (M, C) = g (exp(logp) sum q - q) for g (M,), where loss = -sum q logp."""
     rows, classes = logp.shape
     gx = xp.empty((rows, classes), logp.dtype)
