@@ -13,7 +13,7 @@ from minigrad.tensor import Tensor
 
 
 class FusedOp(Op):
-    """An op with two stories: a definition in primitives, and a fast path on raw arrays that gives the same numbers.
+    """An op with two implementations: a definition in primitives, and a fast path on raw arrays that gives the same numbers.
 
     The fast path runs unless `with minigrad.definitions():`, or `definitions("gelu")`: of that op alone. Its gradient is
     `backward_arrays`; where the gradient is to be differentiated again (create_graph=True), the definition is run on the

@@ -165,7 +165,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                     {"top1": 22.53, "top5": 51.96},
                     {"top1": "22.46-22.82", "top5": "51.5-52.2"},
                 ),
-                Pair("each track's own convolution", "minigrad", "torch"),
+                Pair("each framework's own convolution", "minigrad", "torch"),
                 Pair("in minigrad, hand-written against its own", "minigrad definition", "minigrad"),
                 Pair("in torch, hand-written against its own", "torch custom-conv", "torch"),
             ),
@@ -218,7 +218,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             ),
             attack=Attack(ROWS[:1], ("report", "untargeted"), False, {"full": None, "small": 500, "smoke": 10}),
             remarks=(
-                "Attacked with 10 steps of .01 within .1, each network by its own track: report is the original's attack, up "
+                "Attacked with 10 steps of .01 within .1, each network by its own framework: report is the original's attack, up "
                 "the loss of the least likely class, untargeted goes up the label's loss.",
                 "Trained against: 5 steps of epsilon / 5 up the label's loss, in a batch of five.",
             ),

@@ -56,7 +56,7 @@ def _attacks(result: Result) -> Table:
     images = result["runs"][0]["attacks"]["settings"]["images"]
     networks = len(result["runs"])
     notes = [
-        f"Both tracks attack the same {networks} network{'s' if networks > 1 else ''} (the best epoch), each with its own "
+        f"Both frameworks attack the same {networks} network{'s' if networks > 1 else ''} (the best epoch), each with its own "
         f"gradients, on {images:,} validation images; top-1 / top-5 in percent. Max norm, normalised units, not clipped.",
         f"Differences: minigrad less torch, in points, and the standard error by the images that only one gets right; above "
         f"{MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !.",
@@ -133,7 +133,7 @@ def verdict(result: Result) -> str:
             if figure in pair["figures"]
         ]
     if not parts:
-        return f"{name}: one track: nothing to compare."
+        return f"{name}: one framework: nothing to compare."
     parts += [
         f"{pair['label']}: {figures['untargeted_top1']['difference']:+.1f} points under attack, "
         f"{figures['clean_top1']['difference']:+.1f} without"
@@ -146,7 +146,7 @@ def verdict(result: Result) -> str:
 def _attack_verdict(name: str, result: Result) -> str:
     hits = pooled(result["runs"])
     if any(len(letters) < 2 for letters in hits.values()):
-        return f"{name}: one track: nothing to compare."
+        return f"{name}: one framework: nothing to compare."
     clean = next(line for line in hits if line.preset == "clean")
     row = next(line.row for line in hits if line.steps)
     parts = [
@@ -154,7 +154,7 @@ def _attack_verdict(name: str, result: Result) -> str:
         for line in hits
         if line in (clean,) or line.row == row
     ]
-    return f"{name}: top-1 {', '.join(parts)}; the tracks agree in all {len(hits)} lines."
+    return f"{name}: top-1 {', '.join(parts)}; the frameworks agree in all {len(hits)} lines."
 
 
 def overview(results: Sequence[Result]) -> Table:
@@ -181,7 +181,7 @@ def overview(results: Sequence[Result]) -> Table:
     head = ["experiment", "reported", "other teams", "minigrad", "torch", "difference in top-1", ""]
     notes = [
         "Top-1 / top-5 in percent. ±: the 99 % interval of the difference. Reported figures, and those of other teams, are of "
-        "the full recipe on MiniPlaces: they are not to be held against smaller scales on other images."
+        "the full recipe on MiniPlaces: they are not to be compared with smaller scales on other images."
     ]
     return Table("The experiments", head, rows, notes)
 
@@ -232,7 +232,7 @@ def _notes(result: Result, pair: dict[str, Any] | None, reported: bool) -> list[
         notes.append("One seed: no test, no error.")
     if reported and result["scale"] != "full":
         notes.append(
-            "Reported figures are those of the full recipe on MiniPlaces: they are not to be held against this scale's."
+            "Reported figures are those of the full recipe on MiniPlaces: they are not to be compared with this scale's."
         )
     return notes + (list(find(result["experiment"]).remarks) if pair is None or _between(pair) else [])
 

@@ -92,7 +92,7 @@ def _notes(results: Results, lines: list[Line], original: bool, pair: bool) -> l
     if len(results.frameworks) == 2:
         notes.append(
             f"Differences: {' less '.join(results.frameworks)}, in points, and the standard error by the images that only one "
-            f"track gets right; above {MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !."
+            f"framework gets right; above {MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !."
         )
     return notes
 
@@ -151,8 +151,8 @@ def _listed(parts: list[str]) -> str:
 
 def _agreement(results: Results) -> str:
     if len(results.frameworks) == 1:
-        return "one track: nothing to compare"
+        return "one framework: nothing to compare"
     differing = sum(not all(results.difference(line, top).alike for top in TOP) for line in results.lines)
     if differing:
-        return f"THE TRACKS DIFFER in {differing} of {len(results.lines)} lines, those marked !"
-    return f"the tracks agree in all {len(results.lines)} lines"
+        return f"THE FRAMEWORKS DIFFER in {differing} of {len(results.lines)} lines, those marked !"
+    return f"the frameworks agree in all {len(results.lines)} lines"

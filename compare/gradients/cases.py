@@ -47,7 +47,7 @@ class Case:
         return f"{self.name}({', '.join([*map(_shown, self.inputs), *named])})"
 
     def outcome(self, track: str, dtype: Any, seed: int) -> Outcome:
-        """What a track ("minigrad", "definition", "torch") computes, of float32's numbers in that precision."""
+        """What a framework ("minigrad", "definition", "torch") computes, of float32's numbers in that precision."""
         drawn = draw_inputs(self.inputs, np.random.default_rng(seed))
         arrays, kwargs = (
             cast(cast(given, np.float64, np.float32), np.float32, dtype) for given in (drawn, self.kwargs)

@@ -16,7 +16,7 @@ from compare.gradients.derivatives import resolve
 from minigrad import Tensor
 from minigrad.grad_mode import fused_ops
 
-ROOMS = {
+PACKAGES = {
     "": minigrad,
     "nn.functional.": minigrad.nn.functional,
     "linalg.": minigrad.linalg,
@@ -72,13 +72,13 @@ HOLDERS = {
 
 
 def functions() -> dict[str, Any]:
-    """{dotted name: function} of all that can be called and is no class: in the rooms; of Tensor its operators, properties and
+    """{dotted name: function} of all that can be called and is no class: in these packages; of Tensor its operators, properties and
     those methods that are not just one of those functions."""
     found = {
-        prefix + name: getattr(room, name)
-        for prefix, room in ROOMS.items()
-        for name in room.__all__
-        if not name.startswith("__") and _is_function(getattr(room, name))
+        prefix + name: getattr(package, name)
+        for prefix, package in PACKAGES.items()
+        for name in package.__all__
+        if not name.startswith("__") and _is_function(getattr(package, name))
     }
     known = {id(_itself(name, function)) for name, function in found.items()}
     for name, method in vars(Tensor).items():

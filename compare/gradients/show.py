@@ -65,7 +65,7 @@ def _rules(result: Result) -> list[str]:
         "float32: the error nearest to what it may be, and torch's own, both against torch's float64, in the root of the mean "
         f"square over several draws: at most twice torch's, plus {result['floor']:.1e}.",
         "Models in float32: all arrays of a part together, in the 2-norm, on one batch of three: on a batch where rounding "
-        "decides a ReLU or the winner of a pool, both tracks are a matter of luck.",
+        "decides a ReLU or the winner of a pool, both frameworks are a matter of luck.",
     ]
 
 

@@ -89,7 +89,7 @@ SECTIONS = (
         "lockstep",
         "The same training, step by step",
         (
-            "Both tracks start from the same weights and see the same batches and the same masks. Rounding then drives any two "
+            "Both frameworks start from the same weights and see the same batches and the same masks. Rounding then drives any two "
             "programs apart, and what comes of it grows with every step. The yardstick is PyTorch itself: how far its float32 "
             "drifts away from its own float64. minigrad's float32 may drift about as far, and its float64 hardly at all.",
             "Where two programs do not compute the same, the first layer that differs can be found: bisect names it, shown "
@@ -112,10 +112,10 @@ SECTIONS = (
         "experiments",
         "The experiments",
         (
-            "The experiments of the original report, in both tracks, over several seeds. Reported: the original's figures, "
+            "The experiments of the original report, in both frameworks, over several seeds. Reported: the original's figures, "
             "measured on all of MiniPlaces (100,000 images of 100 classes); beside them those of other teams with the same "
             "recipe. Ours and torch's may be of a smaller scale (fewer classes, images, epochs): each table says of which. "
-            "Only figures of the same scale can be held against each other, and they are: minigrad's against torch's.",
+            "Only figures of the same scale can be compared with each other, and they are: minigrad's against torch's.",
         ),
         (
             _experiment("SimpleNet, 60 epochs", "simplenet-60"),
@@ -134,7 +134,7 @@ SECTIONS = (
             "Images changed so little that nobody sees it, and so that the network is wrong. The original's attack went up the "
             "loss of the least likely class, away from a class that was far already (the preset report): hence its mild "
             "effect. The assignment asks to go down that loss (handout); the strongest goes up the loss of the true label "
-            "(untargeted). All three are here, side by side, each track attacking with its own gradients.",
+            "(untargeted). All three are here, side by side, each framework attacking with its own gradients.",
         ),
         (
             _wanted("The table of attacks", f"attacks {NETWORK}", "attacks-simplenet-cpu"),

@@ -13,7 +13,7 @@ from compare.report.gather import Chapter, Entry, Shown, describe_origin
 from compare.report.style import STYLE
 
 MADE = "made by python -m compare report: measure, and run it again; what is changed here by hand is lost"
-TITLE = "minigrad, held against PyTorch"
+TITLE = "minigrad, compared with PyTorch"
 INTRODUCTION = (
     "minigrad is a tensor and autograd engine written from scratch on NumPy and CuPy. This page holds what it computes, what "
     "networks learn with it, how they stand attacks, and what it costs, against PyTorch, figure by figure."

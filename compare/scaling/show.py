@@ -160,7 +160,7 @@ def grows(slope: Result) -> bool:
 def verdict(result: Result) -> str:
     """What a reader should take away."""
     if not result["agree"]:
-        return f"{what(result)}: the tracks do not compute the same, so their times mean nothing."
+        return f"{what(result)}: the frameworks do not compute the same, so their times mean nothing."
     axis, slopes, rates = AXES[result["axis"]], result["slopes"], memory_rates(result)
     ours, last = slopes[OURS], result["values"][-1]
     s = ours["summary"]

@@ -65,7 +65,7 @@ def loading_notes(result: Result) -> list[str]:
     s = found["summary"]
     return [
         f"data: a batch of {found['data']} ({found['channels']} channel{'s' * (found['channels'] > 1)}, resized where they are of "
-        f"another size) by the loader that all tracks share, {who}, measured once and alone: quartiles "
+        f"another size) by the loader that all frameworks share, {who}, measured once and alone: quartiles "
         f"{span(s['seconds'], 1000, 1)}, of which normalising {ms(s['normalising']['median'])}; in training it runs beside "
         "the step and is no part of it"
     ]
@@ -106,7 +106,8 @@ def attack_table(attack: Result) -> Table:
     ]
     limits = " and ".join(f"{most:g}" for most in ATTACK_TOLERANCES.values())
     notes = [
-        f"passes: in units of one forward and backward pass of training in the same track; at most {attack['steps'] + 1} wanted",
+        f"passes: in units of one forward and backward pass of training in the same framework; at most "
+        f"{attack['steps'] + 1} wanted",
         f"perturbations' distance from {REFERENCE}'s after the first and the last step (at most {limits}): {', '.join(apart)}"
         + ("" if attacks_agree(attack) else ": NOT THE SAME ATTACK, the times mean nothing"),
     ]
@@ -148,7 +149,7 @@ def agreement_table(result: Result) -> Table:
 def verdict(result: Result) -> str:
     """What a reader should take away."""
     if not result["agree"]:
-        return f"{what(result)}: the tracks do not compute the same, so their times mean nothing."
+        return f"{what(result)}: the frameworks do not compute the same, so their times mean nothing."
     ours = result["tracks"][OURS]["summary"]["seconds"]["median"]
     text = f"{what(result)}: a training step takes minigrad {ms(ours)} ms, {against(result['ratios'])}"
     if "memory" in result and result["memory"][REFERENCE]["above_ready"]:

@@ -1,4 +1,4 @@
-"""The gradient of a loss with respect to the images alone; the model is left as it was found."""
+"""The gradient of a loss with respect to the images alone: the model is in eval mode and frozen meanwhile, then as it was."""
 
 from __future__ import annotations
 

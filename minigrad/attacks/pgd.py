@@ -172,18 +172,18 @@ class PGD:
             return sign * cross_entropy(logits, check_classes(classes, logits, name))
 
     def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
-        """The steps of one start, each computed when it is asked for."""
+        """The iterates of one start, each computed when it is asked for."""
         space, x, choose = self._start(images, labels, targets)
         alpha = space.amount("alpha", self.alpha)
-        velocity = None
+        momentum = None
         for index in range(self.steps):
             logits, classes, loss, gradient = self._look(model, x, choose)
             with no_grad():
                 check_step(index, loss, gradient)
                 if not self.retarget:
                     choose = always(classes)
-                velocity = self._velocity(space.slope(gradient), velocity)
-                moved = space.move(x, velocity, self._sign * alpha)
+                momentum = self._momentum(space.slope(gradient), momentum)
+                moved = space.move(x, momentum, self._sign * alpha)
             yield Step(index, x, logits, classes, loss, gradient, moved)
             x = moved
 
@@ -216,7 +216,7 @@ class PGD:
         """Which way the loss is to go: 1 up, -1 down."""
         return -1.0 if self.direction == "descend" else 1.0
 
-    def _velocity(self, slope: Tensor, before: Tensor | None) -> Tensor:
+    def _momentum(self, slope: Tensor, before: Tensor | None) -> Tensor:
         """Which way to step, given the slope (the gradient in units) and the way of the step before."""
         return slope
 

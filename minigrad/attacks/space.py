@@ -1,4 +1,4 @@
-"""Where an attack may go: a ball around each image, within the box of valid values, both in units that are said."""
+"""The threat model of an attack: a ball around each image, within the box of valid values, in normalised or pixel units."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class MIFGSM(PGD):
             raise ValueError(f"decay must be one number, got {decay}")
         self._set("decay", decay)
 
-    def _velocity(self, slope: Tensor, before: Tensor | None) -> Tensor:
+    def _momentum(self, slope: Tensor, before: Tensor | None) -> Tensor:
         size = slope.abs().mean(tuple(range(1, slope.ndim)), keepdim=True)
         now = slope / size.where(size > 0, 1.0)
         return now if before is None else before * self.decay + now

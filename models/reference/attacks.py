@@ -115,11 +115,11 @@ class PGD:
         scale, shift = self._units(images)
         v = images * scale + shift
         d, alpha = self._first(v), of_channels(self.alpha, v)
-        classes, velocity = None, None
+        classes, momentum = None, None
         for index in range(self.steps):
             logits, classes, loss, g = self._look(model, images, d / scale, labels, targets, classes)
-            velocity = self._velocity(g / scale, velocity)
-            way = velocity.sign() if self.norm == "linf" else direction_of(velocity)
+            momentum = self._momentum(g / scale, momentum)
+            way = momentum.sign() if self.norm == "linf" else direction_of(momentum)
             moved = self._project(d + self._sign * alpha * way, v)
             yield Step(index, images + d / scale, logits, classes, loss, g, images + moved / scale)
             d = moved
@@ -193,7 +193,7 @@ class PGD:
         assert chosen is not None
         return chosen
 
-    def _velocity(self, g: Tensor, before: Tensor | None) -> Tensor:
+    def _momentum(self, g: Tensor, before: Tensor | None) -> Tensor:
         return g
 
     def _score(self, model: nn.Module, x: Tensor, labels: Tensor | None, targets: Tensor | None) -> Tensor:
@@ -223,7 +223,7 @@ class MIFGSM(PGD):
 
     decay: float = 1.0
 
-    def _velocity(self, g: Tensor, before: Tensor | None) -> Tensor:
+    def _momentum(self, g: Tensor, before: Tensor | None) -> Tensor:
         size = each(g.flatten(1).abs().mean(1), g)
         g = g / torch.where(size == 0, 1, size)
         return g if before is None else self.decay * before + g

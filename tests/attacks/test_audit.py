@@ -217,7 +217,7 @@ class IgnoresTheBox(PGD):
 
 
 class WrongSign(PGD):
-    def _velocity(self, slope: Any, before: Any) -> Any:
+    def _momentum(self, slope: Any, before: Any) -> Any:
         return -slope
 
 
@@ -226,7 +226,7 @@ class Wavers(PGD):
 
     turns = itertools.cycle((1, 1, -1))
 
-    def _velocity(self, slope: Any, before: Any) -> Any:
+    def _momentum(self, slope: Any, before: Any) -> Any:
         return slope * next(self.turns)
 
 

@@ -159,9 +159,9 @@ def test_convolutions_are_asked_for_the_gradient_of_their_input_alone(monkeypatc
     for name in ("conv2d_backward", "conv2d_relu_max_pool2d_backward"):
         original = getattr(backend, name)
 
-        def watched(*args: Any, original: Any = original) -> Any:
-            asked.append(args[-1])
-            return original(*args)
+        def watched(*args: Any, original: Any = original, **settings: Any) -> Any:
+            asked.append(settings["needs"])
+            return original(*args, **settings)
 
         monkeypatch.setattr(backend, name, watched)
     (x, y, _), _ = tensors(batch(2, dtype=np.float32))

@@ -170,7 +170,7 @@ def test_equal_arms_are_equal(capsys: Any, tmp_path: Path, made_up: dict[str, An
     assert np.isclose(result["summary"]["minigrad"]["final"]["top1"]["error"], stats.sem(ours))
     (table, cost) = accuracy.show.tables(result)
     assert "reported" in table.head and table.rows[0][1:3] == ["43.68", "43.76-44.10"] and len(cost.rows) == 2
-    assert any("not to be held against this scale" in note for note in table.notes)
+    assert any("not to be compared with this scale" in note for note in table.notes)
     assert accuracy.show.overview([result]).rows[0][-1] == "equal"
     for png in (*accuracy.show.pictures(result).values(), accuracy.show.picture_of_two(result, result)):
         assert Image.open(io.BytesIO(png)).size[0] > 900
@@ -322,7 +322,7 @@ def test_both_frameworks_and_the_attacks_on_their_networks(capsys: Any, tmp_path
 
     table = tmp_path / "attacks.json"
     code, said = command(capsys, "attack-table", *asked, "--json", table)
-    assert code == 0 and "the tracks agree in all 19 lines" in said
+    assert code == 0 and "the frameworks agree in all 19 lines" in said
     attacked = json.loads(table.read_text())
     (run,) = attacked["runs"]
     assert run["command"] == ours["command"]  # the network that was there

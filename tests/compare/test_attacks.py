@@ -134,7 +134,7 @@ def test_the_table(decided: None, weights: Path, tmp_path: Path, capsys: Any) ->
     code, said = attack(capsys, weights, "--rows", "3/.3/.1,1/.3/.1,2/.05/1", "--json", out)
     assert code == 0, said
     assert "1/4 clean, minigrad: top-1 " not in said and "1/7 clean, minigrad: top-1 " in said
-    assert "the tracks agree in all 10 lines" in said and "reported" not in said
+    assert "the frameworks agree in all 10 lines" in said and "reported" not in said
     data = open_dataset(None, "val", None, IMAGES)
     model = models.create("simplenet", 10, 1).double()
     mg.weights.load_torch_state_dict(model, weights)
@@ -170,7 +170,7 @@ def test_reported_figures_stand_beside_simplenet_on_a_hundred_classes() -> None:
             [*map(as_text, attacks.show.tables(results.content())), attacks.show.verdict(results.content())]
         )
         assert ("43.68 / 73.28" in text) == shown and text.count("39.05 / 61.13") == shown
-        assert "one track: nothing to compare" in text
+        assert "one framework: nothing to compare" in text
 
 
 def test_results_go_on_where_they_stopped(
@@ -219,7 +219,7 @@ def test_results_of_other_settings_or_damaged_are_refused(weights: Path, tmp_pat
         assert out.read_bytes() == before
 
     refused("has images 20, not 10", "--limit", 10)
-    refused("has tracks ['minigrad'], not ['torch']", "--tracks", "torch")
+    refused("has frameworks ['minigrad'], not ['torch']", "--tracks", "torch")
     refused("has seed 2024, not 1", "--seed", 1)
     refused("is of other presets, rows or epsilons", "--rows", "2/.1/.1")
     refused("has weights {'plain': ", weights=save_network(tmp_path / "other.safetensors", 2))
@@ -251,7 +251,7 @@ def test_frameworks_that_differ_are_exit_code_1(
     right = theirs.preset
     monkeypatch.setattr(theirs, "preset", lambda name, **given: right(name, **given | {"direction": "descend"}))
     code, said = attack(capsys, weights, "--rows", "10/.3/.1", "--presets", "untargeted", "--limit", 60)
-    assert code == 1 and "THE TRACKS DIFFER" in said and " !" in said
+    assert code == 1 and "THE FRAMEWORKS DIFFER" in said and " !" in said
 
 
 def test_the_sweep(decided: None, weights: Path, tmp_path: Path, capsys: Any) -> None:
@@ -280,7 +280,7 @@ def assert_contract(path: Path, rows: list[int], drawn: dict[str, bytes]) -> Non
     result = json.loads(path.read_text())
     assert [len(table.rows) for table in attacks.show.tables(result)] == rows
     assert attacks.show.pictures(result) == drawn
-    assert attacks.show.verdict(result).endswith("the tracks agree in all " + f"{len(result['lines'])} lines.")
+    assert attacks.show.verdict(result).endswith("the frameworks agree in all " + f"{len(result['lines'])} lines.")
 
 
 def test_the_seed_decides_the_noise(
@@ -441,7 +441,7 @@ def test_weights_that_are_not_finite(tmp_path: Path, capsys: Any) -> None:
         (["--presets", "madry"], "presets are some of handout,report,untargeted, each once, not 'madry'"),
         (["--presets", "report,report"], "each once"),
         (["--presets", ""], "presets are some of"),
-        (["--tracks", "jax"], "tracks are some of minigrad,torch"),
+        (["--tracks", "jax"], "frameworks are some of minigrad,torch"),
         (["--rows", "10/.1"], "rows are steps/epsilon/alpha such as 10/.1/.01,20/1/.01"),
         (["--rows", "0/.1/.01"], "1 to 10000 steps"),
         (["--rows", "10/-.1/.01"], "not '10/-.1/.01'"),

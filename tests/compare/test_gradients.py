@@ -139,8 +139,8 @@ def scaled(which: int, factor: float, of: Any) -> Any:
 def in_float16(of: Any) -> Any:
     """A kernel that in float32, and only there, computes with three digits."""
 
-    def kernel(*args: Any) -> Any:
-        y = of(*args)
+    def kernel(*args: Any, **settings: Any) -> Any:
+        y = of(*args, **settings)
         return y if y.dtype == np.float64 else y.astype(np.float16).astype(np.float32)
 
     return kernel
@@ -148,7 +148,7 @@ def in_float16(of: Any) -> Any:
 
 def later(of: Any) -> Any:
     """AdamW with the bias correction of the next step."""
-    return lambda p, g, m, v, vmax, step, *rest, **kwargs: of(p, g, m, v, vmax, step + 1, *rest, **kwargs)
+    return lambda *arrays, step, **settings: of(*arrays, step=step + 1, **settings)
 
 
 WRONG = "float64, gradient of input 0: off by 0.001"
@@ -195,7 +195,7 @@ def test_a_wrong_definition_fails_in_the_second_gradient(monkeypatch: pytest.Mon
 
 
 def test_an_error_of_one_row_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: Any) -> Any:
+    def broken(*args: Any, **settings: Any) -> Any:
         raise RuntimeError("a kernel\nthat fails")
 
     monkeypatch.setattr(cpu, "gelu", broken)
