@@ -65,7 +65,7 @@ def test_rooms_import_only_what_they_may(path: Path) -> None:
 
 # The core in the order in which it is read: a file imports only what stands before it, and `backends`, in whatever way.
 CORE = """
-errors aliases quiet order size arguments arrays files window memory_format device dtypes grad_mode hooks random
+errors quiet order size arguments arrays files window memory_format device dtypes grad_mode aliases hooks random
 tensor op engine fused
 ops/public ops/common ops/pointwise ops/arithmetic ops/choice ops/exponential ops/trigonometric ops/rounding
 inplace printing
