@@ -218,7 +218,9 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 Pair("in minigrad, what the defence brings", f"minigrad {DEFENDED}", f"minigrad {PLAIN}", same=False),
                 Pair("in torch, what the defence brings", f"torch {DEFENDED}", f"torch {PLAIN}", same=False),
             ),
-            attack=Attack(ROWS[:1], ("report", "untargeted"), False, {"full": None, "default": 500, "small": 500, "smoke": 10}),
+            attack=Attack(
+                ROWS[:1], ("report", "untargeted"), False, {"full": None, "default": 500, "small": 500, "smoke": 10}
+            ),
             remarks=(
                 "Attacked with 10 steps of .01 within .1, each network by its own track: report is the original's attack, up "
                 "the loss of the least likely class, untargeted goes up the label's loss.",
