@@ -7,8 +7,11 @@ ARGS ?=
 
 .PHONY: train docs test test-processors test-versions lint types clean
 
-train: $(VENV)/.engine  ## train SimpleNet on the embedded images, with our own engine (no torch needed)
-	$(BIN)/python train_minigrad.py $(ARGS)
+# SimpleNet with batch norm learns from the first step. ARGS may name another network, or files that say which it is.
+FIRST := $(if $(filter --model% --resume% --weights% -h --help,$(ARGS)),,--model simplenet-bn)
+
+train: $(VENV)/.engine  ## train a network on the embedded images, with our own engine (no torch needed)
+	$(BIN)/python train_minigrad.py $(FIRST) $(ARGS)
 
 test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything else
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)

@@ -5,7 +5,7 @@ of it. Nothing is measured, and no figure is typed by hand: what is not measured
 
   report.html       one page with all the pictures in it, for a browser, a phone, paper
   docs/results.md   the same for GitHub, with its pictures in docs/pictures/results/
-  README.md         the block between the two marks; its picture is docs/pictures/front.png
+  README.md         the table between the two marks
 
 The last two belong to the committed results: with another --results they are written only if they are asked for by name.
 Files that would not change are left alone. It takes some seconds and needs matplotlib, but not torch.
@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         files[options.markdown] = render_markdown(front, chapters).encode()
         files |= {pictures / name: picture for name, picture in drawn.items()}
     if options.readme is not None:
-        files[options.readme] = put_into_readme(options.readme, front, pictures).encode()
+        files[options.readme] = put_into_readme(options.readme, front).encode()
     changed = [path for path, content in files.items() if write_if_changed(path, content)]
 
     missing = [wanted for chapter in chapters for wanted in chapter.missing]
@@ -72,8 +72,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.results.resolve() == RESULTS:
         options.markdown = options.markdown or ROOT / "docs" / "results.md"
         options.readme = options.readme or ROOT / "README.md"
-    if options.readme is not None and options.markdown is None:
-        raise OptionError("--readme shows a picture of --markdown's: name that too")
     check_ours(options.html, "--html")
     if options.markdown is not None:
         check_ours(options.markdown, "--markdown")

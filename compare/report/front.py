@@ -23,8 +23,8 @@ EXPERIMENTS = {  # of each network
     "vit-d4-90": "vit",
     "resnet18-finetune-60": "resnet18",
 }
-SCALES = ("small", "full")  # the latter is shown, where there are both
-FIRST = "simplenet"  # whose curves are drawn
+SCALES = ("default", "full")  # of whole trainings; the latter is shown, where there are both
+FIRST = "simplenet-bn"  # whose curves are drawn: it learns from the first step
 STYLES = {"minigrad": "-", "torch": "--"}  # where one curve lies on the other, both are seen
 
 ByNetwork = dict[str, Result]
@@ -45,24 +45,29 @@ def make_front(entries: Sequence[Entry]) -> Front:
     drifts, trained, speeds = find_drifts(entries), find_trained(entries), find_speeds(entries)
     panels = []
     if FIRST in drifts:
-        panels.append((partial(drift_panel, drifts[FIRST]), "how far rounding drives it in training"))
+        panels.append((partial(drift_panel, drifts[FIRST]), "how far rounding moves its weights in training"))
     if FIRST in trained:
         panels.append((partial(learning_panel, trained[FIRST]), "what it learns"))
     if speeds:
         panels.append((partial(cost_panel, speeds), "what a training step costs"))
     caption = "minigrad beside PyTorch: " + ", ".join(words for _, words in panels)
-    return Front(make_table(entries, drifts, trained, speeds), draw([panel for panel, _ in panels]), caption)
+    return Front(make_table(entries, trained, speeds), draw([panel for panel, _ in panels]), caption)
 
 
-def make_table(entries: Sequence[Entry], drifts: ByNetwork, trained: ByNetwork, speeds: ByNetwork) -> Table:
+def make_table(entries: Sequence[Entry], trained: ByNetwork, speeds: ByNetwork) -> Table:
     """A row a network, a column for whatever was measured of one; as notes, what the columns are of."""
+    others = {"torch": "time / torch's", "torch channels-last": "time / torch's, channels_last"}
     columns = {
-        "drift / torch's": {model: f"{drift_ratio(found):.2f}" for model, found in drifts.items()},
         **{
-            f"top-1, {framework}": {model: top1(found, framework) for model, found in trained.items()}
+            f"top-1 %, {framework}": {model: top1(found, framework) for model, found in trained.items()}
             for framework in STYLES
         },
-        "time / torch's": {model: f"{time_ratio(found):.2f}" for model, found in speeds.items()},
+        **{
+            title: {
+                model: f"{time_ratio(found, other):.2f}" for model, found in speeds.items() if other in found["ratios"]
+            }
+            for other, title in others.items()
+        },
         "memory / torch's": {
             model: f"{memory_ratio(found):.2f}" for model, found in speeds.items() if "memory" in found
         },
@@ -73,7 +78,7 @@ def make_table(entries: Sequence[Entry], drifts: ByNetwork, trained: ByNetwork, 
         for model, title in NETWORKS.items()
         if any(model in cells for cells in columns.values())
     ]
-    return Table("", ["", *columns], rows, [*gradient_notes(entries), *notes(drifts, trained, speeds)])
+    return Table("", ["", *columns], rows, [*notes(entries, trained, speeds), *gradient_notes(entries)])
 
 
 def gradient_notes(entries: Sequence[Entry]) -> list[str]:
@@ -81,19 +86,17 @@ def gradient_notes(entries: Sequence[Entry]) -> list[str]:
     return [f"Gradients: {entry.verdict}" for entry in entries if entry.command == "gradients"][:1]
 
 
-def notes(drifts: ByNetwork, trained: ByNetwork, speeds: ByNetwork) -> list[str]:
+def notes(entries: Sequence[Entry], trained: ByNetwork, speeds: ByNetwork) -> list[str]:
     """What the columns are of."""
     found = []
-    if drifts:
-        steps = _range({result["steps"] for result in drifts.values()})
-        found.append(
-            f"Drift: how far rounding takes float32 weights from a float64 training in {steps} steps, minigrad's over torch's."
-        )
     if trained:
-        data = {f"{result['dataset']['name']} ({result['scale']} scale)" for result in trained.values()}
-        found.append(
-            f"Top-1: validation images of {' or '.join(sorted(data))}, in percent, with the standard error over seeds."
-        )
+        found.append(f"Accuracy (top-1): higher is better. {' '.join(dict.fromkeys(map(training, trained.values())))}")
+        begun = {EXPERIMENTS.get(entry.result["experiment"]) for entry in entries if entry.command == "accuracy"}
+        left = [title for model, title in NETWORKS.items() if model in begun - trained.keys()]
+        if left:
+            found[-1] += (
+                f" {' and '.join(left)}: compared on fewer images alone, which says little of how good they get."
+            )
     if speeds:
         batches = ", ".join(
             f"{NETWORKS[model]} {speeds[model]['job']['batch']}" for model in NETWORKS if model in speeds
@@ -101,10 +104,21 @@ def notes(drifts: ByNetwork, trained: ByNetwork, speeds: ByNetwork) -> list[str]
         sizes = _range({result["job"]["image_size"] for result in speeds.values()})
         machines = {f"{r['machine']['processor']}, {r['machine']['usable_cores']} cores" for r in speeds.values()}
         found.append(
-            f"Time of a training step and its peak memory (above what the loaded libraries need): {sizes} pixels a side, batches: "
-            f"{batches}; {' or '.join(sorted(machines))}; PyTorch with its default settings."
+            "Time of a training step and its peak memory: lower is better, 1 is as much as PyTorch takes (eager, with its "
+            f"default settings; channels_last is its faster memory format for convolutions). Images of {sizes} pixels a side, "
+            f"batches: {batches}; {' or '.join(sorted(machines))}. Both frameworks ran in turn; the median over the rounds."
         )
     return found
+
+
+def training(result: Result) -> str:
+    """What was trained on what, how long."""
+    data, seeds = result["dataset"], len(result["seeds"])
+    error = "one seed" if seeds == 1 else f"{seeds} seeds, with the standard error"
+    return (
+        f"Of {data['validation_images']:,} validation images of {data['name']}, in percent, after "
+        f"{result['recipe']['options']['epochs']} epochs on {data['training_images']:,} training images; {error}."
+    )
 
 
 def _range(values: set[int]) -> str:
@@ -115,7 +129,7 @@ def draw(panels: Sequence[Panel]) -> bytes | None:
     """The panels, side by side."""
     if not panels:
         return None
-    words = "what rounding does to both, what both learn, what a step costs; all figures and their commands: docs/results.md"
+    words = "what rounding does to both, what both learn, what a step costs"
     figure, axes = new_figure(1, len(panels), "minigrad beside PyTorch", words)
     for panel, place in zip(panels, axes.flat, strict=True):
         panel(place)
@@ -130,11 +144,6 @@ def find_drifts(entries: Sequence[Entry]) -> ByNetwork:
     return {entry.result["model"]: entry.result for entry in entries if entry.command == "lockstep"}
 
 
-def drift_ratio(result: Result) -> float:
-    """How far minigrad's float32 weights drift, over torch's."""
-    return result["ratios"]["weights"]["mean"]
-
-
 def drift_panel(result: Result, axes: Any) -> None:
     """Over the steps, the distance of float32 weights from torch's float64: ours and torch's own."""
     drifts = result["runs"][0]["drift"]["weights"]
@@ -144,7 +153,7 @@ def drift_panel(result: Result, axes: Any) -> None:
     axes.set_yscale("log")
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8)
-    quiet(axes, f"{NETWORKS[FIRST]}: float32 weights, distance from float64", "training step")
+    quiet(axes, f"{NETWORKS[FIRST]}: distance of float32 weights from float64", "training step")
 
 
 # learning
@@ -188,9 +197,9 @@ def find_speeds(entries: Sequence[Entry]) -> ByNetwork:
     return {result["job"]["model"]: result for result in plain[::-1] if result["job"]["device"] == "cpu"}
 
 
-def time_ratio(result: Result) -> float:
-    """Our time of a training step over torch's, the median over the rounds."""
-    return result["ratios"]["torch"]["summary"]["median"]
+def time_ratio(result: Result, other: str = "torch") -> float:
+    """Our time of a training step over another's, the median over the rounds."""
+    return result["ratios"][other]["summary"]["median"]
 
 
 def memory_ratio(result: Result) -> float:
@@ -210,6 +219,6 @@ def cost_panel(speeds: Mapping[str, Result], axes: Any) -> None:
             axes.barh(i + place, ratio, 0.36, color=COLOURS["minigrad"], alpha=alpha)
             axes.text(0.03, i + place, f"{what} {ratio:.2f}", va="center", fontsize=8, color="white")
     axes.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
-    quiet(axes, "A training step, of torch's (line)")
+    quiet(axes, "A step, of torch's (line): lower is better")
     axes.grid(visible=False)
     axes.tick_params(axis="y", colors=QUIET, labelsize=9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from compare.report.page import INTRODUCTION, MADE, NOTHING, TITLE, TYPED
 from minigrad.errors import OptionError
 
 FOLDER = "pictures/results"  # of the pictures, beside the file
-FRONT = "front.png"  # among them: the picture of README's front page
+FRONT = "front.png"  # among them: the picture of what is seen at a glance
 BEGIN, END = "<!-- front: made by python -m compare report -->", "<!-- end of front -->"
 
 
@@ -108,13 +107,12 @@ def _reproduce(chapters: Sequence[Chapter]) -> list[str]:
     return parts
 
 
-def front_block(front: Front, pictures: str) -> str:
-    """The block with its marks. pictures: the folder of the picture, as README sees it."""
-    picture = [f"![{markdown_text(front.caption)}]({pictures}/{FRONT})"] if front.picture else []
-    return "\n\n".join([BEGIN, *picture, as_markdown(front.table) if front.table.rows else NOTHING, END])
+def front_block(front: Front) -> str:
+    """The block with its marks: the table. Its picture stands in docs/results.md."""
+    return "\n\n".join([BEGIN, as_markdown(front.table) if front.table.rows else NOTHING, END])
 
 
-def put_into_readme(path: Path, front: Front, pictures: Path) -> str:
+def put_into_readme(path: Path, front: Front) -> str:
     """The text of README with its block made anew. OptionError if there is no README, or if it has not the two marks."""
     try:
         before, begin, rest = path.read_text().partition(BEGIN)
@@ -123,5 +121,4 @@ def put_into_readme(path: Path, front: Front, pictures: Path) -> str:
         raise OptionError(f"--readme {path} cannot be read: {error}") from error
     if not begin or not end:
         raise OptionError(f"--readme {path} has not the marks {BEGIN!r} and {END!r}: nothing was overwritten")
-    folder = Path(os.path.relpath(pictures, path.parent)).as_posix()
-    return before + front_block(front, folder) + after
+    return before + front_block(front) + after

@@ -23,7 +23,7 @@ OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 
 ATTACK_STEPS, ALPHA = 10, 0.01
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
-# steps that get as far as epsilon. Half of that way protects little: see README.
+# steps that get as far as epsilon. Half of that way protects little: see docs/training.md.
 DEFENCE, DEFENCE_STEPS = "untargeted", 5
 
 

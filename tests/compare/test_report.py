@@ -229,7 +229,6 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path, capsys: Any) -> None:
     common = ["--html", tmp_path / "x.html", "--markdown", tmp_path / "x.md", "--readme"]
     refused(capsys, folder, "has not the marks", *common, mine)
     refused(capsys, folder, "cannot be read", *common, tmp_path / "none.md")
-    refused(capsys, folder, "name that too", "--html", tmp_path / "x.html", "--readme", mine)
 
 
 def test_the_readme_around_its_block_stays(tmp_path: Path, capsys: Any) -> None:
@@ -256,17 +255,15 @@ def speed(model: str, time: float, memory: float, **job: Any) -> Entry:
     result = {
         "job": {"model": model, "batch": 8, "image_size": 64, "device": "cpu"} | job,
         "machine": {"processor": "Some", "usable_cores": 2},
-        "ratios": {"torch": {"summary": {"median": time}}},
+        "ratios": {"torch": {"summary": {"median": time}}, "torch channels-last": {"summary": {"median": 2 * time}}},
         "memory": {"minigrad": {"above_ready": memory}, "torch": {"above_ready": 1.0}},
     }
     return Entry("s", "speed", result, [], {}, "")
 
 
-def lockstep(model: str, ratio: float) -> Entry:
+def lockstep(model: str) -> Entry:
     drift = {name: [0.0, 1e-7, 2e-7] for name in ("minigrad float32", "torch float32", "minigrad float64")}
-    ratios = {"weights": {"mean": ratio}}
-    result = {"model": model, "steps": 3, "ratios": ratios, "runs": [{"drift": {"weights": drift}}]}
-    return Entry("l", "lockstep", result, [], {}, "")
+    return Entry("l", "lockstep", {"model": model, "steps": 3, "runs": [{"drift": {"weights": drift}}]}, [], {}, "")
 
 
 def accuracy(experiment: str, scale: str, ours: float, **more: Any) -> Entry:
@@ -282,38 +279,42 @@ def accuracy(experiment: str, scale: str, ours: float, **more: Any) -> Entry:
         "scale": scale,
         "complete": True,
         "summary": summary,
-        "dataset": {"name": "some"},
+        "dataset": {"name": "some", "training_images": 10000, "validation_images": 2000},
+        "recipe": {"options": {"epochs": 15}},
+        "seeds": [1, 2],
     }
     return Entry("a", "accuracy", result | more, [], {}, "")
 
 
 def test_the_front_page() -> None:
-    """A row a network, a column for what there is; what is unfinished, of the smallest scale or of another kind is left out."""
+    """A row a network, a column for what there is; what is unfinished, not a whole training or of another kind is left out."""
     front = make_front(
         [
             speed("simplenet", 0.7, 0.4), speed("vit", 1.3, 0.8), speed("vit", 9, 9, device="gpu:0"), speed("vit", 9, 9),
-            lockstep("simplenet", 1.04), lockstep("resnet18", 0.9),
-            accuracy("simplenet-60", "full", 44.0), accuracy("simplenet-60", "small", 81.0), accuracy("vit-d4-90", "smoke", 1),
-            accuracy("simplenet-bn-90", "small", 1, complete=False), accuracy("simplenet-custom-conv-10", "small", 1),
+            lockstep("simplenet-bn"), lockstep("resnet18"),
+            accuracy("simplenet-60", "full", 44.0), accuracy("simplenet-60", "default", 81.0), accuracy("vit-d4-90", "small", 1),
+            accuracy("simplenet-bn-90", "full", 1, complete=False), accuracy("simplenet-custom-conv-10", "full", 1),
             Entry("g", "gradients", {}, [], {}, "All 7 rows agree."),
         ]
     )  # fmt: skip
     assert list(front.table.head[1:]) == [
-        "drift / torch's", "top-1, minigrad", "top-1, torch", "time / torch's", "memory / torch's",
+        "top-1 %, minigrad", "top-1 %, torch", "time / torch's", "time / torch's, channels_last", "memory / torch's",
     ]  # fmt: skip
     assert front.table.rows == [
-        ["SimpleNet", "1.04", "44.0 ± 0.2", "80.0 ± 0.2", "0.70", "0.40"],
-        ["SimpleViT", "", "", "", "1.30", "0.80"],
-        ["ResNet-18", "0.90", "", "", "", ""],
+        ["SimpleNet", "44.0 ± 0.2", "80.0 ± 0.2", "0.70", "1.40", "0.40"],
+        ["SimpleViT", "", "", "1.30", "2.60", "0.80"],
     ]
     text = " ".join(front.table.notes)
-    assert (
-        "All 7 rows agree." in text and "in 3 steps" in text and "some (full scale)" in text and "SimpleNet 8" in text
-    )
+    for words in (
+        "All 7 rows agree.", "2,000 validation images of some", "15 epochs on 10,000", "2 seeds", "lower is better", "SimpleNet 8",
+        "SimpleNet-BN and SimpleViT: compared on fewer images alone",
+    ):  # fmt: skip
+        assert words in text, words
     assert front.picture is not None and front.picture.startswith(b"\x89PNG")
-    assert front.caption.count(",") == 2
+    assert front.caption.count(",") == 1
     only = make_front([speed("vit", 1.3, 0.8)])
-    assert list(only.table.head) == ["", "time / torch's", "memory / torch's"] and "learns" not in only.caption
+    assert list(only.table.head)[1:] == ["time / torch's", "time / torch's, channels_last", "memory / torch's"]
+    assert "learns" not in only.caption
     nothing = make_front([])
     assert not nothing.table.rows and nothing.picture is None
 
@@ -322,7 +323,7 @@ def test_the_front_page_shows_training_alone() -> None:
     """Not the run in which an attack was timed too, wherever it stands."""
     attacked = speed("simplenet", 9, 9)
     attacked.result["command"] = "python -m compare speed --model simplenet --attack"
-    assert make_front([attacked, speed("simplenet", 0.7, 0.4)]).table.rows == [["SimpleNet", "0.70", "0.40"]]
+    assert make_front([attacked, speed("simplenet", 0.7, 0.4)]).table.rows == [["SimpleNet", "0.70", "1.40", "0.40"]]
     assert not make_front([attacked]).table.rows
 
 

@@ -56,7 +56,7 @@ def test_what_is_committed_is_what_the_results_say(committed: Any) -> None:
     front, chapters = committed
     docs = ROOT / "docs"
     assert (docs / "results.md").read_text() == render_markdown(front, chapters)
-    assert (ROOT / "README.md").read_text() == put_into_readme(ROOT / "README.md", front, docs / FOLDER)
+    assert (ROOT / "README.md").read_text() == put_into_readme(ROOT / "README.md", front)
     pictures = {path.name for path in (docs / FOLDER).iterdir()}
     assert pictures == picture_files(front, chapters).keys()
     assert_links_resolve((docs / "results.md").read_text(), docs)
