@@ -136,7 +136,7 @@ def test_the_curves_of_one_road_of_convolution_are_those_of_the_other(
     else:
         import minigrad.backends.cpu as owner
     unfold = owner.unfold
-    monkeypatch.setattr(owner, "unfold", lambda *arguments: (unfolded.append(1), unfold(*arguments))[1])
+    monkeypatch.setattr(owner, "unfold", lambda *a, **named: (unfolded.append(1), unfold(*a, **named))[1])
     assert call(*BN, "--out", str(tmp_path / "fast")) == 0
     assert not unfolded
     assert call(*BN, *by_hand, "--out", str(tmp_path / "run")) == 0
