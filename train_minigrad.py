@@ -22,7 +22,7 @@ import numpy as np
 import minigrad
 from minigrad import nn
 from minigrad.attacks import PGD, preset
-from minigrad.errors import OptionError
+from minigrad.errors import DeviceError, OptionError
 from minigrad.random import Generator
 from minigrad.training import (
     Data,
@@ -43,6 +43,8 @@ from models import MODELS, create
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
     device = minigrad.get_device(options.device)
+    if device.type == "gpu":
+        minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
@@ -57,6 +59,7 @@ def train(options: Options) -> None:
     attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
     if not options.evaluate:
         rehearse(model, options, data.channels)
+        check_memory(model, options, data.channels, device)
     if options.check_files:
         data.check_files()
     if options.evaluate:
@@ -123,6 +126,28 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
     except (RuntimeError, ValueError) as error:
         given = f"--model {options.model} --batch-size {options.batch_size} --image-size {size}"
         raise OptionError(f"{given}: the network cannot learn from such images: {error}") from error
+
+
+def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
+    """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
+    and what the forward pass keeps, which is measured on two images."""
+    if device.type != "gpu":
+        return
+    count, size = min(options.batch_size, 2), options.image_size
+    copied = copy.deepcopy(model).train(not options.freeze_backbone)
+    before = minigrad.memory_allocated(device)
+    kept = copied(minigrad.zeros(count, channels, size, size, device=device))
+    an_image = (minigrad.memory_allocated(device) - before) / count
+    del kept, copied
+    weights = sum(parameter.array.nbytes for parameter in model.parameters())
+    needed = an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
+    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
+    free = minigrad.cuda.mem_get_info(device)[0] + unused
+    if needed > free:
+        raise DeviceError(
+            f"{device} has too little memory: a step with --batch-size {options.batch_size} needs {needed / 2**30:.2f} GiB at "
+            f"least, and {free / 2**30:.2f} GiB are free; about --batch-size {int(options.batch_size * free / needed)} fits"
+        )
 
 
 @minigrad.no_grad()

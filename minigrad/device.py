@@ -70,6 +70,7 @@ def get_device(name: str | int | Device | None = None) -> Device:
             raise DeviceError(
                 f"device {device} was asked for, but this machine has {count} GPU(s): gpu:0 to gpu:{count - 1}"
             )
+        backends.get("gpu").check_device(device.index or 0)
     return device
 
 

@@ -32,11 +32,18 @@ class DeviceError(MinigradError, RuntimeError):
     """A device was asked for that this machine does not have."""
 
 
+def is_device_failure(error: BaseException) -> bool:
+    """Whether CuPy raised it: a GPU that is lost or has failed in the middle of its work, kernels that do not compile."""
+    return type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends") and not isinstance(error, MemoryError)
+
+
 def one_line(error: BaseException) -> str:
     """What a script says of an error before it ends with exit code 2. An OSError says which file it is about."""
     text = str(error)
     if isinstance(error, OSError) and not isinstance(error, MinigradError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if is_device_failure(error):
+        text = f"the GPU failed ({text}). What was saved is whole: --resume goes on with it"
     if isinstance(error, MemoryError):
         text = f"the memory does not suffice ({text})"
     return f"error: {' '.join(text.split())}"

@@ -35,6 +35,7 @@ API = {
     "data": "data",
     "attacks": "attacks",
     "attribution": "attribution",
+    "tracing": "tracing",
 }  # fmt: skip
 """The pages of the API reference: modules of minigrad, or a package whose modules they are."""
 

@@ -69,7 +69,7 @@ def train_all(options: argparse.Namespace, begun: Result) -> Result | None:
     state = State(options.json, options.experiment, plan, begun)
 
     both = experiment.attack is not None and experiment.attack.both  # then one framework trains, and both attack
-    arms = [arm for arm in experiment.arms if arm.track in options.tracks or both]
+    arms = [arm for arm in experiment.arms if arm.framework in options.tracks or both]
     seeds = seeds_of(experiment, options.scale, options.seeds)
     state.wants([arm.name for arm in arms], seeds)
     write_result(options.json, state.result)

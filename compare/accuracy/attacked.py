@@ -18,7 +18,7 @@ def attack(plan: Plan, arm: Arm, seed: int, frameworks: Sequence[str]) -> Result
     """The attacks on a run's network, as the results of compare attacks have them; kept beside the run, batch by batch."""
     asked = plan.experiment.attack
     assert asked is not None
-    by = list(frameworks) if asked.both else [arm.track]
+    by = list(frameworks) if asked.both else [arm.framework]
     folder, options = run_folder(plan, arm, seed), plan.options(arm)
     images, device = plan.images("val", asked.images[plan.scale]), device_for(plan.device, by)
     settings, checkpoints = options["settings"], {PLAIN: folder / "best.safetensors"}
@@ -36,22 +36,22 @@ def attack(plan: Plan, arm: Arm, seed: int, frameworks: Sequence[str]) -> Result
 def figures(attacks: Result) -> dict[str, float]:
     """{"clean_top1": ..., "report_top1": ...} of a network that was attacked by one framework, one row a preset."""
     results = Results.of(attacks)
-    (track,) = results.tracks
+    (framework,) = results.frameworks
     return {
         f"{line.preset}_{top}": value
         for line in results.lines
-        for top, value in zip(TOP, results.accuracy(line, track), strict=True)
+        for top, value in zip(TOP, results.accuracy(line, framework), strict=True)
     }
 
 
 def pooled(runs: Sequence[Result]) -> dict[Line, dict[str, str]]:
-    """The letters of all the networks, one behind the other: {line: {track: letters}}."""
+    """The letters of all the networks, one behind the other: {line: {framework: letters}}."""
     found: dict[Line, dict[str, str]] = {}
     for run in runs:
         for line, hits in Results.of(run["attacks"]).hits.items():
-            for track, letters in hits.items():
+            for framework, letters in hits.items():
                 here = found.setdefault(line, {})
-                here[track] = here.get(track, "") + letters
+                here[framework] = here.get(framework, "") + letters
     return found
 
 

@@ -42,7 +42,7 @@ class Arm:
     """What is trained: a script, and its options beside the experiment's. The name is that of its colour in pictures."""
 
     name: str
-    track: str
+    framework: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -104,6 +104,11 @@ def _scales(model: str, epochs: int, lr: float, small: Mapping[str, Any], **both
     }
 
 
+def _own(reported: Figures, other_teams: Mapping[str, str]) -> tuple[Pair]:
+    """minigrad and torch, each as it is by default."""
+    return (Pair("", "minigrad", "torch", reported, other_teams),)
+
+
 def _vit(depth: int, top1: float, top5: float, other_teams: Mapping[str, str]) -> Experiment:
     small = {"lr": 2e-3, "dim": 96, "patch_size": 4, "limit_train": 1500, "limit_val": 500}
     return Experiment(
@@ -111,7 +116,7 @@ def _vit(depth: int, top1: float, top5: float, other_teams: Mapping[str, str]) -
         _scales("vit", 90, 0.01, small, depth=depth, **_ADAMW),
         SEEDS,
         OWN,
-        (Pair("", "minigrad", "torch", {"top1": top1, "top5": top5}, other_teams),),
+        _own({"top1": top1, "top5": top5}, other_teams),
         remarks=("The reported network merged its attention heads wrongly, ours does not.",) if other_teams else (),
     )
 
@@ -138,14 +143,9 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             _SIMPLENET_60,
             SEEDS,
             OWN,
-            (
-                Pair(
-                    "",
-                    "minigrad",
-                    "torch",
-                    {"top1": 43.68, "top5": 73.28, "mirrored_top1": 44.35, "mirrored_top5": 73.89},
-                    {"top1": "43.76-44.10", "top5": "73.1-73.6"},
-                ),
+            _own(
+                {"top1": 43.68, "top5": 73.28, "mirrored_top1": 44.35, "mirrored_top5": 73.89},
+                {"top1": "43.76-44.10", "top5": "73.1-73.6"},
             ),
         ),
         "simplenet-custom-conv-10": Experiment(
@@ -179,22 +179,14 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             _scales("simplenet-bn", 90, 0.5, {"lr": 0.05, "limit_train": 3000, "epochs": 5}, **_SGD),
             SEEDS,
             OWN,
-            (Pair("", "minigrad", "torch", {"top1": 49.73, "top5": 78.33}, {"top1": "49.4-49.7", "top5": "78.6"}),),
+            _own({"top1": 49.73, "top5": 78.33}, {"top1": "49.4-49.7", "top5": "78.6"}),
         ),
         "resnet18-finetune-60": Experiment(
             "ResNet-18",
             _scales("resnet18", 60, 0.1, {"lr": 0.02, "limit_train": 600, "limit_val": 500, "epochs": 5}, **_SGD),
             SEEDS,
             OWN,
-            (
-                Pair(
-                    "",
-                    "minigrad",
-                    "torch",
-                    {"top1": 52.90, "top5": 80.26},
-                    {"top1": "52.1-53.0", "top5": "79.4-80.3"},
-                ),
-            ),
+            _own({"top1": 52.90, "top5": 80.26}, {"top1": "52.1-53.0", "top5": "79.4-80.3"}),
             initial="imagenet",
             remarks=("The recipe fine-tunes ImageNet weights; below the full scale it starts from random ones.",),
         ),
@@ -214,8 +206,8 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             _SIMPLENET_10,
             SEEDS | {"small": 3},
             tuple(
-                Arm(f"{track} {who}", track, {} if who == PLAIN else {"adversarial": 0.2})
-                for track in ("minigrad", "torch")
+                Arm(f"{framework} {who}", framework, {} if who == PLAIN else {"adversarial": 0.2})
+                for framework in ("minigrad", "torch")
                 for who in (PLAIN, DEFENDED)
             ),
             (

@@ -57,7 +57,7 @@ class Plan:
 
     def options(self, arm: Arm) -> dict[str, Any]:
         """The same with every default filled in, as JSON holds them."""
-        parsed = parse_options(self.arguments(arm), models.MODELS, script(arm.track))
+        parsed = parse_options(self.arguments(arm), models.MODELS, script(arm.framework))
         return json.loads(json.dumps(as_dict(parsed)))
 
     def recipe(self) -> dict[str, Any]:
@@ -104,9 +104,9 @@ class Plan:
         }
 
 
-def script(track: str) -> str:
+def script(framework: str) -> str:
     """The file that trains."""
-    return f"train_{track}.py"
+    return f"train_{framework}.py"
 
 
 def run_folder(plan: Plan, arm: Arm, seed: int) -> Path:
@@ -128,9 +128,9 @@ def train(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int) -> Result
         _check(plan, dataset, arm, seed, folder)
         if len(_epochs(folder)) < plan.options(arm)["epochs"]:
             print(f"  going on with {folder}", flush=True)
-            call(arm.track, ["--resume", _from_root(folder), *device])
+            call(arm.framework, ["--resume", _from_root(folder), *device])
     if not (folder / "evaluation.json").is_file():
-        call(arm.track, ["--resume", _from_root(folder), "--evaluate", "--tta", *device])
+        call(arm.framework, ["--resume", _from_root(folder), "--evaluate", "--tta", *device])
     return read(folder, arm, seed)
 
 
@@ -145,7 +145,7 @@ def read(folder: Path, arm: Arm, seed: int) -> Result:
     images = config["steps_per_epoch"] * config["options"]["batch_size"]
     return {
         "arm": arm.name,
-        "track": arm.track,
+        "track": arm.framework,
         "seed": seed,
         **json.loads((folder / "origin.json").read_text()),
         **{name: config[name] for name in ("framework", "device", "parameters")},
@@ -159,9 +159,9 @@ def read(folder: Path, arm: Arm, seed: int) -> Result:
     }
 
 
-def call(track: str, arguments: Sequence[str]) -> None:
+def call(framework: str, arguments: Sequence[str]) -> None:
     """Run a script to its end, and pass on its line of each epoch."""
-    command = [sys.executable, script(track), *arguments]
+    command = [sys.executable, script(framework), *arguments]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -185,7 +185,7 @@ def call(track: str, arguments: Sequence[str]) -> None:
     if code in STOPPED:
         raise KeyboardInterrupt
     if code:
-        ended = f"{script(track)} ended with exit code {code}: {last}"
+        ended = f"{script(framework)} ended with exit code {code}: {last}"
         raise MinigradError(last.removeprefix("error: ") if last.startswith("error: ") else ended)
 
 
@@ -201,11 +201,11 @@ def _begin(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: 
         for name in RUN_FILES if (folder / "origin.json").is_file() else ():
             (folder / name).unlink(missing_ok=True)
         began = origin("accuracy", [])
-        began["command"] = shlex.join(["python", script(arm.track), *map(portable, arguments)])
+        began["command"] = shlex.join(["python", script(arm.framework), *map(portable, arguments)])
         write_json(folder / "origin.json", began)
     except OSError as error:
         raise OptionError(f"--runs {plan.folder.parent}: {folder}: {error.strerror}") from error
-    call(arm.track, [*arguments, *device])
+    call(arm.framework, [*arguments, *device])
 
 
 def _start(plan: Plan, dataset: Mapping[str, Any], seed: int) -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compare.accuracy.attacked import accuracies, compared, pooled
+from compare.accuracy.attacked import accuracies, pooled
 from compare.accuracy.experiments import FIGURES, find
 from compare.accuracy.state import DECIDING, differing
 from compare.attacks.lines import MOST_ERRORS, MOST_POINTS
+from compare.attacks.show import line_table
 from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
@@ -51,15 +52,7 @@ def _pair(result: Result, pair: dict[str, Any]) -> Table:
 def _attacks(result: Result) -> Table:
     """Each attack under each preset, in both frameworks."""
     hits = pooled(result["runs"])
-    both = all(len(letters) == 2 for letters in hits.values())
-    tracks = list(next(iter(hits.values())))
-    rows = []
-    for line, letters in hits.items():
-        reported = line.reported(False)
-        row = [str(line), _percent(*reported) if reported else ""]
-        row += [_percent(*accuracies(letters[track])) for track in tracks]
-        rows.append(row + [f"{d}{'' if d.alike else ' !'}" for d in compared(letters).values()])
-    head = ["steps/epsilon/alpha", "reported", *tracks, *(["difference in top-1", "difference in top-5"] * both)]
+    head, rows = line_table(hits, list(next(iter(hits.values()))), {line: line.reported(False) for line in hits})
     images = result["runs"][0]["attacks"]["settings"]["images"]
     networks = len(result["runs"])
     notes = [
@@ -246,10 +239,6 @@ def _notes(result: Result, pair: dict[str, Any] | None, reported: bool) -> list[
 
 def _value(found: dict[str, Any], digits: int) -> str:
     return f"{found['mean']:.{digits}f}" + ("" if found["error"] is None else f" ± {found['error']:.{digits}f}")
-
-
-def _percent(top1: float, top5: float) -> str:
-    return f"{top1:.2f} / {top5:.2f}"
 
 
 def _p(p: float | None) -> str:

@@ -22,7 +22,7 @@ WORDS = {
 def draw(results: Results) -> bytes:
     """A PNG of two panels, top-1 and top-5: a curve for each preset and for noise, with its standard error.
 
-    The curve is the first track's, the open circles are the second's. Epsilons are told in grey levels too, where the
+    The curve is the first framework's, the open circles are the second's. Epsilons are written in grey levels too, where the
     results say what images were divided by.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,15 +36,15 @@ def draw(results: Results) -> bytes:
     for i, (axes, name) in enumerate(zip(panels, ("Top-1", "Top-5"), strict=True)):
         _panel(axes, results, i, name, levels)
 
-    settings, tracks = results.settings, results.tracks
+    settings, frameworks = results.settings, results.frameworks
     figure.text(0.06, 0.945, f"{settings['model']} under attack", fontsize=14, weight="bold", color=INK)
-    told = f"{results.images} validation images of {settings['data']}; {SWEEP_STEPS} steps of epsilon / {SWEEP_SHARE}, max norm"
-    told += "; bands: one standard error"
-    figure.text(0.06, 0.9, told, fontsize=9.5, color=QUIET)
+    subtitle = f"{results.images} validation images of {settings['data']}; {SWEEP_STEPS} steps of epsilon / {SWEEP_SHARE}, max norm"
+    subtitle += "; bands: one standard error"
+    figure.text(0.06, 0.9, subtitle, fontsize=9.5, color=QUIET)
     handles, labels = panels[0].get_legend_handles_labels()
-    if len(tracks) == 2:
+    if len(frameworks) == 2:
         handles += panels[0].plot([], [], **_circles(QUIET))
-        labels += [f"circles: {tracks[1]}; lines: {tracks[0]}"]
+        labels += [f"circles: {frameworks[1]}; lines: {frameworks[0]}"]
     figure.legend(handles, labels, loc="lower center", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.52, 0.0))
     return as_png(figure)
 
@@ -56,8 +56,8 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float | N
     for preset in present:
         lines = [clean, *(line for line in results.lines if line.preset == preset)]
         x = np.array([line.epsilon for line in lines])
-        for track, circles in zip(results.tracks, (False, True), strict=False):
-            y = np.array([results.accuracy(line, track)[which] for line in lines])
+        for framework, circles in zip(results.frameworks, (False, True), strict=False):
+            y = np.array([results.accuracy(line, framework)[which] for line in lines])
             if circles:
                 axes.plot(x[1:], y[1:], **_circles(COLOURS[preset]))
                 continue
@@ -69,18 +69,18 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float | N
     chance = 100 * (which * 4 + 1) / results.settings["classes"]
     axes.axhline(chance, color=QUIET, lw=0.8, ls=(0, (1, 3)))
     axes.text(0, chance, " chance", fontsize=8, color=QUIET, ha="left", va="bottom")
-    # The cube root gives small epsilons, where much happens, their room, and has a place for 0.
+    # The cube root gives small epsilons, where much happens, their space, and has a place for 0.
     axes.set_xscale("function", functions=(np.cbrt, lambda values: values**3))
     values = sorted({line.epsilon for line in results.lines})
     axes.set_xlim(0, values[-1])
     grey = ["" if levels is None else f"\n{levels * value:.2g}" for value in values]
-    axes.set_xticks(values, [f"{value:g}{told}" for value, told in zip(values, grey, strict=True)], linespacing=1.5)
+    axes.set_xticks(values, [f"{value:g}{level}" for value, level in zip(values, grey, strict=True)], linespacing=1.5)
     axes.minorticks_off()
-    highest = max(results.accuracy(line, results.tracks[0])[which] for line in results.lines)
+    highest = max(results.accuracy(line, results.frameworks[0])[which] for line in results.lines)
     axes.set_ylim(0, min(1.03 * (highest + accuracy_error(highest, results.images)), 101))
     axes.tick_params(colors=QUIET, labelsize=8.5, length=0, pad=5)
-    told = "" if levels is None else "; below it, in grey levels of 255"
-    axes.set_xlabel(f"epsilon in normalised units{told}", fontsize=9, color=QUIET, labelpad=6)
+    below = "" if levels is None else "; below it, in grey levels of 255"
+    axes.set_xlabel(f"epsilon in normalised units{below}", fontsize=9, color=QUIET, labelpad=6)
     axes.set_title(f"{name} accuracy, %", fontsize=11, color=INK, loc="left", pad=8)
     axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
@@ -89,7 +89,7 @@ def _panel(axes: Any, results: Results, which: int, name: str, levels: float | N
 
 
 def _circles(colour: str) -> dict[str, Any]:
-    """How the second track's points look."""
+    """How the second framework's points look."""
     return {
         "color": colour,
         "ls": "",

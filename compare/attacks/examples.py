@@ -32,7 +32,7 @@ def make_examples(
 
     Of the first `number` images that the plain network `model` knows, if there are so many. says: [class, confidence].
     """
-    clean = results.hits[Line(PLAIN, CLEAN)][results.tracks[0]]
+    clean = results.hits[Line(PLAIN, CLEAN)][results.frameworks[0]]
     chosen = [i for i, letter in enumerate(clean) if letter == FIRST][:number] or list(range(number))
     pixels, labels = np.stack([data.load(i, None) for i in chosen]), data.labels[chosen]
     images, targets = framework.tensor(normalize(pixels, data.mean, data.std)), framework.tensor(labels)

@@ -1,4 +1,4 @@
-"""What python -m compare attacks measures, line by line; what was reported of it; and whether two tracks say the same.
+"""What python -m compare attacks measures, line by line; what was reported of it; and whether two frameworks agree.
 
 A line is a checkpoint under an attack, and of each image whether the network's answer is right. The lines of one preset,
 epsilon and alpha lie on one path: 10 steps are the first 10 of 20.

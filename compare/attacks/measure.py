@@ -93,7 +93,7 @@ def device_for(device: str, frameworks: Sequence[str]) -> str:
     return str(get_device(device) if "minigrad" in frameworks or device == "auto" else Device(device))
 
 
-def settings_of(target: Target, tracks: Sequence[str]) -> dict[str, Any]:
+def settings_of(target: Target, frameworks: Sequence[str]) -> dict[str, Any]:
     """What has to be the same for results to belong together; the lines stand by themselves."""
     return {
         "model": target.model,
@@ -104,7 +104,7 @@ def settings_of(target: Target, tracks: Sequence[str]) -> dict[str, Any]:
         "images": len(target.data),
         "image_size": target.image_size,
         "labels": hashlib.sha256(target.data.labels.tobytes()).hexdigest(),
-        "tracks": list(tracks),
+        "tracks": list(frameworks),
         "device": target.device,
         "seed": target.seed,
     }

@@ -32,10 +32,10 @@ class Results:
         self.lines = list(lines)
         self.std = None if std is None else [float(value) for value in std]
         self.images: int = settings["images"]
-        self.tracks: list[str] = settings["tracks"]
+        self.frameworks: list[str] = settings["tracks"]
         self.runs: list[dict[str, Any]] = []
         self.examples: dict[str, Any] | None = None
-        self.hits: dict[Line, dict[str, str]] = {line: dict.fromkeys(self.tracks, "") for line in lines}
+        self.hits: dict[Line, dict[str, str]] = {line: dict.fromkeys(self.frameworks, "") for line in lines}
         if path is not None and path.exists():
             self._read(path)
 
@@ -53,7 +53,7 @@ class Results:
     @property
     def finished(self) -> list[Line]:
         """The lines that have all images in all frameworks."""
-        return [line for line in self.lines if all(len(self.hits[line][t]) == self.images for t in self.tracks)]
+        return [line for line in self.lines if all(len(self.hits[line][t]) == self.images for t in self.frameworks)]
 
     @property
     def complete(self) -> bool:
@@ -72,20 +72,20 @@ class Results:
 
     def difference(self, line: Line, top: str) -> Any:
         """The first framework less the last, in a complete line."""
-        return difference(self.hits[line][self.tracks[0]], self.hits[line][self.tracks[-1]], top)
+        return difference(self.hits[line][self.frameworks[0]], self.hits[line][self.frameworks[-1]], top)
 
-    def accuracy(self, line: Line, track: str) -> tuple[float, float]:
+    def accuracy(self, line: Line, framework: str) -> tuple[float, float]:
         """Top-1 and top-5 of a complete line, in percent."""
-        return accuracy(self.hits[line][track], "top1"), accuracy(self.hits[line][track], "top5")
+        return accuracy(self.hits[line][framework], "top1"), accuracy(self.hits[line][framework], "top5")
 
     def order(self, line: Line) -> tuple[int, int]:
         """What lines are sorted by to be measured: the paths as they come, and on a path the steps."""
         return [other.path for other in self.lines].index(line.path), line.steps
 
-    def add(self, track: str, found: dict[Line, str]) -> None:
+    def add(self, framework: str, found: dict[Line, str]) -> None:
         """The letters of one more batch, in all the lines of a path; the file, if there is one, has them from now on."""
         for line, letters in found.items():
-            self.hits[line][track] += letters
+            self.hits[line][framework] += letters
         self.write()
 
     def content(self) -> dict[str, Any]:
@@ -107,8 +107,8 @@ class Results:
         write_result(self.path, self.content())
 
     def _entry(self, line: Line) -> dict[str, Any]:
-        done = [track for track, letters in self.hits[line].items() if len(letters) == self.images]
-        figures = {track: dict(zip(TOP, self.accuracy(line, track), strict=True)) for track in done}
+        done = [framework for framework, letters in self.hits[line].items() if len(letters) == self.images]
+        figures = {framework: dict(zip(TOP, self.accuracy(line, framework), strict=True)) for framework in done}
         return {**asdict(line), "accuracy": figures, "hits": self.hits[line]}
 
     def _read(self, path: Path) -> None:
@@ -137,15 +137,16 @@ def _parts(result: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]
         return None
 
 
-def _sound(hits: dict[Line, dict[str, str]], tracks: list[str], images: int) -> bool:
+def _sound(hits: dict[Line, dict[str, str]], frameworks: list[str], images: int) -> bool:
     """Whether all lines have these frameworks, the lines of a path are equally far, and the letters are ours."""
     known = set(TOP["top5"] + MISS)
     lengths: dict[Any, int] = {}
     return all(
-        found.keys() == set(tracks)
+        found.keys() == set(frameworks)
         and all(
-            lengths.setdefault((line.path, track), len(letters)) == len(letters) <= images and known.issuperset(letters)
-            for track, letters in found.items()
+            lengths.setdefault((line.path, framework), len(letters)) == len(letters) <= images
+            and known.issuperset(letters)
+            for framework, letters in found.items()
         )
         for line, found in hits.items()
     )

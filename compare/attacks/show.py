@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from compare.attacks import curve
 from compare.attacks.examples import draw_examples
 from compare.attacks.lines import (
@@ -13,6 +16,7 @@ from compare.attacks.lines import (
     PLAIN,
     TOP,
     Line,
+    accuracy,
     accuracy_error,
     difference,
 )
@@ -41,28 +45,31 @@ def pictures(result: Result) -> dict[str, bytes]:
 
 def _table(results: Results, checkpoint: str) -> Table:
     """The lines of a checkpoint."""
-    settings, tracks, images = results.settings, results.tracks, results.images
-    pair = DEFENDED in settings["weights"]
+    settings, pair = results.settings, DEFENDED in results.settings["weights"]
     original = settings["model"] == "simplenet" and settings["classes"] == REPORTED_CLASSES and not results.swept
-    both = len(tracks) == 2
-    head = ["steps/epsilon/alpha", *(["reported"] if original else []), *tracks]
-    head += [f"difference in {top}" for top in ("top-1", "top-5")] * both
     lines = [line for line in results.finished if line.checkpoint == checkpoint]
+    reported = {line: line.reported(pair) for line in lines} if original else None
+    title = f"{settings['model']} on {results.images:,} validation images of {settings['data']}"
+    title += f"{f', {checkpoint} network' if pair else ''}: top-1 / top-5 in percent"
+    table = line_table({line: results.hits[line] for line in lines}, results.frameworks, reported)
+    return Table(title, *table, _notes(results, lines, original, pair))
+
+
+def line_table(
+    hits: Mapping[Line, dict[str, str]], frameworks: Sequence[str], reported: Mapping[Line, Any] | None
+) -> tuple[list[str], list[list[str]]]:
+    """(head, rows): a row a line, with what was reported of it, each framework's accuracy, and how far the two are apart."""
+    both = len(frameworks) == 2
+    head = ["steps/epsilon/alpha", *(["reported"] if reported is not None else []), *frameworks]
+    head += [f"difference in {top}" for top in ("top-1", "top-5")] * both
     rows = []
-    for line in lines:
-        row = [str(line)]
-        if original:
-            reported = line.reported(pair)
-            row.append(_percent(*reported) if reported else "")
-        row += [_percent(*results.accuracy(line, track)) for track in tracks]
-        rows.append(row + [_marked(results.difference(line, top)) for top in TOP] * both)
-    return Table(
-        f"{settings['model']} on {images:,} validation images of {settings['data']}"
-        + f"{f', {checkpoint} network' if pair else ''}: top-1 / top-5 in percent",
-        head,
-        rows,
-        _notes(results, lines, original, pair),
-    )
+    for line, letters in hits.items():
+        found: list[Any] = [] if reported is None else [reported[line]]
+        found += [tuple(accuracy(letters[framework], top) for top in TOP) for framework in frameworks]
+        apart = [difference(letters[frameworks[0]], letters[frameworks[1]], top) for top in TOP] if both else []
+        cells = ["" if pair is None else f"{pair[0]:.2f} / {pair[1]:.2f}" for pair in found]
+        rows.append([str(line), *cells, *(f"{d}{'' if d.alike else ' !'}" for d in apart)])
+    return head, rows
 
 
 def _notes(results: Results, lines: list[Line], original: bool, pair: bool) -> list[str]:
@@ -73,7 +80,7 @@ def _notes(results: Results, lines: list[Line], original: bool, pair: bool) -> l
         f"Images of {size}x{size}, on {settings['device']}. Attacks: max norm, normalised units, from the image, not clipped."
     ]
     if lines:
-        top1 = results.accuracy(lines[0], results.tracks[0])[0]
+        top1 = results.accuracy(lines[0], results.frameworks[0])[0]
         notes.append(
             f"{top1:.1f} % of {images:,} images has a standard error of {accuracy_error(top1, images):.2f} points."
         )
@@ -82,34 +89,29 @@ def _notes(results: Results, lines: list[Line], original: bool, pair: bool) -> l
         notes.append(
             f"Reported: the original's {epochs} on 10,000 images of MiniPlaces; its attack is the preset report."
         )
-    if len(results.tracks) == 2:
+    if len(results.frameworks) == 2:
         notes.append(
-            f"Differences: {' less '.join(results.tracks)}, in points, and the standard error by the images that only one "
+            f"Differences: {' less '.join(results.frameworks)}, in points, and the standard error by the images that only one "
             f"track gets right; above {MOST_POINTS:g} points and {MOST_ERRORS:g} of those errors they are marked !."
         )
     return notes
-
-
-def _percent(top1: float, top5: float) -> str:
-    return f"{top1:.2f} / {top5:.2f}"
-
-
-def _marked(found: object) -> str:
-    return f"{found}{'' if getattr(found, 'alike', True) else ' !'}"
 
 
 def _defence(results: Results) -> Table:
     """Defended less plain, image by image."""
     head = [
         "defended less plain, points",
-        *(f"{track}, {top}" for track in results.tracks for top in ("top-1", "top-5")),
+        *(f"{framework}, {top}" for framework in results.frameworks for top in ("top-1", "top-5")),
     ]
     rows = []
     for line in results.finished:
         other = _defended(line)
         if line.checkpoint == PLAIN and other in results.finished:
             rows.append(
-                [str(line), *(str(_gain(results, line, track, top)) for track in results.tracks for top in TOP)]
+                [
+                    str(line),
+                    *(str(_gain(results, line, framework, top)) for framework in results.frameworks for top in TOP),
+                ]
             )
     return Table("What adversarial training brings", head, rows)
 
@@ -118,8 +120,8 @@ def _defended(line: Line) -> Line:
     return Line(DEFENDED, line.preset, *line.row)
 
 
-def _gain(results: Results, line: Line, track: str, top: str) -> object:
-    return difference(results.hits[_defended(line)][track], results.hits[line][track], top)
+def _gain(results: Results, line: Line, framework: str, top: str) -> object:
+    return difference(results.hits[_defended(line)][framework], results.hits[line][framework], top)
 
 
 def verdict(result: Result) -> str:
@@ -128,7 +130,7 @@ def verdict(result: Result) -> str:
     if not results.complete:
         done, all_lines = len(results.finished), len(results.lines)
         return f"Not finished: {done} of {all_lines} lines are measured; the same command goes on."
-    first, plain = results.tracks[0], [line for line in results.lines if line.checkpoint == PLAIN]
+    first, plain = results.frameworks[0], [line for line in results.lines if line.checkpoint == PLAIN]
     rows = [line.row for line in plain if line.preset not in (CLEAN, NOISE)]
     row = SHOWN if SHOWN in rows else max(rows, key=lambda row: row[1]) if results.swept else rows[0]
     shown = [line for line in plain if line.row == row or line.preset == CLEAN]
@@ -148,7 +150,7 @@ def _listed(parts: list[str]) -> str:
 
 
 def _agreement(results: Results) -> str:
-    if len(results.tracks) == 1:
+    if len(results.frameworks) == 1:
         return "one track: nothing to compare"
     differing = sum(not all(results.difference(line, top).alike for top in TOP) for line in results.lines)
     if differing:

@@ -128,11 +128,13 @@ def pictures(result: Result) -> dict[str, bytes]:
     rows = [row for row in result["rows"] if any(row["float32"].values())]
     if not rows:
         return {}
-    told = (
+    subtitle = (
         f"{len(rows)} names, of each the array nearest to what is allowed; relative to the largest element, against torch's "
         f"float64; {LEAST:g} stands for nothing at all"
     )
-    figure, panels = new_figure(1, 3, "How far float32 is off: minigrad's error beside torch's own", told, (3.6, 3.6))
+    figure, panels = new_figure(
+        1, 3, "How far float32 is off: minigrad's error beside torch's own", subtitle, (3.6, 3.6)
+    )
     errors = [error for row in rows for pair in row["float32"].values() if pair for error in pair]
     ends = LEAST / 2, max(1e-5, *errors) * 2
     line = [ends[0] * (ends[1] / ends[0]) ** (i / 99) for i in range(100)]

@@ -29,8 +29,11 @@ class Framework(ABC):
     """
 
     name: str
-    package: str
-    """Its models'; the attacks and the attribution that go with them are in `attacks` and `attribution`."""
+    models: str
+    """The package of its models."""
+
+    tools: str
+    """The package of its attacks and of its attribution."""
 
     library: Any
     device: Any
@@ -46,7 +49,7 @@ class Framework(ABC):
 
     def create(self, model: str, *given: Any, **settings: Any) -> Any:
         """A new model, on the host: what `models.create` takes."""
-        return import_module(self.package).create(model, *given, **settings)
+        return import_module(self.models).create(model, *given, **settings)
 
     def load(self, path: Path, model: str, *given: Any, **settings: Any) -> Any:
         """The model with the weights of a file, in float32, in evaluation mode. CheckpointError if they are another model's."""
@@ -60,14 +63,14 @@ class Framework(ABC):
         return self.library.from_numpy(array).to(self.device)
 
     @property
-    @abstractmethod
     def preset(self) -> Callable[..., Any]:
         """`preset(name, **options)`: an attack, by its name."""
+        return import_module(f"{self.tools}.attacks").preset
 
     @property
-    @abstractmethod
     def attribution(self) -> Any:
         """saliency, smooth_grad, grad_cam."""
+        return import_module(f"{self.tools}.attribution")
 
     @abstractmethod
     def synchronize(self) -> None:
@@ -101,20 +104,12 @@ METERS = ("memory_allocated", "max_memory_allocated", "reset_peak_memory_stats")
 class Minigrad(Framework):
     """minigrad, as train_minigrad.py runs it."""
 
-    name, package = "minigrad", "models"
+    name, models, tools = "minigrad", "models", "minigrad"
 
     def open(self, device: str) -> None:
         import minigrad
 
         self.library, self.device = minigrad, minigrad.get_device(device)
-
-    @property
-    def preset(self) -> Callable[..., Any]:
-        return import_module("minigrad.attacks").preset
-
-    @property
-    def attribution(self) -> Any:
-        return import_module("minigrad.attribution")
 
     def synchronize(self) -> None:
         self.library.synchronize(self.device)
@@ -135,7 +130,7 @@ class Minigrad(Framework):
 class Torch(Framework):
     """PyTorch, as train_torch.py runs it."""
 
-    name, package = "torch", "models.reference"
+    name, models, tools = "torch", "models.reference", "models.reference"
 
     def open(self, device: str) -> None:
         try:
@@ -146,14 +141,6 @@ class Torch(Framework):
         if device != "cpu" and (Device(device).index or 0) >= torch.cuda.device_count():
             raise DeviceError(f"--device {device}: PyTorch finds no such GPU on this machine; --device cpu works")
         self.library, self.device = torch, torch.device(device.replace("gpu", "cuda"))
-
-    @property
-    def preset(self) -> Callable[..., Any]:
-        return import_module("models.reference.attacks").preset
-
-    @property
-    def attribution(self) -> Any:
-        return import_module("models.reference.attribution")
 
     @property
     def on_gpu(self) -> bool:

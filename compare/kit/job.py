@@ -13,9 +13,9 @@ Dropout and drop path draw the same masks in every implementation, so that their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,12 @@ class Job:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     clip_grad: float = 0.0
+
+    @classmethod
+    def by_recipe(cls, recipe: Mapping[str, Any], *given: Any, **more: Any) -> Job:
+        """A job with the optimizer, weight decay and clipping of a recipe."""
+        taken = {name: recipe[name] for name in ("optimizer", "weight_decay", "clip_grad")}
+        return replace(cls(*given, **more), **taken)
 
     def as_dict(self) -> dict[str, Any]:
         """The job as JSON can hold it."""

@@ -107,22 +107,14 @@ def weighted_sum(library: Any, output: Any) -> Any:
     return sum(terms[1:], terms[0])
 
 
-@dataclass(frozen=True)
-class Call:
-    """A layer's run: its name, and what it is recognised by."""
-
-    name: str
-    key: tuple[Any, ...]
-
-
-def calls(model: Any, inputs: Arrays) -> list[Call]:
-    """The runs of the layers that have no layers within, in their order."""
-    found: list[Call] = []
+def calls(model: Any, inputs: Arrays) -> list[tuple[str, Any]]:
+    """(name, what it is recognised by) of each run of a layer that has no layers within, in their order."""
+    found: list[tuple[str, Any]] = []
 
     def note(name: str, module: Any, output: Any) -> None:
         own = sorted(tuple(p.shape) for p in module.parameters())
         shapes = tuple(tuple(y.shape) for y in flat(output))
-        found.append(Call(name, (tuple(own) or type(module).__name__, shapes)))
+        found.append((name, (tuple(own) or type(module).__name__, shapes)))
 
     handles = [
         module.register_forward_hook(lambda module, args, output, name=name: note(name, module, output))
@@ -146,9 +138,9 @@ def pair(ours: Any, theirs: Any, inputs: Arrays) -> dict[str, str]:
         partners = {name: name for name, _ in ours.named_modules() if name in names} | {name: name for name in mine}
     else:
         runs = [calls(copy.deepcopy(model), inputs) for model in (ours, theirs)]
-        keys = [[call.key for call in run] for run in runs]
+        keys = [[key for _, key in run] for run in runs]
         blocks = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_matching_blocks()
-        partners = {runs[0][b.a + i].name: runs[1][b.b + i].name for b in blocks for i in range(b.size)}
+        partners = {runs[0][b.a + i][0]: runs[1][b.b + i][0] for b in blocks for i in range(b.size)}
         rest = [[key for key in own if key.rpartition(".")[0] not in known] for own, known in
                 ((mine, partners.keys()), (his, partners.values()))]  # fmt: skip
         partners |= dict(zip(*rest, strict=False))

@@ -65,13 +65,6 @@ def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 
 COMMAND = Command(
-    "lockstep",
-    "compare lockstep 1",
-    __doc__,
-    options,
-    measure.measure,
-    show,
-    check=check,
-    picture="draw the drift over the steps",
+    "lockstep", "compare lockstep 1", __doc__, options, measure.measure, show, check=check, picture="draw the drift"
 )
 run = COMMAND.run

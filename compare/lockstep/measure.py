@@ -45,21 +45,15 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
     result = begun | {"model": options.model, "data": data.name, "steps": options.steps}
     result |= {"epochs": plan["epochs"], "warmup": plan["warmup"], "job": {}, "runs": []}
     for seed in range(options.seed, options.seed + options.seeds):
-        job = Job(
-            options.model,
+        batch, settings = (
             options.batch or models.MODELS[options.model].lockstep[0],
-            data.image_size,
-            "cpu",
-            options.threads,
-            seed,
-            len(data.classes),
-            data.channels,
-            model_settings(options.model, data.image_size, read_settings(options.model, options.set)),
-            plan["optimizer"],
-            options.lr or plan["lr"],
-            weight_decay=plan["weight_decay"],
-            clip_grad=plan["clip_grad"],
+            read_settings(options.model, options.set),
         )
+        job = Job.by_recipe(
+            plan, options.model, batch, data.image_size, "cpu", options.threads, seed,
+            len(data.classes), data.channels, model_settings(options.model, data.image_size, settings),
+            lr=options.lr or plan["lr"],
+        )  # fmt: skip
         result["job"] = result["job"] or job.as_dict()
         result["runs"].append(train(job, data, options.steps, plan["epochs"], plan["warmup"], Progress(seed)))
     return result | judge(result["runs"])

@@ -23,9 +23,8 @@ from compare.kit.plots import need_matplotlib
 from compare.kit.result import RESULTS, ROOT, check_writable
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
-from compare.report.markdown import FOLDER, picture_files, render_markdown
+from compare.report.markdown import FOLDER, picture_files, put_into_readme, render_markdown
 from compare.report.page import MADE, render_page
-from compare.report.readme import put_into_readme
 from minigrad.errors import OptionError
 from minigrad.files import write_atomically
 

@@ -1,4 +1,4 @@
-"""The one table and the one picture that a visitor should see: of each network, whether both tracks are alike, and the cost.
+"""The one table and the one picture that a visitor should see: of each network, whether both frameworks are alike, and the cost.
 
 This file alone of the report knows what stands in the results of some commands; what is not measured is left out.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
@@ -44,12 +45,12 @@ def make_front(entries: Sequence[Entry]) -> Front:
     drifts, trained, speeds = find_drifts(entries), find_trained(entries), find_speeds(entries)
     panels = []
     if FIRST in drifts:
-        panels.append((drift_panel(drifts[FIRST]), "how far rounding drives it in training"))
+        panels.append((partial(drift_panel, drifts[FIRST]), "how far rounding drives it in training"))
     if FIRST in trained:
-        panels.append((learning_panel(trained[FIRST]), "what it learns"))
+        panels.append((partial(learning_panel, trained[FIRST]), "what it learns"))
     if speeds:
-        panels.append((cost_panel(speeds), "what a training step costs"))
-    caption = "minigrad beside PyTorch: " + ", ".join(told for _, told in panels)
+        panels.append((partial(cost_panel, speeds), "what a training step costs"))
+    caption = "minigrad beside PyTorch: " + ", ".join(words for _, words in panels)
     return Front(make_table(entries, drifts, trained, speeds), draw([panel for panel, _ in panels]), caption)
 
 
@@ -57,7 +58,10 @@ def make_table(entries: Sequence[Entry], drifts: ByNetwork, trained: ByNetwork, 
     """A row a network, a column for whatever was measured of one; as notes, what the columns are of."""
     columns = {
         "drift / torch's": {model: f"{drift_ratio(found):.2f}" for model, found in drifts.items()},
-        **{f"top-1, {track}": {model: top1(found, track) for model, found in trained.items()} for track in STYLES},
+        **{
+            f"top-1, {framework}": {model: top1(found, framework) for model, found in trained.items()}
+            for framework in STYLES
+        },
         "time / torch's": {model: f"{time_ratio(found):.2f}" for model, found in speeds.items()},
         "memory / torch's": {
             model: f"{memory_ratio(found):.2f}" for model, found in speeds.items() if "memory" in found
@@ -111,8 +115,8 @@ def draw(panels: Sequence[Panel]) -> bytes | None:
     """The panels, side by side."""
     if not panels:
         return None
-    told = "what rounding does to both, what both learn, what a step costs; all figures and their commands: docs/results.md"
-    figure, axes = new_figure(1, len(panels), "minigrad beside PyTorch", told)
+    words = "what rounding does to both, what both learn, what a step costs; all figures and their commands: docs/results.md"
+    figure, axes = new_figure(1, len(panels), "minigrad beside PyTorch", words)
     for panel, place in zip(panels, axes.flat, strict=True):
         panel(place)
     return as_png(figure)
@@ -131,55 +135,47 @@ def drift_ratio(result: Result) -> float:
     return result["ratios"]["weights"]["mean"]
 
 
-def drift_panel(result: Result) -> Panel:
+def drift_panel(result: Result, axes: Any) -> None:
     """Over the steps, the distance of float32 weights from torch's float64: ours and torch's own."""
-
-    def panel(axes: Any) -> None:
-        drifts = result["runs"][0]["drift"]["weights"]
-        for track, style in STYLES.items():
-            drift = [value or float("nan") for value in drifts[f"{track} float32"]]  # no 0 on a logarithmic axis
-            axes.plot(range(1, len(drift) + 1), drift, style, color=COLOURS[track], lw=1.8, label=track)
-        axes.set_yscale("log")
-        axes.minorticks_off()
-        axes.legend(frameon=False, fontsize=8)
-        quiet(axes, f"{NETWORKS[FIRST]}: float32 weights, distance from float64", "training step")
-
-    return panel
+    drifts = result["runs"][0]["drift"]["weights"]
+    for framework, style in STYLES.items():
+        drift = [value or float("nan") for value in drifts[f"{framework} float32"]]  # no 0 on a logarithmic axis
+        axes.plot(range(1, len(drift) + 1), drift, style, color=COLOURS[framework], lw=1.8, label=framework)
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=8)
+    quiet(axes, f"{NETWORKS[FIRST]}: float32 weights, distance from float64", "training step")
 
 
 # learning
 
 
 def find_trained(entries: Sequence[Entry]) -> ByNetwork:
-    """{model: a finished result of accuracy in both tracks}, of the largest scale."""
+    """{model: a finished result of accuracy in both frameworks}, of the largest scale."""
     results = [entry.result for entry in entries if entry.command == "accuracy"]
     results = [r for r in results if r["scale"] in SCALES and r["complete"] and STYLES.keys() <= r["summary"].keys()]
     results.sort(key=lambda result: SCALES.index(result["scale"]))
     return {EXPERIMENTS[r["experiment"]]: r for r in results if r["experiment"] in EXPERIMENTS}
 
 
-def top1(result: Result, track: str) -> str:
+def top1(result: Result, framework: str) -> str:
     """Mean and standard error over the seeds."""
-    found = result["summary"][track]["final"]["top1"]
+    found = result["summary"][framework]["final"]["top1"]
     return f"{found['mean']:.1f}" + ("" if found["error"] is None else f" ± {found['error']:.1f}")
 
 
-def learning_panel(result: Result) -> Panel:
-    """Over the epochs, top-1 on the validation images, in both tracks."""
-
-    def panel(axes: Any) -> None:
-        for track, style in STYLES.items():
-            points = result["summary"][track]["curves"]["val_top1"]
-            epochs = range(1, len(points) + 1)
-            means = [point["mean"] for point in points]
-            axes.plot(epochs, means, style, color=COLOURS[track], lw=1.8, label=track)
-            if points[0]["error"] is not None:
-                low, high = ([p["mean"] + sign * p["error"] for p in points] for sign in (-1, 1))
-                axes.fill_between(epochs, low, high, color=COLOURS[track], alpha=0.15, lw=0)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
-        quiet(axes, f"{NETWORKS[FIRST]}: top-1 on validation images, %", "epoch")
-
-    return panel
+def learning_panel(result: Result, axes: Any) -> None:
+    """Over the epochs, top-1 on the validation images, in both frameworks."""
+    for framework, style in STYLES.items():
+        points = result["summary"][framework]["curves"]["val_top1"]
+        epochs = range(1, len(points) + 1)
+        means = [point["mean"] for point in points]
+        axes.plot(epochs, means, style, color=COLOURS[framework], lw=1.8, label=framework)
+        if points[0]["error"] is not None:
+            low, high = ([p["mean"] + sign * p["error"] for p in points] for sign in (-1, 1))
+            axes.fill_between(epochs, low, high, color=COLOURS[framework], alpha=0.15, lw=0)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    quiet(axes, f"{NETWORKS[FIRST]}: top-1 on validation images, %", "epoch")
 
 
 # costs
@@ -202,22 +198,18 @@ def memory_ratio(result: Result) -> float:
     return result["memory"]["minigrad"]["above_ready"] / result["memory"]["torch"]["above_ready"]
 
 
-def cost_panel(speeds: Mapping[str, Result]) -> Panel:
+def cost_panel(speeds: Mapping[str, Result], axes: Any) -> None:
     """Two bars a network: time and memory, of torch's."""
     models = [model for model in NETWORKS if model in speeds][::-1]
-
-    def panel(axes: Any) -> None:
-        axes.axvline(1, color=COLOURS["torch"], lw=1.6, zorder=0)
-        for i, model in enumerate(models):
-            result = speeds[model]
-            bars = [(0.2, "time", time_ratio(result), 1.0)]
-            bars += [(-0.2, "memory", memory_ratio(result), 0.7)] if "memory" in result else []
-            for place, what, ratio, alpha in bars:
-                axes.barh(i + place, ratio, 0.36, color=COLOURS["minigrad"], alpha=alpha)
-                axes.text(0.03, i + place, f"{what} {ratio:.2f}", va="center", fontsize=8, color="white")
-        axes.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
-        quiet(axes, "A training step, of torch's (line)")
-        axes.grid(visible=False)
-        axes.tick_params(axis="y", colors=QUIET, labelsize=9)
-
-    return panel
+    axes.axvline(1, color=COLOURS["torch"], lw=1.6, zorder=0)
+    for i, model in enumerate(models):
+        result = speeds[model]
+        bars = [(0.2, "time", time_ratio(result), 1.0)]
+        bars += [(-0.2, "memory", memory_ratio(result), 0.7)] if "memory" in result else []
+        for place, what, ratio, alpha in bars:
+            axes.barh(i + place, ratio, 0.36, color=COLOURS["minigrad"], alpha=alpha)
+            axes.text(0.03, i + place, f"{what} {ratio:.2f}", va="center", fontsize=8, color="white")
+    axes.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
+    quiet(axes, "A training step, of torch's (line)")
+    axes.grid(visible=False)
+    axes.tick_params(axis="y", colors=QUIET, labelsize=9)

@@ -1,18 +1,21 @@
-"""The report as docs/results.md, with its pictures in files beside it."""
+"""The report as docs/results.md, with its pictures in files beside it; and README's front page, between two marks."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from compare.kit.tables import LONG, Table, as_markdown, markdown_text
 from compare.report.front import Front
-from compare.report.gather import Chapter, Shown
-from compare.report.origins import describe_origin
+from compare.report.gather import Chapter, Shown, describe_origin
 from compare.report.page import INTRODUCTION, MADE, NOTHING, TITLE, TYPED
+from minigrad.errors import OptionError
 
 FOLDER = "pictures/results"  # of the pictures, beside the file
 FRONT = "front.png"  # among them: the picture of README's front page
+BEGIN, END = "<!-- front: made by python -m compare report -->", "<!-- end of front -->"
 
 
 def render_markdown(front: Front, chapters: Sequence[Chapter]) -> str:
@@ -103,3 +106,22 @@ def _reproduce(chapters: Sequence[Chapter]) -> list[str]:
             command, facts = describe_origin(origin)
             parts.append(f"```sh\n{command}\n```\n\n{markdown_text(facts)}")
     return parts
+
+
+def front_block(front: Front, pictures: str) -> str:
+    """The block with its marks. pictures: the folder of the picture, as README sees it."""
+    picture = [f"![{markdown_text(front.caption)}]({pictures}/{FRONT})"] if front.picture else []
+    return "\n\n".join([BEGIN, *picture, as_markdown(front.table) if front.table.rows else NOTHING, END])
+
+
+def put_into_readme(path: Path, front: Front, pictures: Path) -> str:
+    """The text of README with its block made anew. OptionError if there is no README, or if it has not the two marks."""
+    try:
+        before, begin, rest = path.read_text().partition(BEGIN)
+        _, end, after = rest.partition(END)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--readme {path} cannot be read: {error}") from error
+    if not begin or not end:
+        raise OptionError(f"--readme {path} has not the marks {BEGIN!r} and {END!r}: nothing was overwritten")
+    folder = Path(os.path.relpath(pictures, path.parent)).as_posix()
+    return before + front_block(front, folder) + after

@@ -12,15 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wanted:
-    """A result that a whole report has: those of `command` in whose command line all the words stand.
+    """A result that a whole report has: one of its command's in whose command line all the words stand.
 
     measure: what makes it, the arguments after `python -m compare`.
     """
 
     title: str
-    command: str
     measure: str
     words: Sequence[str] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that makes it."""
+        return self.measure.partition(" ")[0]
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,29 @@ class Section:
         return list(dict.fromkeys(wanted.command for wanted in self.wanted))
 
 
+def _wanted(title: str, command: str, file: str, *words: str) -> Wanted:
+    return Wanted(title, f"{command} --json compare/results/{file}.json", words)
+
+
 def _lockstep(title: str, model: str) -> Wanted:
-    measure = f"lockstep --model {model} --json compare/results/lockstep-{model}.json"
-    return Wanted(title, "lockstep", measure, (model,))
+    return _wanted(title, f"lockstep --model {model}", f"lockstep-{model}", model)
 
 
 def _experiment(title: str, name: str) -> Wanted:
-    measure = f"accuracy {name} --scale small --json compare/results/accuracy-{name}-small.json"
-    return Wanted(title, "accuracy", measure, (name,))
+    return _wanted(title, f"accuracy {name} --scale small", f"accuracy-{name}-small", name)
 
 
 def _planted(model: str, error: str, title: str) -> Wanted:
-    kind = error.partition(":")[0]
-    measure = f"layerwise {model} --plant {error} --json compare/results/bisect-{kind}.json"
-    return Wanted(f"Planted and found: {title[0].lower()}{title[1:]}", "layerwise", measure, (error,))
+    title, kind = f"Planted and found: {title[0].lower()}{title[1:]}", error.partition(":")[0]
+    return _wanted(title, f"layerwise {model} --plant {error}", f"bisect-{kind}", error)
 
 
 def _speed(title: str, model: str, batch: int) -> Wanted:
-    measure = f"speed --model {model} --batch {batch} --loading --json compare/results/speed-{model}-b{batch}-cpu.json"
-    return Wanted(title, "speed", measure, (model,))
+    return _wanted(title, f"speed --model {model} --batch {batch} --loading", f"speed-{model}-b{batch}-cpu", model)
 
 
 def _scaling(title: str, axis: str) -> Wanted:
-    measure = f"scaling --axis {axis} --json compare/results/scaling-{axis}-cpu.json"
-    return Wanted(title, "scaling", measure, (axis,))
+    return _wanted(title, f"scaling --axis {axis}", f"scaling-{axis}-cpu", axis)
 
 
 NETWORK = "--weights SIMPLENET.safetensors --data path/to/miniplaces"
@@ -80,7 +83,7 @@ SECTIONS = (
             "almost to the last digit. In float32 no computation is exact: the yardstick is how far PyTorch's own float32 "
             "result is from its float64 one.",
         ),
-        (Wanted("Every differentiable name", "gradients", "gradients --json compare/results/gradients.json"),),
+        (_wanted("Every differentiable name", "gradients", "gradients"),),
     ),
     Section(
         "lockstep",
@@ -97,7 +100,7 @@ SECTIONS = (
             _lockstep("SimpleNet-BN", "simplenet-bn"),
             _lockstep("SimpleViT", "vit"),
             _lockstep("ResNet-18", "resnet18"),
-            Wanted("Layer by layer, nothing planted", "layerwise", "layerwise vit --json compare/results/bisect-vit.json"),
+            _wanted("Layer by layer, nothing planted", "layerwise vit", "bisect-vit"),
             _planted("simplenet", "output:features.5", "An output that is wrong by 1 %"),
             _planted("simplenet", "weight:features.5", "A weight's gradient"),
             _planted("simplenet", "bias:features.12", "A bias's gradient"),
@@ -134,36 +137,28 @@ SECTIONS = (
             "(untargeted). All three are here, side by side, each track attacking with its own gradients.",
         ),
         (
-            Wanted(
-                "The table of attacks",
-                "attacks",
-                f"attacks {NETWORK} --json compare/results/attacks-simplenet-cpu.json",
-            ),
-            Wanted(
-                "Accuracy against epsilon",
-                "attacks",
-                f"attacks {NETWORK} --sweep --json compare/results/attacks-sweep-cpu.json",
-                ("--sweep",),
-            ),
+            _wanted("The table of attacks", f"attacks {NETWORK}", "attacks-simplenet-cpu"),
+            _wanted("Accuracy against epsilon", f"attacks {NETWORK} --sweep", "attacks-sweep-cpu", "--sweep"),
             _experiment("The table of attacks on the experiments' own networks", "attack-table"),
             _experiment("Adversarial training", "adversarial-training-10"),
-            Wanted(
+            _wanted(
                 "A network trained on attacked images",
-                "attacks",
-                "attacks --weights PLAIN --defended DEFENDED --json compare/results/attacks-defended-cpu.json",
-                ("--defended",),
+                "attacks --weights PLAIN --defended DEFENDED",
+                "attacks-defended-cpu",
+                "--defended",
             ),
-            Wanted(
+            _wanted(
                 "Images under attack",
-                "attacks",
-                "attacks --weights RUN --presets handout --examples 3 --json compare/results/attacks-examples-cpu.json",
-                ("--examples",),
+                "attacks --weights RUN --presets handout --examples 3",
+                "attacks-examples-cpu",
+                "--examples",
             ),
-            Wanted(
+            _wanted(
                 "What an attack costs",
-                "speed",
-                "speed --model simplenet --attack --no-memory --json compare/results/attack-time-simplenet-cpu.json",
-                ("simplenet", "--attack"),
+                "speed --model simplenet --attack --no-memory",
+                "attack-time-simplenet-cpu",
+                "simplenet",
+                "--attack",
             ),
         ),
     ),
@@ -180,19 +175,18 @@ SECTIONS = (
             _speed("SimpleNet-BN, a step", "simplenet-bn", 32),
             _speed("SimpleViT, a step", "vit", 32),
             _speed("ResNet-18, a step", "resnet18", 16),
-            Wanted(
+            _wanted(
                 "SimpleNet with the hand-written convolution, a step",
-                "speed",
-                "speed --model simplenet --custom-conv --json compare/results/speed-simplenet-custom-conv-cpu.json",
-                ("simplenet", "--custom-conv"),
+                "speed --model simplenet --custom-conv",
+                "speed-simplenet-custom-conv-cpu",
+                "simplenet",
+                "--custom-conv",
             ),
             _scaling("With the batch size", "batch"),
             _scaling("With the image size", "image-size"),
             _scaling("With the depth", "depth"),
-            Wanted(
-                "Where a step's time goes", "profile", "profile --model simplenet --json compare/results/profile-simplenet-cpu.json"
-            ),
-            Wanted("Small ops and long chains", "overhead", "overhead --json compare/results/overhead-cpu.json"),
+            _wanted("Where a step's time goes", "profile --model simplenet", "profile-simplenet-cpu"),
+            _wanted("Small ops and long chains", "overhead", "overhead-cpu"),
         ),
     ),
-)  # fmt: skip
+)

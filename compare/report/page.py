@@ -9,8 +9,7 @@ from html import escape
 
 from compare.kit.tables import as_html
 from compare.report.front import Front
-from compare.report.gather import Chapter, Entry, Shown
-from compare.report.origins import describe_origin
+from compare.report.gather import Chapter, Entry, Shown, describe_origin
 from compare.report.style import STYLE
 
 MADE = "made by python -m compare report: measure, and run it again; what is changed here by hand is lost"
@@ -90,11 +89,11 @@ def _result(shown: Shown) -> str:
     )
 
 
-def _picture(png: bytes, told: str) -> str:
-    """A PNG within the page; its size is told, so that nothing moves while it is read."""
+def _picture(png: bytes, alt: str) -> str:
+    """A PNG within the page; with its size, so that nothing moves while the page loads."""
     width, height = struct.unpack(">II", png[16:24])
     data = base64.b64encode(png).decode()
-    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(told)}">'
+    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
     return f'<figure class="picture" tabindex="0">{image}</figure>'
 
 

@@ -33,7 +33,7 @@ from compare.speed.measure import (
     make_job,
     measure_memory,
     prepare,
-    summarize_track,
+    summarize_turns,
     take_turn,
     turn_steps,
 )
@@ -91,21 +91,21 @@ def measure_points(
         for value, job in jobs.items():
             say(f"{axis} {value}:")
             workers = [stack.enter_context(Worker(name, job, os.environ)) for name in names]
-            tracks, agreement, _ = begin(workers, starts[value])
-            points.append({"value": value, "job": job.as_dict(), "agreement": agreement, "tracks": tracks})
+            timed, agreement, _ = begin(workers, starts[value])
+            points.append({"value": value, "job": job.as_dict(), "agreement": agreement, "tracks": timed})
             for worker in workers:
                 steps = turn_steps(take_turn(worker, job, 1)["seconds"][0], seconds)
-                turns.append((tracks[worker.name], partial(take_turn, worker, job, steps)))
+                turns.append((timed[worker.name], partial(take_turn, worker, job, steps)))
         for turn in range(rounds):
             say(f"round {turn + 1} of {rounds}")
-            for track, take in turns:
+            for one, take in turns:
                 time.sleep(PAUSE)
-                track["turns"].append(take())
+                one["turns"].append(take())
     say("")
     for point in points:
-        for track in point["tracks"].values():
-            track["summary"] = summarize_track(track["turns"])
-            track["turns"] = [{"seconds": turn["seconds"]} for turn in track["turns"]]  # the rest is in the summary
+        for one in point["tracks"].values():
+            one["summary"] = summarize_turns(one["turns"])
+            one["turns"] = [{"seconds": turn["seconds"]} for turn in one["turns"]]  # the rest is in the summary
         point["ratios"] = all_ratios(point["tracks"])
     return points
 

@@ -105,8 +105,8 @@ def time_table(result: Result, axis: Axis) -> Table:
     rows = []
     for i, point in enumerate(result["points"]):
         row = [str(point["value"])]
-        for track in summaries.values():
-            s = track[i]
+        for one in summaries.values():
+            s = one[i]
             row += [f"{factor * s['median']:.2f}", f"{factor * s['lower']:.2f}-{factor * s['upper']:.2f}"]
         rows.append(row + [f"{ratio['summary']['median']:.3f}" for ratio in point["ratios"].values()])
     title = f"{what(result)}, one training step on {result['points'][0]['job']['device']}, {unit} {an(axis.each)}"
@@ -193,17 +193,17 @@ def pictures(result: Result) -> dict[str, bytes]:
     figure, axes = new_figure(1, len(panels) + bool(rates), f"A training step: {what(result)}", subtitle)
     for panel, unit in zip(axes[0], panels, strict=False):
         name, factor = unit.time
-        for track, summaries in cost_summaries(result, unit).items():
+        for one, summaries in cost_summaries(result, unit).items():
             middle, lower, upper = (
                 [factor * s[part] for s in summaries]  # type: ignore[literal-required]
                 for part in ("median", "lower", "upper")
             )
-            panel.plot(result["values"], middle, "o-", color=COLOURS[track], ms=4, lw=1.5, label=track)
-            panel.fill_between(result["values"], lower, upper, color=COLOURS[track], alpha=0.18, lw=0)
+            panel.plot(result["values"], middle, "o-", color=COLOURS[one], ms=4, lw=1.5, label=one)
+            panel.fill_between(result["values"], lower, upper, color=COLOURS[one], alpha=0.18, lw=0)
         dress(panel, f"Time {an(unit.each)}, {name}", result)
-    for track in rates:
-        peaks = [point["memory"][track]["above_ready"] / 1e6 for point in result["points"]]
-        axes[0, -1].plot(result["values"], peaks, "o-", color=COLOURS[track], ms=4, lw=1.5, label=track)
+    for one in rates:
+        peaks = [point["memory"][one]["above_ready"] / 1e6 for point in result["points"]]
+        axes[0, -1].plot(result["values"], peaks, "o-", color=COLOURS[one], ms=4, lw=1.5, label=one)
     if rates:
         dress(axes[0, -1], "Peak memory above ready, MB", result)
     axes[0, 0].legend(frameon=False, fontsize=8)

@@ -2,8 +2,8 @@
 
 What is measured: forward, cross-entropy, backward and update, on one random batch, from the same weights. The update is
 that of the model's recipe, at a low learning rate: SGD with momentum; for the vision transformer AdamW, its gradients
-clipped to a norm of 1 before. Masks (drop path) are the same in all tracks. The batch is on the device already: loading is
-no part of the step. --custom-conv adds the roads of the textbook: minigrad's definition of the convolution; the convolution
+clipped to a norm of 1 before. Masks (drop path) are the same in all implementations. The batch is on the device already: loading is
+no part of the step. --custom-conv adds the textbook's convolutions: minigrad's definition of the convolution; the convolution
 written by hand in PyTorch; and that one as the original had it, which kept the unfolded columns for the backward pass.
 
 Time. Each framework lives in a process of its own. The processes are called in turn (A B C A B C ...), and after each
@@ -19,18 +19,18 @@ Before, there are two moments: "imported", the framework is imported; "ready", i
 for one step, so that code and tables loaded on first use (torch: some 150 MB) are not counted. "ready" is the stricter
 for us, and what the printed ratio means unless it says otherwise.
 
-Data. --loading times the loader, which all tracks share, once, alone and in a process of its own: images of --data read,
+Data. --loading times the loader, which all share, once, alone and in a process of its own: images of --data read,
 augmented and normalised into a batch, with as many workers as training has. In training it runs beside the step.
 
 Attack. --attack times --attack-steps steps of an attack on the batch (evaluation mode, gradients of the images alone) after
 each turn; "passes" is its time over the forward and backward of the same turn's training steps, which one more than the
-attack's steps should be enough for. Before, the tracks attack from the same weights: in the 2-norm the perturbations are
+attack's steps should be enough for. Before, all attack from the same weights: in the 2-norm the perturbations are
 within 10 % of torch's after one step and 25 % after the last. (They differ where a gradient's sign is a matter of rounding,
 and then more with every step: torch's own two memory formats by 6 %.)
 
-Agreement. Each track is held against torch's default one; else the exit code is 1. From the same start, the losses of the
-first two steps agree within 1e-4 (relative), and in each array of the model, within 10 % in the 2-norm, the gradients of the
-first step and what the two steps changed, weighted by those gradients (why: compare/agreement.py).
+Agreement. Each implementation is compared with torch's default one; the exit code is 1 if they differ. From the same start, the
+losses of the first two steps agree within 1e-4 (relative), and in each array of the model, within 10 % in the 2-norm, the
+gradients of the first step and what the two steps changed, weighted by those gradients (why: compare/speed/agreement.py).
 """
 
 from __future__ import annotations
@@ -85,13 +85,6 @@ def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 
 
 COMMAND = Command(
-    "speed",
-    "compare speed 2",
-    __doc__,
-    options,
-    measure.measure,
-    show,
-    check=check,
-    picture="draw the times and the memory",
+    "speed", "compare speed 2", __doc__, options, measure.measure, show, check=check, picture="draw times and memory"
 )
 run = COMMAND.run

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,20 +79,10 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
 
 def make_job(options: argparse.Namespace, device: str) -> Job:
     """What is to be trained: the optimizer of the model's recipe, its settings with their defaults filled in."""
-    recipe = models.MODELS[options.model].folder
-    return Job(
-        options.model,
-        options.batch,
-        options.image_size,
-        device,
-        options.threads,
-        options.seed,
-        settings=model_settings(options.model, options.image_size, read_settings(options.model, options.set)),
-        optimizer=recipe.optimizer,
-        lr=LEARNING_RATES[recipe.optimizer],
-        weight_decay=recipe.weight_decay,
-        clip_grad=recipe.clip_grad,
-    )
+    recipe = asdict(models.MODELS[options.model].folder)
+    settings = model_settings(options.model, options.image_size, read_settings(options.model, options.set))
+    given = (options.model, options.batch, options.image_size, device, options.threads, options.seed)
+    return Job.by_recipe(recipe, *given, settings=settings, lr=LEARNING_RATES[recipe["optimizer"]])
 
 
 def implementations(options: argparse.Namespace, device: str) -> list[str]:
@@ -119,7 +110,7 @@ def measure_time(
     """{"tracks": {name: facts and raw times}, "ratios": {name: ...}, "agreement": {name: ...}}, and "attack" if there is one."""
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(name, job, environment)) for name in names]
-        tracks, agreement, attacked = begin(workers, start, attack)
+        timed, agreement, attacked = begin(workers, start, attack)
         for turn in range(-WARM_UP_TURNS, rounds):
             say(f"round {turn + 1} of {rounds}" if turn >= 0 else "warming up")
             for worker in workers:
@@ -127,15 +118,15 @@ def measure_time(
                 answer = take_turn(worker, job, steps)
                 under_attack = worker.ask("attack", **attack._asdict()) if attack else None
                 if turn >= 0:
-                    tracks[worker.name]["turns"].append(answer)
+                    timed[worker.name]["turns"].append(answer)
                     if attacked:
                         attacked["tracks"][worker.name]["turns"].append(under_attack)
     say("")
-    for track in tracks.values():
-        track["summary"] = summarize_track(track["turns"])
-    result = {"tracks": tracks, "ratios": all_ratios(tracks), "agreement": agreement}
+    for one in timed.values():
+        one["summary"] = summarize_turns(one["turns"])
+    result = {"tracks": timed, "ratios": all_ratios(timed), "agreement": agreement}
     if attacked:
-        result["attack"] = attacked | summarize_attack(attacked["tracks"], tracks)
+        result["attack"] = attacked | summarize_attack(attacked["tracks"], timed)
     return result
 
 
@@ -146,7 +137,7 @@ def begin(
 
     Returns ({name: facts, losses, no turns yet}, {name: how far from torch}, the same of the attack, from the same start).
     """
-    tracks: dict[str, Result] = {}
+    timed: dict[str, Result] = {}
     after: dict[str, Arrays] = {}
     perturbed: dict[str, Arrays] = {}
     saved = start.file.with_name("after.npz")
@@ -157,21 +148,19 @@ def begin(
             worker.ask("perturbation", **attack._asdict(), save=str(saved))
             perturbed[worker.name] = load_arrays(saved)
         losses = worker.ask("first_steps", steps=CHECKED_STEPS, save=str(saved))
-        tracks[worker.name] = {"facts": facts, "losses": losses, "turns": []}
+        timed[worker.name] = {"facts": facts, "losses": losses, "turns": []}
         after[worker.name] = load_arrays(saved)
-    others = [name for name in tracks if name != REFERENCE]
-    losses, right = tracks[REFERENCE]["losses"], after[REFERENCE]
-    agreement = {
-        name: compare_runs(tracks[name]["losses"], losses, start.arrays, after[name], right) for name in others
-    }
+    others = [name for name in timed if name != REFERENCE]
+    losses, right = timed[REFERENCE]["losses"], after[REFERENCE]
+    agreement = {name: compare_runs(timed[name]["losses"], losses, start.arrays, after[name], right) for name in others}
     if not attack:
-        return tracks, agreement, None
+        return timed, agreement, None
     distances = {
         name: {when: norm_distance(perturbed[name][when], perturbed[REFERENCE][when]) for when in ATTACK_TOLERANCES}
         for name in others
     }
-    attacked = {**attack._asdict(), "agreement": distances, "tracks": {name: {"turns": []} for name in tracks}}
-    return tracks, agreement, attacked
+    attacked = {**attack._asdict(), "agreement": distances, "tracks": {name: {"turns": []} for name in timed}}
+    return timed, agreement, attacked
 
 
 def take_turn(worker: Worker, job: Job, steps: int) -> Result:
@@ -190,7 +179,7 @@ def take_turn(worker: Worker, job: Job, steps: int) -> Result:
     return answer
 
 
-def summarize_track(turns: list[Result]) -> Result:
+def summarize_turns(turns: list[Result]) -> Result:
     """Summaries over all the steps of all the turns; `idle`, the most processor seconds outside of a turn."""
     phases = np.concatenate([turn["phases"] for turn in turns])
     return {
@@ -202,34 +191,34 @@ def summarize_track(turns: list[Result]) -> Result:
     }
 
 
-def summarize_attack(attacked: dict[str, Result], tracks: dict[str, Result]) -> Result:
+def summarize_attack(attacked: dict[str, Result], timed: dict[str, Result]) -> Result:
     """{"tracks", "ratios"} of an attack: its seconds, and in `passes` those over the forward and backward of the round's
     training steps, in the same implementation."""
     found = {}
-    for name, track in attacked.items():
+    for name, one in attacked.items():
         passes = []
-        for turn, trained in zip(track["turns"], tracks[name]["turns"], strict=True):
-            one = float(np.median([forward + backward for forward, backward, _ in trained["phases"]]))
-            passes.append(turn["seconds"] / one)
-        summary = {"seconds": summarize([turn["seconds"] for turn in track["turns"]]), "passes": summarize(passes)}
-        found[name] = {"turns": track["turns"], "passes": passes, "summary": summary}
+        for turn, trained in zip(one["turns"], timed[name]["turns"], strict=True):
+            a_pass = float(np.median([forward + backward for forward, backward, _ in trained["phases"]]))
+            passes.append(turn["seconds"] / a_pass)
+        summary = {"seconds": summarize([turn["seconds"] for turn in one["turns"]]), "passes": summarize(passes)}
+        found[name] = {"turns": one["turns"], "passes": passes, "summary": summary}
     return {"tracks": found, "ratios": all_ratios(attacked)}
 
 
-def all_ratios(tracks: Mapping[str, Result]) -> dict[str, Result]:
+def all_ratios(timed: Mapping[str, Result]) -> dict[str, Result]:
     """{name: {"rounds", "summary"}}: the first implementation's times over each other's, round by round."""
-    ours, *others = ([np.atleast_1d(turn["seconds"]).tolist() for turn in track["turns"]] for track in tracks.values())
+    ours, *others = ([np.atleast_1d(turn["seconds"]).tolist() for turn in one["turns"]] for one in timed.values())
     ratios = [paired_ratios(ours, theirs) for theirs in others]
     return {
         name: {"rounds": values, "summary": summarize(values)}
-        for name, values in zip(list(tracks)[1:], ratios, strict=True)
+        for name, values in zip(list(timed)[1:], ratios, strict=True)
     }
 
 
 def attacks_agree(attacked: Result) -> bool:
     """Whether all perturbations are torch's, as far as rounding lets them. NaN agrees with nothing."""
     found = attacked["agreement"].values()
-    return all(track[when] <= most for track in found for when, most in ATTACK_TOLERANCES.items())
+    return all(one[when] <= most for one in found for when, most in ATTACK_TOLERANCES.items())
 
 
 def measure_memory(job: Job, names: Sequence[str], environment: Mapping[str, str], start: Start) -> Result:

@@ -35,14 +35,14 @@ def what(result: Result) -> str:
 
 def time_table(result: Result) -> Table:
     """Milliseconds of a step, and the ratio of ours to each other's."""
-    tracks, loading = result["tracks"], result.get("loading")
+    timed, loading = result["tracks"], result.get("loading")
     data = ["data"] if loading else []
     head = ["ms a step", "median", "quartiles", "min", *data, *PHASES, "processor", "idle"]
     head += ["ours / this", "quartiles", "of min"]
-    ours = tracks[OURS]["summary"]["seconds"]
+    ours = timed[OURS]["summary"]["seconds"]
     rows = []
-    for name, track in tracks.items():
-        s = track["summary"]
+    for name, one in timed.items():
+        s = one["summary"]
         row = [name, ms(s["seconds"]["median"]), span(s["seconds"], 1000, 1), ms(s["seconds"]["min"])]
         row += [ms(loading["summary"]["seconds"]["median"])] if loading else []
         row += [ms(s["phases"][phase]["median"]) for phase in PHASES]
@@ -78,8 +78,8 @@ def machine_notes(result: Result) -> list[str]:
         f"{in_words(machine)}, Python {machine['python']}, commit {result['commit'] or 'unknown'}",
         "environment: " + (shlex.join(f"{k}={v}" for k, v in machine["variables"].items()) or "no OPENBLAS_* or such"),
     ]
-    for name, track in result["tracks"].items():
-        lines.append(f"{name}: " + ", ".join(f"{k} {v}" for k, v in track["facts"].items()))
+    for name, one in result["tracks"].items():
+        lines.append(f"{name}: " + ", ".join(f"{k} {v}" for k, v in one["facts"].items()))
     if is_busy(machine):
         lines.append(
             "note: other programs were busy on this machine. Threads that wait for one another lose more than single ones: "
@@ -92,8 +92,8 @@ def attack_table(attack: Result) -> Table:
     """Milliseconds of an attack, and its time over one forward and backward of training."""
     head = ["ms an attack", "median", "quartiles", "min", "passes", "quartiles", "ours / this", "quartiles"]
     rows = []
-    for name, track in attack["tracks"].items():
-        seconds, passes = track["summary"]["seconds"], track["summary"]["passes"]
+    for name, one in attack["tracks"].items():
+        seconds, passes = one["summary"]["seconds"], one["summary"]["passes"]
         row = [name, ms(seconds["median"]), span(seconds, 1000, 1), ms(seconds["min"])]
         row += [f"{passes['median']:.2f}", span(passes, 1, 2)]
         if name in attack["ratios"]:
@@ -213,7 +213,7 @@ def draw_memory(axes: Any, result: Result) -> None:
 def draw_attack(axes: Any, result: Result) -> None:
     """A bar an implementation, and how many passes of training that is."""
     attack = result["attack"]
-    found = {name: track["summary"] for name, track in attack["tracks"].items()}
+    found = {name: one["summary"] for name, one in attack["tracks"].items()}
     passes = [f" = {summary['passes']['median']:.1f} passes" for summary in found.values()]
     widths = {name: summary["seconds"]["median"] * 1e3 for name, summary in found.items()}
     draw_bars(axes, widths, f"{attack['preset']}, {attack['steps']} steps, milliseconds", passes)

@@ -254,6 +254,9 @@ class Kernels(Protocol):
     def device_count(self) -> int:
         """How many devices of this type there are."""
 
+    def check_device(self, index: int) -> None:
+        """DeviceError, one line, unless that device computes: a GPU may be busy, full, or without a compiler for its kernels."""
+
     def to_host(self, array: Array) -> np.ndarray:
         """The array as NumPy's, lying in memory as it does: itself on the CPU, a copy that is waited for of a GPU's.
 

@@ -21,7 +21,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
-from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError, one_line
+from minigrad.errors import (
+    CheckpointError,
+    DataError,
+    MinigradError,
+    OptionError,
+    WriteError,
+    is_device_failure,
+    one_line,
+)
 from minigrad.files import write_atomically
 from minigrad.random import Generator
 from minigrad.tracing import watch
@@ -481,6 +489,11 @@ def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     except Interrupted as stop:
         print(stop)
         return 128 + stop.signum
+    except Exception as error:
+        if not is_device_failure(error):
+            raise
+        print(one_line(error), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT

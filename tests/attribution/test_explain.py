@@ -50,7 +50,7 @@ def vit_settings() -> list[str]:
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_both_tracks_agree_on_every_model(name: str, folder: Path, tmp_path: Path, capsys: Any) -> None:
+def test_both_frameworks_agree_on_every_model(name: str, folder: Path, tmp_path: Path, capsys: Any) -> None:
     out, settings = tmp_path / "x.png", vit_settings() if name == "vit" else []
     weights = folder / f"{name}.safetensors"
     code, said = explained(
@@ -86,7 +86,7 @@ def test_another_layer_and_the_label(folder: Path, tmp_path: Path, capsys: Any) 
     assert any("explained" in line for line in rows)
 
 
-def test_tracks_that_differ_are_exit_code_1(
+def test_frameworks_that_differ_are_exit_code_1(
     folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.reference import attribution

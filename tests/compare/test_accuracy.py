@@ -150,7 +150,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             for e in (1, 2)
         ]
         final = {"top1": top1, "top5": 90.0, "loss": 5 - top1 / 20, "mirrored_top1": top1, "mirrored_top5": 91.0}
-        made = {"arm": arm.name, "track": arm.track, "seed": seed, "device": "cpu", "seconds": 1.0}
+        made = {"arm": arm.name, "track": arm.framework, "seed": seed, "device": "cpu", "seconds": 1.0}
         return {**made, "peak_memory_bytes": 2**20, "epochs": rows, "final": final}
 
     monkeypatch.setattr(accuracy.measure, "train", train)
@@ -309,7 +309,7 @@ def test_what_a_script_complains_of_is_passed_on(capsys: Any, tmp_path: Path, mo
     assert code == 2 and said.startswith("error: epoch 1, step") and said.count("\n") == 1
 
 
-def test_both_tracks_and_the_attacks_on_their_networks(capsys: Any, tmp_path: Path) -> None:
+def test_both_frameworks_and_the_attacks_on_their_networks(capsys: Any, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     asked = ("--scale", "smoke", "--runs", tmp_path, "--device", "cpu")
     path = tmp_path / "result.json"

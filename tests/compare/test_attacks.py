@@ -1,4 +1,4 @@
-"""python -m compare attacks: lines and letters, both tracks, results that go on where they stopped, what is refused."""
+"""python -m compare attacks: lines and letters, both frameworks, results that go on where they stopped, what is refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ IMAGES = 20
 
 @pytest.fixture
 def decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both tracks compute in float64, on images without ties: rounding decides no letter."""
+    """Both frameworks compute in float64, on images without ties: rounding decides no letter."""
     without_ties(monkeypatch)
     in_float64(monkeypatch)
 
@@ -87,7 +87,7 @@ def attack(capsys: Any, weights: Path, *arguments: Any) -> tuple[int, str]:
 
 
 def letters(path: Path) -> dict[str, dict[str, str]]:
-    """{line: {track: letters}} of a results file."""
+    """{line: {framework: letters}} of a results file."""
     content = json.loads(path.read_text())
     return {f"{e['preset']} {e['steps']} {e['epsilon']:g}": e["hits"] for e in content["lines"]}
 
@@ -162,14 +162,14 @@ def test_the_table(decided: None, weights: Path, tmp_path: Path, capsys: Any) ->
 def test_reported_figures_stand_beside_simplenet_on_a_hundred_classes() -> None:
     settings = {"model": "simplenet", "data": "x", "images": 2, "classes": 100, "image_size": 8, "device": "cpu"}
     settings |= {"weights": {"plain": ""}, "tracks": ["torch"]}
-    for changed, told in (({}, True), ({"classes": 10}, False), ({"model": "vit"}, False)):
+    for changed, shown in (({}, True), ({"classes": 10}, False), ({"model": "vit"}, False)):
         results = Results(None, settings | changed, table_lines(["plain"], PRESETS, ROWS))
         for line in results.lines:
             results.hits[line]["torch"] = "1-"
         text = "\n".join(
             [*map(as_text, attacks.show.tables(results.content())), attacks.show.verdict(results.content())]
         )
-        assert ("43.68 / 73.28" in text) == told and text.count("39.05 / 61.13") == told
+        assert ("43.68 / 73.28" in text) == shown and text.count("39.05 / 61.13") == shown
         assert "one track: nothing to compare" in text
 
 
@@ -243,7 +243,7 @@ def test_results_of_other_settings_or_damaged_are_refused(weights: Path, tmp_pat
         refused("is damaged")
 
 
-def test_tracks_that_differ_are_exit_code_1(
+def test_frameworks_that_differ_are_exit_code_1(
     decided: None, weights: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models.reference import attacks as theirs
@@ -358,8 +358,8 @@ def test_the_picture_draws_the_accuracies(monkeypatch: pytest.MonkeyPatch) -> No
     results = Results(None, settings | {"tracks": ["minigrad", "torch"]}, sweep_lines(["report"], [0.1, 0.2]))
     for line in results.lines:
         first = 3 if line.preset == CLEAN else 2 if line.preset == NOISE else 1 if line.epsilon < 0.15 else 0
-        for track in results.tracks:
-            results.hits[line][track] = ("1" * first).ljust(4, "5")
+        for framework in results.frameworks:
+            results.hits[line][framework] = ("1" * first).ljust(4, "5")
     figures: list[Any] = []
     from matplotlib.figure import Figure
 
@@ -430,8 +430,8 @@ def test_weights_that_are_not_finite(tmp_path: Path, capsys: Any) -> None:
     state = models.create("simplenet", 10, 1).state_dict()
     state["fc.weight"][3, 5] = float("nan")
     save_weights(tmp_path / "nan.safetensors", state)
-    for track in FRAMEWORKS:
-        code, said = attack(capsys, tmp_path / "nan.safetensors", "--tracks", track)
+    for framework in FRAMEWORKS:
+        code, said = attack(capsys, tmp_path / "nan.safetensors", "--tracks", framework)
         assert code == 2 and said == "error: clean: the network's answers are NaN or infinite\n"
 
 

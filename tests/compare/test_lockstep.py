@@ -42,7 +42,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
     assert lockstep.show.pictures(result) == {"lockstep-vit": picture.read_bytes()}
 
 
-def test_statistics_of_batch_norm_are_held_too(tmp_path: Path) -> None:
+def test_statistics_of_batch_norm_are_compared_too(tmp_path: Path) -> None:
     file = tmp_path / "lockstep.json"
     size = ["--image-size", "12", "--batch", "4", "--threads", "1", "--seeds", "2"]
     main(["lockstep", "--model", "simplenet-bn", *size, "--steps", "2", "--json", str(file)])
@@ -127,7 +127,7 @@ def test_the_rule(run: dict[str, Any], agree: bool) -> None:
     assert judge([run])["agree"] is agree
 
 
-def test_ratios_are_means_over_the_seeds_and_the_worst_step_is_told() -> None:
+def test_ratios_are_means_over_the_seeds_and_the_worst_step_is_named() -> None:
     runs = [made_up(at(30, 8e-6, 4e-6), 1e-6), made_up(1e-6, 4e-6)]
     found = judge(runs)["ratios"]["weights"]
     assert found["mean"] == pytest.approx(2 ** (1 / 200)) and found["rms"] == pytest.approx(1.0, rel=0.02)

@@ -18,7 +18,7 @@ BATCH = np.random.default_rng(0).standard_normal((5, 6))
 
 
 def network(library: Any, names: str, scale: float = 1.0) -> Any:
-    """A small network of two branches, its layers called as told, its second layer wrong by `scale`."""
+    """A small network of two branches, its layers under these names, its second layer wrong by `scale`."""
     first, norm, second, head = names.split()
     nn = library.nn
 

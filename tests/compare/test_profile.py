@@ -84,9 +84,9 @@ def test_everything_adds_up_to_the_step() -> None:
     ]  # fmt: skip
     assert table.rows[0][1:] == ["2", "100.00", "200.00", "300.00", "30.0", "5.00", "2.00"]
     assert table.rows[-1][1:4] == ["3", "500.00", "400.00"] and table.rows[-1][6:] == ["6.00", "2.00"]
-    told = profile.show.verdict(result)
-    assert "vit, batch 4, 32x32, in primitives: 70 % of a training step's 1000 ms" in told
-    assert "Exp (40 %) and Mul (30 %); the update takes 10.0 %, the engine and Python 20.0 %; 2 MB" in told
+    text = profile.show.verdict(result)
+    assert "vit, batch 4, 32x32, in primitives: 70 % of a training step's 1000 ms" in text
+    assert "Exp (40 %) and Mul (30 %); the update takes 10.0 %, the engine and Python 20.0 %; 2 MB" in text
     assert profile.show.pictures(result)["profile-vit-b4"].startswith(b"\x89PNG")
 
 
@@ -120,11 +120,11 @@ def test_only_the_watched_steps_count() -> None:
 
         framework = SimpleNamespace(synchronize=lambda: None)
 
-    track: Any = Fake()
-    plain, watched = watch_steps(track, 3)
+    training: Any = Fake()
+    plain, watched = watch_steps(training, 3)
     assert len(plain) == len(watched) == 3
     unwatched, looked_at = ([("forward", n), ("backward", n), ("update", 0)] for n in (0, 1))
-    assert track.seen == unwatched * WARM_UP_STEPS + (unwatched + looked_at) * 3
+    assert training.seen == unwatched * WARM_UP_STEPS + (unwatched + looked_at) * 3
     assert all(p.phases.keys() == {"step", "forward", "backward", "update"} for p in watched)
 
 

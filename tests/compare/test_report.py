@@ -21,16 +21,15 @@ from compare.kit.result import ROOT
 from compare.kit.tables import Table
 from compare.report.front import make_front
 from compare.report.gather import Entry, arrange, place, read_folder
-from compare.report.markdown import FOLDER
+from compare.report.markdown import BEGIN, END, FOLDER
 from compare.report.outline import SECTIONS, Wanted
-from compare.report.readme import BEGIN, END
 
 EVIL = "<script>alert('x')</script> & \"a|b\" *c*"
 
 
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command `madeup`, whose results say what they are told to."""
+    """A command `madeup`, whose results hold what a test gives them."""
     pytest.importorskip("matplotlib")
     module: Any = types.ModuleType("compare.madeup")
     module.__spec__ = ModuleSpec("compare.madeup", None)
@@ -45,7 +44,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def draw(number: int) -> bytes:
-    figure, panels = new_figure(1, 2, "Title", "told")
+    figure, panels = new_figure(1, 2, "Title", "a subtitle")
     panels[0, 0].plot([0, number])
     return as_png(figure)
 
@@ -168,7 +167,7 @@ def test_the_commands_that_are_named_exist(wanted: Wanted, tmp_path: Path, monke
 
 
 def test_results_find_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the words of their command lines; several alike are told apart by their files' names."""
+    """By the words of their command lines; several alike are distinguished by their files' names."""
     titles = {}
     for name, line in {
         "c": "--model simplenet",
@@ -272,11 +271,11 @@ def lockstep(model: str, ratio: float) -> Entry:
 
 def accuracy(experiment: str, scale: str, ours: float, **more: Any) -> Entry:
     summary = {
-        track: {
+        framework: {
             "final": {"top1": {"mean": top1, "error": 0.25}},
             "curves": {"val_top1": [{"mean": top1 - 5, "error": 1.0}, {"mean": top1, "error": 0.25}]},
         }
-        for track, top1 in {"minigrad": ours, "torch": 80.0}.items()
+        for framework, top1 in {"minigrad": ours, "torch": 80.0}.items()
     }
     result = {
         "experiment": experiment,
@@ -307,9 +306,9 @@ def test_the_front_page() -> None:
         ["SimpleViT", "", "", "", "1.30", "0.80"],
         ["ResNet-18", "0.90", "", "", "", ""],
     ]
-    told = " ".join(front.table.notes)
+    text = " ".join(front.table.notes)
     assert (
-        "All 7 rows agree." in told and "in 3 steps" in told and "some (full scale)" in told and "SimpleNet 8" in told
+        "All 7 rows agree." in text and "in 3 steps" in text and "some (full scale)" in text and "SimpleNet 8" in text
     )
     assert front.picture is not None and front.picture.startswith(b"\x89PNG")
     assert front.caption.count(",") == 2

@@ -17,8 +17,7 @@ from compare.kit.result import RESULTS, ROOT
 from compare.report import run
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
-from compare.report.markdown import FOLDER, picture_files, render_markdown
-from compare.report.readme import BEGIN, END, put_into_readme
+from compare.report.markdown import BEGIN, END, FOLDER, picture_files, put_into_readme, render_markdown
 from tests.compare.test_report import assert_links_resolve, assert_whole
 
 

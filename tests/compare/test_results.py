@@ -23,12 +23,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]  # nothing unfinished is left
 
 
-def test_of_paths_from_the_root_only_the_name_is_told() -> None:
-    told = origin(
+def test_of_paths_from_the_root_only_the_name_is_kept() -> None:
+    found = origin(
         "speed", ["--json", "/home/someone/a b.json", "--json=/tmp/c.json", "--data", "../data", "--batch", "3"]
     )
-    assert told["command"] == "python -m compare speed --json 'a b.json' --json=c.json --data ../data --batch 3"
-    assert told["versions"]["minigrad"] and told["machine"]["python"]
+    assert found["command"] == "python -m compare speed --json 'a b.json' --json=c.json --data ../data --batch 3"
+    assert found["versions"]["minigrad"] and found["machine"]["python"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_table_in_three_ways() -> None:
 
 def test_a_picture() -> None:
     pytest.importorskip("matplotlib")
-    figure, panels = new_figure(2, 1, "Title", "told")
+    figure, panels = new_figure(2, 1, "Title", "a subtitle")
     for axes in panels.flat:
         axes.plot([1, 2])
         quiet(axes, "a panel", "x", "y")

@@ -32,7 +32,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path, capsys: Any) -> None:
 
 
 def made_up(axis: str, seconds: dict[str, list[float]], memory: dict[str, list[int]] | None = None) -> dict[str, Any]:
-    """A result along 2, 4, 8 (times 16 along image-size), each step of a track taking the seconds given; the second round
+    """A result along 2, 4, 8 (times 16 along image-size), each step of an implementation taking the seconds given; the second round
     on a machine half as fast."""
     values = [32, 64, 128] if axis == "image-size" else [2, 4, 8]
     points = []
@@ -43,10 +43,10 @@ def made_up(axis: str, seconds: dict[str, list[float]], memory: dict[str, list[i
             "image-size": {"image_size": value},
             "batch": {"batch": value},
         }[axis]
-        tracks = {}
+        timed = {}
         for name, found in seconds.items():
-            tracks[name] = {"turns": [{"seconds": [found[i], found[i], 9.0]}, {"seconds": [2 * found[i]] * 3}]}
-        point = {"value": value, "job": job, "tracks": tracks}
+            timed[name] = {"turns": [{"seconds": [found[i], found[i], 9.0]}, {"seconds": [2 * found[i]] * 3}]}
+        point = {"value": value, "job": job, "tracks": timed}
         point["ratios"] = {name: {"summary": {"median": 0.5}} for name in list(seconds)[1:]}
         if memory:
             point["memory"] = {name: {"above_ready": found[i]} for name, found in memory.items()}
@@ -74,15 +74,15 @@ def test_a_known_slope_is_found_on_a_machine_that_slows_down() -> None:
     assert [row[:3] for row in time.rows] == [[n, "1500.00", "1250.00-1750.00"] for n in ("2", "4", "8")]
     assert [row[-1] for row in slope.rows] == ["no", "yes"]
     assert peaks.rows[0] == ["2", "2.0", "6.0"] and peaks.rows[-1] == ["MB an image", "0.50", "3.00"]
-    told = scaling.show.verdict(result)
-    assert "vit, batch 2 to 8 (64x64 pixels): minigrad's time an image does not grow" in told
-    assert "torch +0.50 and 2.00; an image adds so many MB of peak memory: 0.50 in minigrad, 3.00 in torch." in told
+    text = scaling.show.verdict(result)
+    assert "vit, batch 2 to 8 (64x64 pixels): minigrad's time an image does not grow" in text
+    assert "torch +0.50 and 2.00; an image adds so many MB of peak memory: 0.50 in minigrad, 3.00 in torch." in text
     swapped = made_up("batch", {"minigrad": [n**1.5 for n in (2, 4, 8)], "torch": [2.0, 4.0, 8.0]})
     assert "minigrad's time an image GROWS" in scaling.show.verdict(swapped) and len(scaling.show.tables(swapped)) == 2
     assert "mean nothing" in scaling.show.verdict(swapped | {"agree": False})
 
 
-def test_the_cheapest_round_is_what_is_held_against_the_least() -> None:
+def test_the_cheapest_round_is_what_is_compared_with_the_least() -> None:
     result = made_up("batch", {"minigrad": [2.0, 4.0, 8.0], "torch": [2.0, 4.0, 8.0]})
     for point, seconds in zip(
         result["points"], (2.0, 4.0, 80.0), strict=True
@@ -168,7 +168,9 @@ def test_bad_input_is_one_line(arguments: list[str], words: list[str], capsys: A
     assert all(word in printed.err for word in words), printed.err
 
 
-def test_a_track_that_computes_something_else_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_an_implementation_that_computes_something_else_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     found = made_up("batch", {"minigrad": [2.0, 4.0, 8.0], "torch": [2.0, 4.0, 8.0]})["points"]
     for point in found:
         distance = 0.2 if point is found[-1] else 0.0

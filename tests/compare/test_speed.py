@@ -1,4 +1,4 @@
-"""The benchmark tells the truth about what it measured, and refuses what it cannot measure. No time is asserted."""
+"""The benchmark measures what it says, and refuses what it cannot measure. No time is asserted."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert result["machine"]["variables"] == {}  # --clean-env took OPENBLAS_CORETYPE away
     assert result["job"]["seed"] == 2024 and result["job"]["model"] == "simplenet"
     assert list(result["tracks"]) == ["minigrad", "torch"]
-    for name, track in result["tracks"].items():
-        assert track["facts"]["threads"] == 1
-        assert len(track["losses"]) == speed.measure.CHECKED_STEPS
-        assert [len(turn["seconds"]) for turn in track["turns"]] == [1, 1]
-        for turn in track["turns"]:
+    for name, training in result["tracks"].items():
+        assert training["facts"]["threads"] == 1
+        assert len(training["losses"]) == speed.measure.CHECKED_STEPS
+        assert [len(turn["seconds"]) for turn in training["turns"]] == [1, 1]
+        for turn in training["turns"]:
             assert sum(turn["phases"][0]) == pytest.approx(turn["seconds"][0])
-        assert track["summary"]["seconds"]["count"] == 2
-        assert track["summary"]["phases"].keys() == set(PHASES)
+        assert training["summary"]["seconds"]["count"] == 2
+        assert training["summary"]["phases"].keys() == set(PHASES)
         memory = result["memory"][name]
         assert memory["peak"] - memory["ready"] == memory["above_ready"] > 0
     assert len(result["ratios"]["torch"]["rounds"]) == 2
@@ -63,9 +63,9 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
     attack = result["attack"]
     assert (attack["preset"], attack["steps"], list(attack["agreement"])) == ("handout", 2, ["minigrad"])
-    for name, track in attack["tracks"].items():
+    for name, training in attack["tracks"].items():
         trained = result["tracks"][name]["turns"]
-        for turn, under_attack, passes in zip(trained, track["turns"], track["passes"], strict=True):
+        for turn, under_attack, passes in zip(trained, training["turns"], training["passes"], strict=True):
             assert under_attack["seconds"] / sum(turn["phases"][0][:2]) == pytest.approx(passes)
     assert len(attack["ratios"]["torch"]["rounds"]) == 2
     loading = result["loading"]
@@ -209,15 +209,15 @@ def test_a_wrong_gradient_is_noticed(start: str, tmp_path: Path, monkeypatch: py
     assert not agree({"right": compare_runs([losses[0], float("nan")], losses, before, after, after)})
 
 
-def _update_wrongly(track: Training) -> None:
-    track.model.features[5].bias.grad.array *= 1.2
-    track.optimizer.step()
+def _update_wrongly(training: Training) -> None:
+    training.model.features[5].bias.grad.array *= 1.2
+    training.optimizer.step()
 
 
 def first_steps(
     job: Job, name: str, folder: Path
 ) -> tuple[Any, list[float], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The first steps of a track, in this process: the track, its losses, the start, what is saved."""
+    """The first steps of an implementation, in this process: the training, its losses, the start, what is saved."""
     start, after = folder / "start.npz", folder / "after.npz"
     save_arrays(start, make_start(job))
     server = Server(name, job)
@@ -227,7 +227,7 @@ def first_steps(
 
 
 @pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "torch compiled"])
-def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tmp_path: Path) -> None:
+def test_all_implementations_attack_alike_and_stay_as_they_were(name: str, start: str, tmp_path: Path) -> None:
     found = []
     for who in (name, "torch"):
         server = Server(who, JOB)
@@ -235,8 +235,8 @@ def test_all_tracks_attack_alike_and_stay_as_they_were(name: str, start: str, tm
         before = server.open.weights()
         server.perturbation("handout", 2, str(tmp_path / "ends.npz"))
         taken = server.attack("handout", 2)
-        track = server.open
-        handout, untargeted = (track.attacked(preset, 1).numpy(force=True) for preset in ("handout", "untargeted"))
+        training = server.open
+        handout, untargeted = (training.attacked(preset, 1).numpy(force=True) for preset in ("handout", "untargeted"))
         assert (handout != untargeted).any()
         assert taken["seconds"] > 0 and all(
             (before[key] == array).all() for key, array in server.open.weights().items()
@@ -257,12 +257,12 @@ def test_another_attack_is_noticed(wrong: dict[str, float]) -> None:
     assert not speed.measure.attacks_agree({"agreement": {"torch channels-last": right, "minigrad": right | wrong}})
 
 
-def test_passes_are_of_the_same_tracks_forward_and_backward() -> None:
+def test_passes_are_of_the_same_implementations_forward_and_backward() -> None:
     """A round in which the machine is half as fast changes nothing; the update is no part of a pass."""
-    tracks = {name: {"turns": [{"phases": [[1, 2, 9]]}, {"phases": [[2, 4, 9]]}]} for name in ("minigrad", "torch")}
+    timed = {name: {"turns": [{"phases": [[1, 2, 9]]}, {"phases": [[2, 4, 9]]}]} for name in ("minigrad", "torch")}
     turns = [{"seconds": 6.0}, {"seconds": 12.0}]
     slower = [{"seconds": 12.0}, {"seconds": 24.0}]
-    found = speed.measure.summarize_attack({"minigrad": {"turns": turns}, "torch": {"turns": slower}}, tracks)
+    found = speed.measure.summarize_attack({"minigrad": {"turns": turns}, "torch": {"turns": slower}}, timed)
     assert found["tracks"]["minigrad"]["passes"] == [2, 2] and found["tracks"]["torch"]["passes"] == [4, 4]
     assert found["ratios"]["torch"]["rounds"] == [0.5, 0.5]
 
@@ -279,15 +279,15 @@ def test_what_is_committed_can_be_shown(path: Path) -> None:
     time, *_, agreement = speed.show.tables(result)
     assert [row[0] for row in time.rows] == list(result["tracks"])
     assert {row[0] for row in agreement.rows} == set(result["tracks"]) - {"torch"}
-    told = speed.show.verdict(result)
+    text = speed.show.verdict(result)
     ours = result["tracks"]["minigrad"]["summary"]["seconds"]["median"]
-    assert result["job"]["model"] in told and f"{1000 * ours:.1f} ms" in told and "of torch's time" in told
+    assert result["job"]["model"] in text and f"{1000 * ours:.1f} ms" in text and "of torch's time" in text
     (picture,) = speed.show.pictures(result).values()
     assert picture.startswith(b"\x89PNG")
 
 
 def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_path: Path) -> None:
-    """AdamW, clipping, drop path in training mode. The biases of keys go anywhere in both tracks: the measure knows."""
+    """AdamW, clipping, drop path in training mode. The biases of keys go anywhere in both frameworks: the measure knows."""
     arguments = ["--model", "vit", "--batch", "4", "--image-size", "32", "--threads", "1"]
     settings = ["dim=32", "drop_path=0.5", "dropout=0.1"]
     job = speed.measure.make_job(
@@ -318,12 +318,12 @@ def test_the_vision_transformer_trains_by_its_recipe_with_the_same_masks(tmp_pat
 
 @pytest.mark.parametrize("name", speed.measure.CUSTOM_CONV)
 def test_the_textbooks_convolutions_are_run(name: str, tmp_path: Path) -> None:
-    track, losses, start, after = first_steps(JOB, name, tmp_path)
+    training, losses, start, after = first_steps(JOB, name, tmp_path)
     _, their_losses, _, other = first_steps(JOB, "torch", tmp_path)
     found = compare_runs(losses, their_losses, start, after, other)
     assert agree({name: found}), found
-    track.forward()
-    nodes, stack = set(), [track.last_loss.grad_fn]
+    training.forward()
+    nodes, stack = set(), [training.last_loss.grad_fn]
     while stack:
         node = stack.pop()
         nodes.add(type(node).__name__)
@@ -331,7 +331,7 @@ def test_the_textbooks_convolutions_are_run(name: str, tmp_path: Path) -> None:
     assert {"minigrad definition": "Unfold"}.get(name, "UnfoldConvolutionBackward") in nodes
     assert not nodes & {"Conv2d", "Conv2dRelu", "Conv2dReluMaxPool2d", "ConvolutionBackward0"}
     if name != "minigrad definition":
-        assert track.model.features[0].keep_columns == name.endswith("columns kept")
+        assert training.model.features[0].keep_columns == name.endswith("columns kept")
 
 
 def test_the_memory_of_the_textbooks_convolutions_is_set_beside_torchs() -> None:
@@ -346,7 +346,7 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: An
     for what, distance in (("loss", 2e-4), ("loss", float("nan")), ("gradient", 0.2), ("change", float("nan"))):
         zeros = {"loss": 0.0, "gradient": 0.0, "change": 0.0, "where": {"gradient": "fc.bias", "change": "fc.weight"}}
         measured = {
-            "tracks": {"minigrad": _track(1.0), "torch": _track(2.0)},
+            "tracks": {"minigrad": _timed(1.0), "torch": _timed(2.0)},
             "ratios": {"torch": {"rounds": [0.5], "summary": summarize([0.5])}},
             "agreement": {"minigrad": zeros | {what: distance}},
         }
@@ -356,10 +356,10 @@ def test_disagreement_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: An
         assert agree({"minigrad": zeros})
 
 
-def _track(seconds: float) -> dict[str, Any]:
+def _timed(seconds: float) -> dict[str, Any]:
     turn = {"seconds": [seconds], "phases": [[seconds / 4, seconds / 2, seconds / 4]], "processor": [seconds]}
     turns = [{**turn, "idle": 0.0, "loss": 1.0}]
-    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed.measure.summarize_track(turns)}
+    return {"facts": {"threads": 1}, "losses": [1.0], "turns": turns, "summary": speed.measure.summarize_turns(turns)}
 
 
 def test_summary() -> None:
@@ -390,7 +390,7 @@ def test_environment_and_commit(tmp_path: Path) -> None:
     assert commit(tmp_path) is None
 
 
-def test_tracks_are_there_when_asked_for() -> None:
+def test_implementations_are_there_when_asked_for() -> None:
     def names(device: str, *arguments: str) -> list[str]:
         return speed.measure.implementations(speed.COMMAND.parse(arguments), device)
 

@@ -17,9 +17,13 @@ from typing import Any
 from .array import HostReads
 from .cuda_on_cpu import ORDERS, KernelError, compiler, thread_order
 from .cupy_standin import make_modules
+from .memory import POOL, CUDARuntimeError, Faults
 
 __all__ = [
     "ORDERS",
+    "POOL",
+    "CUDARuntimeError",
+    "Faults",
     "HostReads",
     "KernelError",
     "capturing",

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .arithmetic import compute, flushed
 from .memory import Allocation
 
 Scalar = bool | int | float | complex | np.generic
@@ -115,7 +116,7 @@ class ndarray:
     def device(self) -> Any:
         from .cuda import Device
 
-        return Device(0)
+        return Device(self._allocation.device)
 
     def __len__(self) -> int:
         return len(self._array)
@@ -341,13 +342,13 @@ def naive_remainder(x: Any, y: Any) -> Any:
     return np.subtract(x, np.multiply(naive_floor_divide(x, y), y))
 
 
-def _binary(function: Callable, swapped: bool = False) -> Callable:
+def _binary(name: str, function: Callable, swapped: bool = False) -> Callable:
     def method(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
         a, b = self._array, unwrap(other)
         with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
-            return wrap(function(b, a) if swapped else function(a, b))
+            return wrap(compute(name, function, [b, a] if swapped else [a, b]))
 
     return method
 
@@ -357,7 +358,9 @@ def _in_place(function: Callable) -> Callable:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
         with np.errstate(all="ignore"):
-            function(self._array, unwrap(other))
+            function(self._array, flushed(unwrap(other)))
+            if flushed(self._array) is not self._array:
+                self._array[...] = flushed(self._array)
         return self
 
     return method
@@ -366,12 +369,12 @@ def _in_place(function: Callable) -> Callable:
 _naive = {"floordiv": naive_floor_divide, "mod": naive_remainder}
 for _name in "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor".split():
     _function = _naive.get(_name) or getattr(operator, f"__{_name}__")
-    setattr(ndarray, f"__{_name}__", _binary(_function))
-    setattr(ndarray, f"__r{_name}__", _binary(_function, swapped=True))
+    setattr(ndarray, f"__{_name}__", _binary(_name, _function))
+    setattr(ndarray, f"__r{_name}__", _binary(_name, _function, swapped=True))
     if _name not in ("matmul", *_naive):  # CuPy has no in-place matmul, and the backend has no use for //= and %=
         setattr(ndarray, f"__i{_name}__", _in_place(getattr(operator, f"__i{_name}__")))
 for _name in "eq ne lt le gt ge".split():
-    setattr(ndarray, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
+    setattr(ndarray, f"__{_name}__", _binary(_name, getattr(operator, f"__{_name}__")))
 
 
 # ---- from one side of the wall to the other ----

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import cuda_on_cpu
 from .array import HostReads, host_access, ndarray
-from .memory import POOL, MemoryHook
+from .memory import CURRENT, POOL, CUDARuntimeError, Faults, MemoryHook
 
 
 class RawKernel:
@@ -23,7 +23,12 @@ class RawKernel:
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], *, shared_mem: int = 0
     ) -> None:
+        Faults.check()
         arrays = [arg for arg in args if isinstance(arg, ndarray)]
+        if any(array.device.id != CURRENT.device for array in arrays):
+            raise cuda_on_cpu.KernelError(
+                f"{self.name}: an array of another GPU than the current one, {CURRENT.device}"
+            )
         if any(isinstance(arg, np.ndarray) for arg in args):
             raise TypeError(f"{self.name}: a numpy.ndarray cannot be passed to a kernel")
         for array in arrays:
@@ -57,21 +62,24 @@ class RawModule:
 
 
 class Device:
-    """The one device that there is. One processor, so that grids stay small."""
+    """A device: one, unless a test has more. One processor, so that grids stay small."""
 
     attributes = {"MultiProcessorCount": 1}
     compute_capability = "90"
 
-    def __init__(self, device: int = 0) -> None:
-        if device != 0:
-            raise RuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
-        self.id = device
+    def __init__(self, device: int | None = None) -> None:
+        self.id = CURRENT.device if device is None else device
+        if self.id >= Faults.devices:
+            raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        self._before: list[int] = []
 
     def __enter__(self) -> Device:
+        self._before.append(CURRENT.device)
+        CURRENT.device = self.id
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        CURRENT.device = self._before.pop()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and self.id == other.id
@@ -80,14 +88,14 @@ class Device:
         return hash(self.id)
 
     def use(self) -> None:
-        pass
+        CURRENT.device = self.id
 
     def synchronize(self) -> None:
         host_access("Device.synchronize")
 
     @property
     def mem_info(self) -> tuple[int, int]:
-        return 2**34 - POOL.used_bytes(), 2**34
+        return POOL.total - POOL.used_bytes(), POOL.total
 
 
 class Stream:
@@ -127,15 +135,17 @@ def make_module() -> types.ModuleType:
     """The module `cupy.cuda`."""
     module: Any = types.ModuleType("cupy.cuda")
     runtime: Any = types.ModuleType("cupy.cuda.runtime")
-    runtime.getDeviceCount = lambda: 1
-    runtime.getDevice = lambda: 0
+    runtime.getDeviceCount = lambda: Faults.devices
+    runtime.getDevice = lambda: CURRENT.device
+    runtime.CUDARuntimeError = CUDARuntimeError
+    runtime.driverGetVersion = lambda: 13000
     runtime.deviceSynchronize = Device().synchronize
     runtime.getDeviceProperties = lambda device: {"name": b"CUDA on CPU", "totalGlobalMem": 2**34}
     runtime.memGetInfo = lambda: Device().mem_info
     runtime.runtimeGetVersion = lambda: 13000
     module.runtime = runtime
     module.is_available = lambda: True
-    module.get_device_id = lambda: 0
+    module.get_device_id = lambda: CURRENT.device
     module.get_current_stream = lambda: Stream.null
     module.Device, module.Stream, module.MemoryHook = Device, Stream, MemoryHook
     return module

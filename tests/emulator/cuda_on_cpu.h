@@ -29,9 +29,30 @@
 // Dynamic shared memory: `extern __shared__ float values[]` is rewritten to this by cuda_on_cpu.py.
 #define CUDA_ON_CPU_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(cuda_on_cpu::dynamic_shared)
 
-using std::abs; using std::ceil; using std::erf; using std::erfc; using std::exp; using std::fabs;
-using std::floor; using std::fma; using std::fmax; using std::fmin; using std::isinf; using std::isnan; using std::log;
-using std::pow; using std::sqrt; using std::tanh;
+using std::abs; using std::ceil; using std::fabs; using std::floor; using std::fma; using std::fmax; using std::fmin;
+using std::isinf; using std::isnan; using std::pow; using std::sqrt;
+
+// Functions of single precision err by as many units in the last place as CUDA's do by its Programming Guide: each result is
+// moved from the rounded one as its bits have it, unless it is exact (arithmetic.py does the same for CuPy's functions).
+template <int ULP> static inline float erring(double exact) {
+    float rounded = float(exact), moved;
+    if (double(rounded) == exact || !std::isfinite(rounded) || std::fabs(rounded) < 2.4e-38f) return rounded;
+    int32_t bits;
+    memcpy(&bits, &rounded, 4);
+    bits += int32_t((uint64_t(int64_t(bits) * 2654435761ll) >> 13) % (2 * ULP + 1)) - ULP;
+    memcpy(&moved, &bits, 4);
+    double unit = std::nextafter(std::fabs(rounded), INFINITY) - std::fabs(rounded);
+    return std::isfinite(moved) && std::fabs(moved - exact) <= ULP * unit ? moved : rounded;
+}
+#define CUDA_ON_CPU_ERRS(name, ulp)                                                          \
+    static inline float device_##name(float x) { return erring<ulp>(std::name(double(x))); } \
+    static inline double device_##name(double x) { return std::name(x); }
+CUDA_ON_CPU_ERRS(exp, 1) CUDA_ON_CPU_ERRS(log, 1) CUDA_ON_CPU_ERRS(tanh, 2) CUDA_ON_CPU_ERRS(erf, 2) CUDA_ON_CPU_ERRS(erfc, 4)
+#define exp device_exp
+#define log device_log
+#define tanh device_tanh
+#define erf device_erf
+#define erfc device_erfc
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
 static inline double __longlong_as_double(long long bits) { double x; memcpy(&x, &bits, 8); return x; }
@@ -204,6 +225,17 @@ static void run_block(unsigned threads, const unsigned* order) {
     free(idle_stack);
 }
 
+// While it lives, subnormal numbers count as 0, as under -ftz=true, with which CuPy compiles everything.
+struct Rounding {
+#if defined(CUDA_ON_CPU_FTZ) && defined(__x86_64__)
+    unsigned before = __builtin_ia32_stmxcsr();
+    Rounding() { __builtin_ia32_ldmxcsr(before | 0x8040); }
+    ~Rounding() { __builtin_ia32_ldmxcsr(before); }
+#else
+    ~Rounding() {}
+#endif
+};
+
 // ---- launching a kernel with the arguments that a void** points to -----------------------------------------------------
 template <class... Types, size_t... I>
 static void call(void (*kernel)(Types...), void** values, std::index_sequence<I...>) {
@@ -233,6 +265,7 @@ static int launch(void (*kernel)(Types...), const unsigned* grid, const unsigned
     body_arguments = &with;
     error = NONE;
     shuffle_order(block_order, blocks, order_kind, 0);
+    Rounding rounding;
     for (unsigned i = 0; i < blocks && error == NONE; i++) {
         unsigned b = block_order[i];
         block_index = {b % grid[0], b / grid[0] % grid[1], b / (grid[0] * grid[1])};

@@ -92,7 +92,9 @@ class Module:
         body = re.sub(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];", r"CUDA_ON_CPU_DYNAMIC_SHARED(\1, \2);", source)
         emulated = "\n".join(f"CUDA_ON_CPU_KERNEL({name})" for name in self.names)
         text = f'#include "cuda_on_cpu.h"\n#line 1 "kernel.cu"\n{body}\n{emulated}\n'
-        self._library = ctypes.CDLL(str(_compile(text, [o for o in options if o.startswith("-D")])))
+        flags = [option for option in options if option.startswith("-D")]
+        flags += ["-DCUDA_ON_CPU_FTZ"] if "-Dscalar_t=double" not in options else []  # -ftz=true is of single precision
+        self._library = ctypes.CDLL(str(_compile(text, flags)))
 
     def get_function(self, name: str) -> Kernel:
         if name not in self.names:

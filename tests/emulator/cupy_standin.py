@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import cuda
+from .arithmetic import compute
 from .array import HostReads, asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
 from .memory import POOL
 
@@ -70,9 +71,10 @@ class ufunc:
             (out,) = out
         values = [unwrap(value) for value in inputs]
         with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
+            result = compute(self.__name__, self._function, values, **({} if dtype is None else {"dtype": dtype}))
             if out is None:
-                return wrap(self._function(*values, **({} if dtype is None else {"dtype": dtype})))
-            self._function(*values, out=unwrap(out), **({} if dtype is None else {"dtype": dtype}))
+                return wrap(result)
+            np.copyto(unwrap(out), result, casting="same_kind")
         return out
 
 

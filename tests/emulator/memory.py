@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,60 @@ GUARD = 0xFF  # as floats: NaN, so that reading out of bounds shows
 BLOCK_BYTES = 512  # what a pool's allocations are rounded up to
 
 
+class OutOfMemoryError(MemoryError):
+    """cupy.cuda.memory.OutOfMemoryError."""
+
+    __module__ = "cupy.cuda.memory"
+
+    def __init__(self, size: int, total: int) -> None:
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+
+
+class Current(threading.local):
+    """The device that this thread works on."""
+
+    device = 0
+
+
+CURRENT = Current()
+
+
+class CUDARuntimeError(RuntimeError):
+    """cupy.cuda.runtime.CUDARuntimeError."""
+
+    __module__ = "cupy_backends.cuda.api.runtime"
+
+
+class Faults:
+    """What is wrong with the machine, for tests to set: GPUs by number with what each call there raises."""
+
+    devices = 1
+    busy: dict[int, Exception] = {}
+    work_left: int | None = None  # after so many allocations and launches, the device is lost
+
+    @classmethod
+    def check(cls) -> None:
+        """Raises what is to be raised on the current device."""
+        if CURRENT.device in cls.busy:
+            raise cls.busy[CURRENT.device]
+        if cls.work_left is not None:
+            cls.work_left -= 1
+            if cls.work_left < 0:
+                raise CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
+
+
 class Pool:
-    """Bytes in use, and the hooks that are called at each allocation."""
+    """Bytes in use, `total` that there are, and the hooks, each called for the allocations of the threads that registered it."""
 
     def __init__(self) -> None:
         self._used = 0
-        self.hooks: dict[str, Any] = {}
+        self.total = 2**34
+        self._hooks = threading.local()
+
+    @property
+    def hooks(self) -> dict[str, Any]:
+        """This thread's hooks, by name."""
+        return self._hooks.__dict__.setdefault("by_name", {})
 
     def used_bytes(self) -> int:
         return self._used
@@ -30,10 +79,17 @@ class Pool:
     def _tell(self, event: str, allocation: Allocation, **more: int) -> None:
         for hook in self.hooks.values():
             getattr(hook, event)(
-                device_id=0, mem_size=allocation.size, mem_ptr=allocation.pointer, pmem_id=id(allocation), **more
+                device_id=allocation.device,
+                mem_size=allocation.size,
+                mem_ptr=allocation.pointer,
+                pmem_id=id(allocation),
+                **more,
             )
 
     def take(self, allocation: Allocation, requested: int) -> None:
+        Faults.check()
+        if self._used + allocation.size > self.total:
+            raise OutOfMemoryError(allocation.size, self._used)
         self._used += allocation.size
         self._tell("malloc_postprocess", allocation, size=requested)
 
@@ -50,13 +106,16 @@ class Allocation:
 
     def __init__(self, requested: int) -> None:
         self.requested = requested
+        self.device = CURRENT.device
         self.size = -(-requested // BLOCK_BYTES) * BLOCK_BYTES
         self.buffer = np.full(requested + 2 * GUARD_BYTES, GUARD, np.uint8)
         self.pointer = self.buffer.ctypes.data + GUARD_BYTES
         POOL.take(self, requested)
+        self.taken = True
 
     def __del__(self) -> None:
-        POOL.give_back(self)
+        if hasattr(self, "taken"):
+            POOL.give_back(self)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype, strides: tuple[int, ...] | None = None) -> np.ndarray:
         """The block as a NumPy array."""

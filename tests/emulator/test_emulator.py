@@ -206,6 +206,15 @@ class TestKernels:
         with pytest.raises(KernelError, match="g\\+\\+, which is not installed"):
             module().get_function("scale")
 
+    def test_subnormal_numbers_count_as_zero_in_single_precision(self):
+        for scalar, dtype, kept in (("float", np.float32, 0), ("double", np.float64, 1e-39)):
+            code = 'extern "C" __global__ void half(const scalar_t* x, scalar_t* y) { y[0] = x[0] * scalar_t(0.5); }'
+            kernel = cp.RawModule(code=code, options=(f"-Dscalar_t={scalar}",)).get_function("half")
+            y = cp.empty(1, dtype)
+            kernel((1,), (1,), (cp.asarray(np.array([2e-39], dtype)), y))
+            assert y.get()[0] == kept
+        assert np.float32(2e-39) * np.float32(0.5) > 0  # and the host goes on as it did
+
     def test_the_portable_fibers_do_the_same(self):
         """Machines other than x86-64 switch fibers by ucontext."""
         x, y = np.arange(150, dtype=np.float32), np.empty(3, np.float32)
@@ -402,6 +411,26 @@ class TestStandIn:
         x[twice] = 5.0
         x[twice] = cp.asarray([1.0, 2.0, 1.0])
         np.testing.assert_array_equal(x.get(), [0, 1, 2, 0])
+
+    def test_subnormal_numbers_count_as_zero(self):
+        x = cp.asarray(np.array([1e-39, -1e-39, 1e-38, 2e-38, 1.0], np.float32))
+        np.testing.assert_array_equal((x * 1).get(), np.array([0, 0, 0, 2e-38, 1], np.float32))
+        assert np.signbit((x * 1).get()[1]) and not (x[:2] != 0).get().any()
+        np.testing.assert_array_equal((x[3:4] / 4).get(), 0)
+        assert cp.multiply(x, x).get()[3] == 0 and (x.astype(np.float64) * 1).get()[0] > 0
+        x *= 1
+        assert x.get()[2] == 0
+
+    def test_functions_err_as_cudas_may(self):
+        x = np.random.default_rng(0).uniform(0.1, 3, 5000).astype(np.float32)
+        for name, ulp in (("exp", 1), ("tan", 4), ("sinh", 3)):
+            exact = getattr(np, name)(x.astype(np.float64))
+            found = getattr(cp, name)(cp.asarray(x)).get()
+            off = np.abs(found - exact) / np.spacing(np.abs(exact).astype(np.float32))
+            assert ulp - 0.6 <= off.max() <= ulp, name
+            np.testing.assert_array_equal(getattr(cp, name)(cp.asarray(x.astype(np.float64))).get(), exact)
+        assert cp.exp(cp.zeros(1, np.float32)).item() == 1 and (cp.full(1, 3, np.float32) ** 2).item() == 9
+        assert ((cp.asarray(x) ** 1.5).get() != x ** np.float32(1.5)).any()
 
     def test_the_pool_counts_blocks_of_512_bytes(self):
         gc.collect()

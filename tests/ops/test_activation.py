@@ -12,7 +12,7 @@ import torch
 import minigrad
 from minigrad import backends
 from tests.cases import INF, KINKED, NAN, Table
-from tests.checking import Drawn, Given, check
+from tests.checking import CUDA_ULP, Drawn, Given, check
 
 T = Table("nn.functional.")
 case, refusal = T.case, T.refusal
@@ -157,6 +157,8 @@ def _kernels(device: str) -> Any:
 def test_gelu_is_accurate_everywhere(device: str, approximate: bool, dtype: Any, tolerance: float) -> None:
     """Against 50 digits where it is defined by erf; y to a fraction of |x|, its slope absolutely."""
     mpmath = pytest.importorskip("mpmath")  # torch brings it along
+    if device != "cpu" and dtype is np.float32:
+        tolerance += CUDA_ULP * float(np.finfo(np.float32).eps) / 2  # CUDA's erfcf, of which y is x / 2 times
     kernels, points = _kernels(device), np.linspace(-9, 9, 301).astype(dtype)
     s = mpmath.sqrt(2 / mpmath.pi)
     with mpmath.workdps(50):

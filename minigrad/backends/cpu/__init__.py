@@ -10,6 +10,7 @@ from minigrad.backends.cpu.convolution import (
     conv2d_relu_max_pool2d_backward,
 )
 from minigrad.backends.cpu.device import (
+    check_device,
     device_count,
     from_host,
     max_memory_allocated,

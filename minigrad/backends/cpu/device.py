@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
+    "check_device",
     "device_count",
     "from_host",
     "max_memory_allocated",
@@ -82,6 +83,10 @@ def reset_peak_memory_stats() -> None:
         pass
     finally:
         os.close(fd)
+
+
+def check_device(index: int) -> None:
+    """Nothing: the CPU computes."""
 
 
 def device_count() -> int:

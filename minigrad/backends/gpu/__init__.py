@@ -12,6 +12,7 @@ from .convolution import (
     conv2d_relu_max_pool2d_backward,
 )
 from .device import (
+    check_device,
     device_count,
     from_host,
     max_memory_allocated,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,22 +12,48 @@ from minigrad.errors import DeviceError
 
 from .layout import memory_order
 
+PACKAGES = "pip install cupy-cuda12x for CUDA 12, cupy-cuda13x for CUDA 13"
+OLDEST = 14
+"""The first CuPy that is right: those before 13.4 write beyond the end of padded images, 13 lacks put_along_axis."""
+
 
 def require() -> Any:
-    """The cupy module. Raises DeviceError, one line, if it is not installed or finds no GPU."""
+    """The cupy module. Raises DeviceError, one line, if it is not installed, too old, for another CUDA, or finds no GPU."""
     try:
         import cupy
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name == "cupy":
+            raise DeviceError(f"the GPU needs CuPy, which is not installed: {PACKAGES}") from None
+        raise DeviceError(f"CuPy is installed, but cannot be imported: {_reason(error)}") from None
+    except ImportError as error:  # a CUDA library of another version than the one that CuPy was built for
         raise DeviceError(
-            "the GPU needs CuPy, which is not installed: pip install cupy-cuda12x (or cupy-cuda13x)"
+            f"CuPy is installed, but cannot be imported: {_reason(error)}. Is it for another CUDA? {PACKAGES}"
         ) from None
+    if int(cupy.__version__.split(".")[0]) < OLDEST:
+        raise DeviceError(f"the GPU needs CuPy {OLDEST} or newer, and CuPy {cupy.__version__} is installed: {PACKAGES}")
     try:
-        available = cupy.cuda.is_available()
+        count = cupy.cuda.runtime.getDeviceCount()  # not is_available(), which says no more than False
     except Exception as error:  # a driver that is missing or too old
-        raise DeviceError(f"no GPU can be used: {error}") from None
-    if not available:
+        raise DeviceError(f"no GPU can be used: {_reason(error)}{_versions(cupy)}") from None
+    if not count:
         raise DeviceError("no GPU can be used: CuPy is installed, but finds no CUDA device")
     return cupy
+
+
+def _reason(error: BaseException) -> str:
+    """The line of CuPy's message that says most: the last one that is not drawn."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" =")]
+    return lines[-1].rstrip(".") if lines else type(error).__name__
+
+
+def _versions(cupy: Any) -> str:
+    """In brackets, the CUDA that the driver is good for and the one that CuPy runs, where both can be asked."""
+    try:
+        found = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+    except Exception:
+        return ""
+    driver, runtime = (f"{version // 1000}.{version % 1000 // 10}" for version in found)
+    return f" (the driver is good for CUDA {driver}, CuPy runs CUDA {runtime})"
 
 
 xp = require()
@@ -34,6 +62,21 @@ xp = require()
 def device_count() -> int:
     """How many GPUs there are."""
     return int(xp.cuda.runtime.getDeviceCount())
+
+
+@functools.cache
+def check_device(index: int) -> None:
+    """DeviceError, one line, unless GPU number `index` computes: it may be busy, full, or without a compiler for its kernels."""
+    try:
+        with xp.cuda.Device(index):
+            works = float((xp.ones(1, np.float32) + 1).sum()) == 2
+    except Exception as error:
+        kind = "is full" if isinstance(error, MemoryError) else "cannot be used"
+        others = [f"gpu:{i}" for i in range(device_count()) if i != index]
+        instead = f"; there is also {', '.join(others)}" if others else ""
+        raise DeviceError(f"gpu:{index} {kind}: {_reason(error)}{instead}") from error
+    if not works:
+        raise DeviceError(f"gpu:{index} computes 1 + 1 wrongly: CuPy and its driver do not fit each other")
 
 
 _flags: dict[int, Any] = {}  # of each GPU: whether a check has failed, the index that did, and the check's number
@@ -87,18 +130,23 @@ class PeakMemory(xp.cuda.MemoryHook):  # type: ignore[name-defined, misc]
     """The most bytes that CuPy's pool had in use on each GPU: the pool itself keeps no such figure.
 
     Counted in the pool's blocks, multiples of 512 bytes, as torch.cuda.max_memory_allocated counts them.
-    CuPy calls a hook in the thread that registered it: what other threads allocate is seen at the next reset only.
+    CuPy calls a hook in the threads that registered it: this one does in the thread that imports the backend, and in each
+    that resets it. What other threads allocate is seen at the next reset only.
     """
 
     name = "minigrad peak memory"
 
     def __init__(self) -> None:
         super().__init__()
+        self._registered = threading.local()
         self.used: dict[int, int] = {}
         self.peak: dict[int, int] = {}
 
     def reset(self) -> None:
         """Start again from what is in use now."""
+        if not getattr(self._registered, "here", False):
+            self.__enter__()  # for as long as the thread lives
+            self._registered.here = True
         device = xp.cuda.Device().id
         self.used[device] = self.peak[device] = memory_allocated()
 
@@ -130,4 +178,3 @@ def reset_peak_memory_stats() -> None:
 
 _peak = PeakMemory()
 _peak.reset()
-_peak.__enter__()  # for as long as the process lives
