@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import dtypes, random
+from minigrad.aliases import numpys_names
 from minigrad.memory_format import strided
 from minigrad.ops.creation import tensor
 from minigrad.size import Size
@@ -160,6 +161,9 @@ def install() -> None:
 
 
 install()
+is_floating_point, is_complex, is_signed, is_same_size, numel, detach = map(
+    numpys_names, (is_floating_point, is_complex, is_signed, is_same_size, numel, detach)
+)
 __all__ = [
     "detach", "dtype", "e", "finfo", "get_default_device", "get_default_dtype", "iinfo", "inf", "initial_seed", "is_complex",
     "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "nan", "newaxis", "numel", "pi", "seed",

@@ -35,19 +35,26 @@ _WITHOUT: dict[str, str] = {
     "makes a new tensor out of no other's numbers": """
         BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor
         arange empty empty_like eye from_dlpack from_numpy full full_like linspace logspace ones ones_like tensor tril_indices
-        triu_indices zeros zeros_like Tensor.new_empty Tensor.new_full Tensor.new_ones Tensor.new_tensor Tensor.new_zeros
+        triu_indices zeros zeros_like Tensor.new Tensor.new_empty Tensor.new_full Tensor.new_ones Tensor.new_tensor Tensor.new_zeros
         Tensor.ones_like Tensor.zeros_like""",
     "draws random numbers": """
         Tensor.cauchy_ Tensor.exponential_ Tensor.geometric_ Tensor.log_normal_ Tensor.random_ Tensor.uniform_
-        bernoulli multinomial normal rand rand_like randint randint_like randn randn_like randperm""",
+        bernoulli multinomial nn.functional.gumbel_softmax normal rand rand_like randint randint_like randn randn_like randperm""",
     "torch has no gradient of it, nor has minigrad": """
         heaviside unique""",
     "cuts the tensor off its graph, or says what the graph is to hold": """
         Tensor.backward Tensor.detach Tensor.detach_ Tensor.register_hook Tensor.register_post_accumulate_grad_hook
-        Tensor.requires_grad_ Tensor.retain_grad Tensor.data Tensor.grad""",
+        Tensor.requires_grad_ Tensor.retain_grad Tensor.data Tensor.grad detach""",
+    "the tensor itself": """
+        Tensor.conj Tensor.conj_physical Tensor.pin_memory Tensor.real Tensor.resolve_conj Tensor.resolve_neg
+        Tensor.share_memory_""",
     "no tensor comes out": """
         broadcast_shapes get_device get_num_threads get_rng_state is_gpu_available is_grad_enabled
         load_torch_state_dict manual_seed max_memory_allocated memory_allocated promote_types
+        get_default_device get_default_dtype initial_seed is_complex is_floating_point is_nonzero is_same_size is_signed
+        is_tensor numel seed set_default_dtype watch
+        Tensor.is_conj Tensor.is_distributed Tensor.is_inference Tensor.is_neg Tensor.is_pinned Tensor.is_shared
+        Tensor.ndimension
         reset_peak_memory_stats result_type set_num_threads set_printoptions set_rng_state synchronize to_torch_state_dict
         Tensor.is_cpu Tensor.get_device Tensor.itemsize Tensor.nbytes Tensor.__format__
         Tensor.data_ptr Tensor.dim Tensor.element_size Tensor.is_contiguous Tensor.is_floating_point

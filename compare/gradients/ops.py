@@ -31,8 +31,29 @@ case("logit", inside(0.1, 0.9))
 case("logit", inside(0.0, 1.0), 0.2)
 case("floor ceil trunc fix round sign sgn frac nan_to_num", X)
 case("round", X, decimals=1)
+case("deg2rad rad2deg sinc", X)
+case("erfinv", inside(-0.9, 0.9))
+case("diff", X)
+case("diff", X, 2, 0)
+case("renorm", X, 2, 0, 1.5)
+case("Tensor.unfold", CUBE, 1, 2, 2)
+
+case(f"{F}affine_grid", (2, 2, 3), size=(2, 3, 4, 5), align_corners=False)
+case(f"{F}grid_sample", (2, 3, 4, 5), Drawn((2, 3, 4, 2), -0.9, 0.9), align_corners=False)
+case(
+    f"{F}grid_sample",
+    (2, 3, 4, 5),
+    Drawn((2, 3, 4, 2), -1.3, 1.3),
+    mode="bicubic",
+    padding_mode="border",
+    align_corners=True,
+)
+case("scatter_reduce", X, 0, np.array([[0, 1, 0, 2, 1]]), (1, 5), "sum")
+case("scatter_reduce", X, 1, np.array([[0, 0], [1, 2], [2, 2], [4, 3]]), (4, 2), "mean", include_self=False)
 
 # -- two operands
+case("copysign fmax fmin dist", X, X)
+case("cdist", X, (3, 5))
 for name in ("add", "sub", "subtract", "mul", "hypot", "atan2", "logaddexp", "logaddexp2", "maximum", "minimum"):
     low = 0.5 if name in ("hypot", "atan2") else -2.0
     case(name, Drawn(X, low), Drawn(X, low))

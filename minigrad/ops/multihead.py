@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigrad.op import in_float32
 from minigrad.ops.attention import merge_heads, split_heads
 from minigrad.ops.common import real
 from minigrad.ops.creation import zeros
@@ -24,6 +25,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
 
+@in_float32
 def multi_head_attention_forward(
     query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int, in_proj_weight: Tensor | None,
     in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,

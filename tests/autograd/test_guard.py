@@ -268,7 +268,7 @@ def test_every_optimizers_step_counts(name: str, device: str) -> None:
 
 
 def in_place_methods() -> list[str]:
-    skipped = ("requires_grad_", "detach_", "retain_grad_")
+    skipped = ("requires_grad_", "detach_", "retain_grad_", "share_memory_")
     return [name for name in dir(mg.Tensor) if name.endswith("_") and not name.startswith("_") and name not in skipped]
 
 
@@ -279,7 +279,7 @@ def tries() -> Any:
     batch = mg.stack([m, m])
     arguments: list[tuple[Any, ...]] = [
         (), (m,), (0.5,), (index,), (0, 1), (m, 0.5), (m, m), (v, v), (m, v), (batch, batch), (0.2, 0.8), (0,), (index > 0,),
-        (m > 0.3, 1.0), (m > 0.3, m), (0, index, m), (0, index, 1.0), (0, picked, m), (0, picked, 1.0), (picked, v),
+        (m > 0.3, 1.0), (m > 0.3, m), (0, index, m), (0, index, 1.0), (0, picked, m), (0, picked, 1.0), (picked, v), (2, 0, 0.1),
     ]  # fmt: skip
     for x in (m, index, batch, v):
         for more in arguments:
