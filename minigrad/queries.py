@@ -161,9 +161,8 @@ def install() -> None:
 
 
 install()
-is_floating_point, is_complex, is_signed, is_same_size, numel, detach = map(
-    numpys_names, (is_floating_point, is_complex, is_signed, is_same_size, numel, detach)
-)
+for _function in (is_floating_point, is_complex, is_signed, is_same_size, numel, detach):
+    globals()[_function.__name__] = numpys_names(_function)
 __all__ = [
     "detach", "dtype", "e", "finfo", "get_default_device", "get_default_dtype", "iinfo", "inf", "initial_seed", "is_complex",
     "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "nan", "newaxis", "numel", "pi", "seed",
