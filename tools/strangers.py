@@ -18,6 +18,7 @@ import inspect
 import io
 import json
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -36,6 +37,8 @@ from minigrad.as_torch.loading import AsTorch
 
 LIMIT = 40
 """Seconds for each thing that is built and compared."""
+MEMORY = 12 << 30
+"""Bytes of address space: a network that is too large by its defaults is left out, and does not take the machine along."""
 
 GUESSES: dict[str, Any] = {
     "image_size": 32, "img_size": 32, "patch_size": 8, "num_classes": 10, "num_class": 10, "class_num": 10, "dim": 32,
@@ -261,7 +264,7 @@ def judge(root: Path, file: Path) -> tuple[str, list[str]]:
         try:
             with limited():
                 problem = compare(getattr(ours, name), thing)
-        except (LookupError, TooLong) as error:
+        except (LookupError, MemoryError, TooLong) as error:
             if isinstance(error, (KeyError, IndexError)):
                 problem = line(error)
             else:
@@ -289,6 +292,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="files with this word in their path")
     parser.add_argument("--json", type=Path, help="write the verdicts there")
     arguments = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     root = arguments.checkout.resolve()
     files = [
         f for f in sorted(root.rglob("*.py")) if arguments.only in str(f) and "torch" in f.read_text(errors="ignore")

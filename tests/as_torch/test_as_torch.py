@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,3 +109,16 @@ def test_torchvisions_transforms_give_minigrads_tensors() -> None:
     expected = theirs.Compose([getattr(theirs, name)(*args) for name, args in steps])(image)
     assert isinstance(y, mg.Tensor) and isinstance(expected, torch.Tensor)
     np.testing.assert_array_equal(y.numpy(), expected.numpy())
+
+
+def test_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("einops")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.modules.pop("network", None)
+    text = (ROOT / "docs" / "as_torch.md").read_text()
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "docs/as_torch.md", "exec"), space)
+    sys.modules.pop("network", None)
+    assert len(space["found"].rows) > 10

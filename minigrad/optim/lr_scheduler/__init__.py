@@ -6,6 +6,9 @@ bit and several schedules can act on one optimizer. WarmupCosine, the recipe's, 
 """
 
 from minigrad.optim.lr_scheduler.base import LRScheduler
+from minigrad.optim.lr_scheduler.base import (
+    LRScheduler as _LRScheduler,
+)  # its former name, which code for torch subclasses
 from minigrad.optim.lr_scheduler.combined import ChainedScheduler, SequentialLR
 from minigrad.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts, WarmupCosine
 from minigrad.optim.lr_scheduler.cycles import CyclicLR, OneCycleLR
@@ -29,6 +32,7 @@ __all__ = [
     "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
+    "_LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
