@@ -75,7 +75,7 @@ def test_the_speed_wants_a_gpu_for_torch(tmp_path: Path, standin_path: str) -> N
     """Ours takes its first steps; PyTorch has no stand-in."""
     code, log, failures = check("speed", tmp_path, standin_path)
     if code:
-        assert len(failures) == 1 and "minigrad: first steps" in log and "PyTorch finds no GPU" in log, log
+        assert len(failures) == 1 and "minigrad: first steps" in log and "PyTorch finds no such GPU" in log, log
 
 
 def test_a_limit_that_is_over_is_said(tmp_path: Path, standin_path: str) -> None:

@@ -26,7 +26,7 @@ has() { "$PYTHON" -c "import $1" 2>/dev/null; }
 if [[ ${SMALL:-} ]]; then
     train=(--limit-train 8 --limit-val 8 --batch-size 4 --image-size 32 --epochs 2); few=("${train[@]}"); attack=1
     all=simplenet; others=vit; job=(--batch 2 --image-size 32); timed=(--steps 1); measured=("${job[@]}" --rounds 1 --steps 1)
-    kernels=(-k "test_softmax and shape0"); rest=(tests/ops/test_elementwise.py -k "test_op and gpu-exp and not 2"); workers=0
+    kernels=(-k "test_softmax and shape0"); rest=(tests/ops/test_elementwise.py -k "test_as_torch and gpu-exp and not 2"); workers=0
 else
     train=(); few=(--limit-train 2000 --epochs 1); attack=10
     all="simplenet vit simplenet-bn resnet18"; others="simplenet-bn vit resnet18"; job=(); timed=()

@@ -50,7 +50,12 @@ def options(parser: Parser) -> None:
     add("--limit", type=count(1, 10**9), help="at most so many validation images, of all classes alike (all)")
     add("--presets", type=some_of("presets", PRESETS), default=list(PRESETS), help=f"({','.join(PRESETS)})")
     add("--rows", type=row_list, help=f"steps/epsilon/alpha ({rows}; with --defended the first)")
-    add("--tracks", type=some_of("tracks", both), default=both, help=f"the frameworks that attack ({','.join(both)})")
+    add(
+        "--tracks",
+        type=some_of("frameworks", both),
+        default=both,
+        help=f"the frameworks that attack ({','.join(both)})",
+    )
     add("--sweep", type=epsilon_list, nargs="?", const=list(EPSILONS), metavar="EPSILONS", help=f"({epsilons})")
     add("--examples", type=count(1, 8), metavar="N", help="keep N images under attack in --json too, for the report")
     add("--device")

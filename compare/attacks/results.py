@@ -15,6 +15,10 @@ from minigrad.errors import OptionError
 FORMAT = "compare attacks 1"
 
 
+CALLED = {"tracks": "frameworks"}
+"""What messages call a setting that files have under a former name."""
+
+
 class Results:
     """Of each line and framework, a letter for each image that was attacked so far (lines.hits).
 
@@ -121,7 +125,9 @@ class Results:
         settings, runs, hits = parts
         for name, wanted in self.settings.items():
             if settings.get(name) != wanted:
-                raise OptionError(f"--json {path} has {name} {settings.get(name)}, not {wanted}: {stays}")
+                raise OptionError(
+                    f"--json {path} has {CALLED.get(name, name)} {settings.get(name)}, not {wanted}: {stays}"
+                )
         if hits.keys() != self.hits.keys():
             raise OptionError(f"--json {path} is of other presets, rows or epsilons: {stays}")
         self.hits, self.runs, self.examples = hits, runs, result.get("examples")

@@ -128,6 +128,12 @@ def encoder(kwargs: dict[str, Any], framework: Any) -> Any:
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8, 0.0, **kwargs), 2, nn.LayerNorm(6))
 
 
+def decoder(framework: Any) -> Any:
+    """Two layers of the transformer's decoder."""
+    nn = framework.nn
+    return nn.TransformerDecoder(nn.TransformerDecoderLayer(6, 2, 8, 0.0), 2, nn.LayerNorm(6))
+
+
 def chain(pool: bool, framework: Any) -> Any:
     """Layers that minigrad runs as one op."""
     nn = framework.nn
@@ -182,6 +188,12 @@ LAYERS["TransformerEncoder"] = [
     Layer("TransformerEncoder", f"TransformerEncoder of two layers {kwargs}", partial(encoder, kwargs), [(5, 8, 6)])
     for kwargs in ({}, {"norm_first": True, "batch_first": True})
 ]
+layer("TransformerDecoderLayer", 6, 2, 8, 0.0, on=[(5, 8, 6), (4, 8, 6)])
+LAYERS["TransformerDecoder"] = [
+    Layer("TransformerDecoder", "TransformerDecoder of two layers", decoder, [(5, 8, 6), (4, 8, 6)])
+]
+layer("Transformer", 6, 2, 1, 1, 8, 0.0, on=[(5, 8, 6), (4, 8, 6)])
+layer("SyncBatchNorm", 3, on=[(4, 3, 5, 2)])
 for shift in ([0, 0], [1, 1]):
     layer("WindowAttention", 4, [2, 3], shift, 2, on=[(4, 4, 6, 4)], theirs=partial(_torchvisions, 4, [2, 3], shift, 2),
           note="against torchvision's ShiftedWindowAttention")  # fmt: skip

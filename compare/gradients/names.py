@@ -39,12 +39,13 @@ _WITHOUT: dict[str, str] = {
         Tensor.ones_like Tensor.zeros_like""",
     "draws random numbers": """
         Tensor.cauchy_ Tensor.exponential_ Tensor.geometric_ Tensor.log_normal_ Tensor.random_ Tensor.uniform_
-        bernoulli multinomial nn.functional.gumbel_softmax normal rand rand_like randint randint_like randn randn_like randperm""",
+        bernoulli multinomial normal rand rand_like randint randint_like randn randn_like randperm""",
     "torch has no gradient of it, nor has minigrad": """
         heaviside unique""",
     "cuts the tensor off its graph, or says what the graph is to hold": """
         Tensor.backward Tensor.detach Tensor.detach_ Tensor.register_hook Tensor.register_post_accumulate_grad_hook
         Tensor.requires_grad_ Tensor.retain_grad Tensor.data Tensor.grad detach""",
+    "draws random numbers, and passes a gradient on: tests/as_torch/test_names.py": "nn.functional.gumbel_softmax",
     "the tensor itself": """
         Tensor.conj Tensor.conj_physical Tensor.pin_memory Tensor.real Tensor.resolve_conj Tensor.resolve_neg
         Tensor.share_memory_""",
@@ -73,7 +74,7 @@ WITHOUT = {name: reason for reason, names in _WITHOUT.items() for name in names.
 
 HOLDERS = {
     name: "holds others, or numbers; computes nothing itself"
-    for name in ("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList")
+    for name in ("DataParallel", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList")
 }
 """{name in minigrad.nn: why it has no row}."""
 

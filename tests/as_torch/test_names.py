@@ -77,42 +77,18 @@ def test_former_names_of_init(name: str) -> None:
     assert found.tolist() == getattr(mg.nn.init, name + "_")(mg.empty(shape), *given).tolist()
 
 
-def test_sync_batch_norm_of_one_process() -> None:
-    model = mg.nn.Sequential(mg.nn.Conv2d(3, 4, 3), mg.nn.BatchNorm2d(4), mg.nn.Sequential(mg.nn.BatchNorm2d(4)))
-    x = mg.randn(2, 3, 5, 5)
-    expected, state = model(x).tolist(), model.state_dict()
-    for key in ("1.running_mean", "1.running_var", "1.num_batches_tracked"):
-        state[key] = state[key].clone()
-    converted = mg.nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    assert isinstance(converted[1], mg.nn.SyncBatchNorm) and isinstance(converted[2][0], mg.nn.SyncBatchNorm)
-    assert list(converted.state_dict()) == list(state) and converted(x).tolist() == expected
-
-
-@pytest.mark.parametrize("norm_first", [False, True])
-@pytest.mark.parametrize("batch_first", [False, True])
-def test_transformer(norm_first: bool, batch_first: bool) -> None:
-    arguments: Any = (16, 2, 2, 2, 32, 0.0)
-    kind: Any = {"norm_first": norm_first, "batch_first": batch_first}
-    with pytest.warns(UserWarning) if norm_first or not batch_first else _nothing():
-        theirs = torch.nn.Transformer(*arguments, **kind).double()
-    ours = mg.nn.Transformer(*arguments, **kind).double()
-    ours.load_state_dict({k: mg.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
-    random = np.random.default_rng(0)
-    src, tgt = random.uniform(-1, 1, (3, 5, 16)), random.uniform(-1, 1, (3, 4, 16) if batch_first else (4, 5, 16))
-    found = []
-    for library, model in ((torch, theirs), (mg, ours)):
-        mask = model.generate_square_subsequent_mask(4).double()
-        y = model(library.tensor(src), library.tensor(tgt), tgt_mask=mask)
-        (y * library.tensor(np.random.default_rng(1).uniform(-1, 1, tuple(y.shape)))).sum().backward()
-        found.append([y.detach().numpy(), *[p.grad.numpy() for p in model.parameters()]])
-    for expected, got in zip(*found, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11)
-
-
-def _nothing() -> Any:
-    import contextlib
-
-    return contextlib.nullcontext()
+def test_gumbel_softmax() -> None:
+    x = mg.tensor(np.random.default_rng(0).uniform(-1, 1, (200, 4)), requires_grad=True)
+    mg.manual_seed(0)
+    soft = mg.nn.functional.gumbel_softmax(x, tau=0.5)
+    mg.manual_seed(0)
+    hard = mg.nn.functional.gumbel_softmax(x, tau=0.5, hard=True)
+    np.testing.assert_allclose(soft.sum(1).detach().numpy(), 1, atol=1e-12)
+    assert set(hard.detach().numpy().round(12).ravel()) == {0.0, 1.0}
+    assert (hard.argmax(1) == soft.argmax(1)).all()
+    (given,) = mg.autograd.grad(hard.square().sum(), x, retain_graph=True)
+    (expected,) = mg.autograd.grad((2 * hard.detach() * soft).sum(), x)
+    np.testing.assert_allclose(given.numpy(), expected.numpy(), atol=1e-12)
 
 
 # -- torch.utils.data --------------------------------------------------------------------------------------------------

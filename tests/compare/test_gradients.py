@@ -64,6 +64,8 @@ PASSES_ON = {
     "wants a GPU; the tests run it through the stand-in for CuPy",
     "a copy for Python's own use, a leaf",
     "Tensor.to in other words",
+    "the tensor itself",
+    "draws random numbers, and passes a gradient on: tests/as_torch/test_names.py",
 }
 
 
@@ -91,7 +93,7 @@ def test_every_module_loss_optimizer_and_model_has_a_row() -> None:
         for group in ("module", "loss", "optimizer", "model")
     }
     modules = {name for name in minigrad.nn.__all__ if isinstance(getattr(minigrad.nn, name), type)}
-    assert planned["module"] | planned["loss"] | names.HOLDERS.keys() == modules
+    assert planned["module"] | planned["loss"] | names.HOLDERS.keys() == modules - {*minigrad.nn.not_built.__all__}
     optimizers = {name for name in minigrad.optim.__all__ if isinstance(getattr(minigrad.optim, name), type)}
     assert planned["optimizer"] == optimizers - {"Optimizer"}
     assert planned["model"] == set(importlib.import_module("models").MODELS)

@@ -530,7 +530,12 @@ def test_every_module_is_in_a_table() -> None:
     tabled = {case[0] for case in [*LAYERS, *LOSSES]}
     for name in nn.__all__:
         kind = getattr(nn, name)
-        if isinstance(kind, type) and issubclass(kind, nn.Module) and kind is not nn.Module:
+        if (
+            isinstance(kind, type)
+            and issubclass(kind, nn.Module)
+            and kind is not nn.Module
+            and name not in nn.not_built.CLASSES
+        ):
             assert hasattr(torch.nn, name) or name in ELSEWHERE, f"torch has no {name}"
             assert name in tabled or f".{name}(" in source, f"nothing tests {name}"
 
