@@ -1,12 +1,12 @@
 """torch.jit: there is no compiler here, so scripts and traces are the Python code that they were made of."""
 
 import warnings
-from typing import Any
+from typing import Any, Final
 
 from minigrad.nn import Module
 
 ScriptModule = Module
-Final = Any
+
 __all__ = [
     "Attribute", "Final", "ScriptModule", "annotate", "annotations", "export", "ignore", "interface", "is_scripting", "is_tracing",
     "isinstance", "script", "script_if_tracing", "script_method", "trace", "unused",
