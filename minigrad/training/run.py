@@ -192,7 +192,25 @@ class Run:
             if new:
                 remove_run(path)
             raise
-        print(f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images")
+        self._print_start(path)
+
+    def _print_start(self, path: Path) -> None:
+        """What is trained, on what, and how: the lines before the first epoch's."""
+        o, data = self.options, self.data
+        print(
+            f"data: {data.val.name}, {len(data.train)} training and {len(data.val)} validation images, {data.num_classes} classes"
+        )
+        print(f"model: {o.model}, {self.facts['parameters']:,} parameters, images of {o.image_size} pixels")
+        momentum = f", momentum {o.momentum:g}" if o.optimizer == "sgd" else ""
+        print(
+            f"recipe: {o.epochs} epoch{'' if o.epochs == 1 else 's'} in batches of {o.batch_size}; {o.optimizer}, lr {o.lr:g}{momentum}, weight decay "
+            f"{o.weight_decay:g}"
+        )
+        if o.model == "simplenet":
+            chance = math.log(max(data.num_classes, 2))
+            print(
+                f"note: SimpleNet's loss stays near {chance:.2f}, that of chance, for some hundred steps; simplenet-bn's does not"
+            )
         print(f"run folder: {path}")
 
     # The loop, as the script sees it
