@@ -243,7 +243,7 @@ class Trace(Observer):
 
     def show(self, title: str = "Backpropagation, step by step") -> None:
         """Shows the page: in a notebook below the cell, elsewhere in the browser."""
-        if "ipykernel" in sys.modules:
+        if _in_notebook():
             display = importlib.import_module("IPython.display")
             display.display(display.HTML(frame(self._page(title))))
             return
@@ -335,3 +335,9 @@ class Trace(Observer):
     ) -> list[Hit]:
         """The steps at which one of these holds: see `tracing.breaks.breakpoints`."""
         return breakpoints(self, nan, zero, norm, dead, module)
+
+
+def _in_notebook() -> bool:
+    """Whether this code runs in a kernel, whose front end shows HTML."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")

@@ -202,10 +202,8 @@ class Run:
         )
         print(f"model: {o.model}, {self.facts['parameters']:,} parameters, images of {o.image_size} pixels")
         momentum = f", momentum {o.momentum:g}" if o.optimizer == "sgd" else ""
-        print(
-            f"recipe: {o.epochs} epoch{'' if o.epochs == 1 else 's'} in batches of {o.batch_size}; {o.optimizer}, lr {o.lr:g}{momentum}, weight decay "
-            f"{o.weight_decay:g}"
-        )
+        epochs = f"{o.epochs} epoch{'' if o.epochs == 1 else 's'} in batches of {o.batch_size}"
+        print(f"recipe: {epochs}; {o.optimizer}, lr {o.lr:g}{momentum}, weight decay {o.weight_decay:g}")
         if o.model == "simplenet":
             chance = math.log(max(data.num_classes, 2))
             print(

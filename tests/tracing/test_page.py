@@ -7,8 +7,10 @@ import json
 import math
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -290,6 +292,15 @@ def test_show_opens_the_page_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> No
     three_lines().show()
     (url,) = opened_pages
     assert "Mul" in Path(url.removeprefix("file://")).read_text()
+
+
+def test_show_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel's shell has a `kernel`; that the package is loaded says nothing."""
+    shown: list[str] = []
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object())))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append, HTML=str))
+    three_lines().show()
+    assert len(shown) == 1 and "<iframe" in shown[0]
 
 
 @browser_wanted

@@ -82,7 +82,10 @@ def test_what_a_run_leaves(whole: tuple[Path, str], script: str) -> None:
     said = output.splitlines()
     assert said[1] == "data: fashion-mnist-small, 200 training and 50 validation images, 10 classes"
     assert said[2] == f"model: simplenet-bn, {config['parameters']:,} parameters, images of 28 pixels"
-    assert said[3].startswith("recipe: 3 epochs in batches of ") and "; sgd, lr 0.05, momentum 0.9, weight decay " in said[3]
+    assert (
+        said[3].startswith("recipe: 3 epochs in batches of ")
+        and "; sgd, lr 0.05, momentum 0.9, weight decay " in said[3]
+    )
     assert config["options"]["lr"] == 0.05 and config["dataset"]["training_images"] == 200
     assert script.removeprefix("train_") in config["framework"]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
