@@ -54,16 +54,19 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+@numpys_names
 def is_floating_point(input: Tensor) -> bool:
     """Whether its type is a float."""
     return input.is_floating_point()
 
 
+@numpys_names
 def is_complex(input: Tensor) -> bool:
     """False: complex numbers are not built."""
     return False
 
 
+@numpys_names
 def is_signed(input: Tensor) -> bool:
     """Whether its type has negative numbers."""
     return input.dtype.kind in "fi"
@@ -77,16 +80,19 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(input)
 
 
+@numpys_names
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape."""
     return input.shape == other.shape
 
 
+@numpys_names
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return input.numel()
 
 
+@numpys_names
 def detach(input: Tensor) -> Tensor:
     """A tensor of the same memory outside of the graph."""
     return input.detach()
@@ -161,8 +167,6 @@ def install() -> None:
 
 
 install()
-for _function in (is_floating_point, is_complex, is_signed, is_same_size, numel, detach):
-    globals()[_function.__name__] = numpys_names(_function)
 __all__ = [
     "detach", "dtype", "e", "finfo", "get_default_device", "get_default_dtype", "iinfo", "inf", "initial_seed", "is_complex",
     "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "nan", "newaxis", "numel", "pi", "seed",

@@ -111,7 +111,7 @@ def load_both(path: Path) -> tuple[ModuleType, ModuleType]:
 
 
 def _load(path: Path, adopt: Callable[[ModuleType], None]) -> ModuleType:
-    folder, name = _package(path.resolve())
+    folder, name = package_of(path.resolve())
     siblings = {k: m for k, m in sys.modules.items() if k.split(".")[0] == name.split(".")[0]}
     for known in siblings:
         del sys.modules[known]
@@ -133,7 +133,7 @@ def _load(path: Path, adopt: Callable[[ModuleType], None]) -> ModuleType:
         sys.modules.update(siblings)
 
 
-def _package(path: Path) -> tuple[Path, str]:
+def package_of(path: Path) -> tuple[Path, str]:
     """(folder to import from, dotted name): from the outermost folder above that is a package."""
     folder, parts = path.parent, [path.stem]
     while (folder / "__init__.py").exists():

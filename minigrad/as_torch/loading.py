@@ -14,7 +14,7 @@ import importlib.util
 import sys
 from collections.abc import Set
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from minigrad.as_torch import places
@@ -130,9 +130,6 @@ class _Adopting(importlib.machinery.SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         self.world.adopt(module)
         super().exec_module(module)
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        return super().get_code(fullname)
 
 
 def real(name: str) -> ModuleType:

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import backends
 from minigrad.backends import Array
 from minigrad.op import Op, in_float32
 from minigrad.ops.arithmetic import abs as absolute
 from minigrad.ops.choice import clamp, where
 from minigrad.ops.common import axis, floating
-from minigrad.ops.creation import arange
+from minigrad.ops.creation import arange, rand_like
 from minigrad.ops.exponential import exp, log
 from minigrad.ops.norm import vector_norm
 from minigrad.ops.public import offer
+from minigrad.ops.scattering import scatter, scatter_add
 from minigrad.ops.shape import cat
 from minigrad.ops.trigonometric import sin
 from minigrad.tensor import Tensor
@@ -84,8 +86,6 @@ class ErfInv(Op):
     widens = True
 
     def forward(self, x: Array) -> Array:
-        from minigrad import backends
-
         backend = backends.of(x)
         xp = backend.xp
         with np.errstate(all="ignore"):
@@ -163,8 +163,6 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """softmax((logits + g) / tau), g drawn from Gumbel(0, 1). hard: its one-hot winner, with the soft one's gradient."""
-    from minigrad.ops.creation import rand_like
-
     uniform = clamp(rand_like(logits), 1e-20, 1 - 1e-7)
     soft = ((logits - log(-log(uniform))) / tau).softmax(dim)
     if not hard:
@@ -177,8 +175,6 @@ def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
-    from minigrad.ops.scattering import scatter, scatter_add
-
     if reduce not in ("sum", "mean", "prod", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if reduce in ("sum", "mean"):

@@ -21,15 +21,11 @@ __version__ = "2.14.0"
 version = SimpleNamespace(__version__=__version__, cuda=None, hip=None, git_version="")
 
 
-def _said_once(text: str) -> None:
-    warnings.warn(text, stacklevel=3)
-
-
 def compile(model: Any = None, **options: Any) -> Any:
     """The model as it is: there is no compiler here. As a decorator too."""
     if model is None:
         return lambda f: f
-    _said_once("torch.compile has no effect: minigrad runs the model as it is")
+    warnings.warn("torch.compile has no effect: minigrad runs the model as it is", stacklevel=2)
     return model
 
 
