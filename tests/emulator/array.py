@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import compute, flushed
-from .launches import Launches, launch, note
+from .launches import Launches, launch, note, refuse_in_capture
 from .memory import Allocation
 
 Scalar = bool | int | float | complex | np.generic
@@ -32,8 +32,7 @@ class HostReads:
 
 def host_access(what: str) -> None:
     """Note that the host waits for the device here."""
-    if Launches.graph is not None:
-        raise RuntimeError(f"{what} while a stream is being captured: cudaErrorStreamCaptureUnsupported")
+    refuse_in_capture(what)
     HostReads.count += 1
     note("wait" if what.endswith("synchronize") else "to host", what)
 
@@ -442,8 +441,7 @@ def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None 
         return keep(array) if copy or array is not value._array else value
     if isinstance(value, list | tuple) and any(isinstance(item, ndarray) for item in value):
         return wrap(np.asarray([unwrap(item) for item in value], dtype, order=order))
-    if Launches.graph is not None:
-        raise RuntimeError("a copy from the host while a stream is being captured: cudaErrorStreamCaptureUnsupported")
+    refuse_in_capture("a copy from the host")
     array = np.asarray(value, dtype, order=order)
     note("to device", "asarray", array.nbytes)
     if array.dtype.kind not in "biufc":

@@ -15,7 +15,7 @@ import numpy as np
 from . import cuda
 from .arithmetic import compute
 from .array import asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
-from .launches import Launches, launch
+from .launches import Launches, launch, refuse_in_capture
 from .memory import POOL
 
 CONSTANTS = "pi e inf nan newaxis euler_gamma".split()
@@ -292,8 +292,7 @@ def _random_module() -> types.ModuleType:
             method = getattr(self._state, name)
 
             def call(*args: Any, dtype: Any = None, **kwargs: Any) -> ndarray:
-                if Launches.graph is not None:
-                    raise RuntimeError("CuPy's random numbers cannot be drawn while a stream is being captured")
+                refuse_in_capture("drawing CuPy's random numbers")
                 values = np.asarray(method(*args, **kwargs))
                 return wrap(values if dtype is None else values.astype(dtype))
 

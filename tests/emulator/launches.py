@@ -34,7 +34,14 @@ class Launches:
     counters: list[list[Launch]] = []
     dry = False
     graph: Any = None
+    waits_refused = False
     inside = False  # a launch: what it calls is part of it
+
+
+def refuse_in_capture(what: str) -> None:
+    """RuntimeError for what the host may not do while a stream is captured."""
+    if Launches.graph is not None or Launches.waits_refused:
+        raise RuntimeError(f"{what} while a stream is being captured: cudaErrorStreamCaptureUnsupported")
 
 
 def note(kind: str, name: str, bytes: int = 0) -> None:
