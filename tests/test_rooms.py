@@ -20,6 +20,7 @@ RULES = {
     "minigrad/data/transforms.py": {"PIL"},  # itself imported only where images are read
     "minigrad/data": {"PIL lazily", "torchvision lazily"},
     "minigrad/distributed": {"cupy lazily", "mpi4py lazily"},
+    "minigrad/commands": {"PIL lazily", "compare lazily", "matplotlib lazily", "models lazily", "torch lazily"},
     "minigrad/training": {
         "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "torchvision lazily", "tqdm lazily",
         "models lazily",
@@ -89,15 +90,10 @@ FILES = {_name(path): path for path in ROOT.glob("minigrad/**/*.py")}
 
 
 def _arrows(name: str) -> set[str]:
-    """The files of minigrad/ that a file imports, anywhere: inside functions too, and for types.
-
-    But for files of tracing/, where pages and texts name in types the trace whose methods they are.
-    """
+    """The files of minigrad/ that a file imports, anywhere: inside functions too, and for types."""
     path = FILES[name]
     package = path.relative_to(ROOT).parent.parts
     tree, found = ast.parse(path.read_text()), set()
-    if name.startswith("tracing/"):
-        tree.body = [node for node in tree.body if not _is_for_types(node)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {tuple(alias.name.split(".")) for alias in node.names}
