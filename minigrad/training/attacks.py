@@ -12,10 +12,7 @@ from minigrad.errors import OptionError
 from minigrad.option import as_written
 from minigrad.random import Generator
 from minigrad.training.options import Options
-
-ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
-"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
-
+from minigrad.training.recipes import IDLE
 
 def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """The attack of a name in ATTACKS, made by a framework's attacks: minigrad.attacks, or models.reference.attacks."""
@@ -53,10 +50,12 @@ def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float
 
 def described(options: Options) -> str:
     """The attack in words: untargeted, 10 steps of 0.01 within 0.1 (linf, normalised)."""
+    idle = IDLE.get(str(options.attack), ())
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
     return (
-        f"{options.attack}, {steps} of {_written(options.alpha)} within {_written(options.epsilon)} ({options.norm}, "
+        f"{options.attack}, {'1 step' if 'attack_steps' in idle else steps}"
+        f"{'' if 'alpha' in idle else f' of {_written(options.alpha)}'} within {_written(options.epsilon)} ({options.norm}, "
         f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
     )
 

@@ -39,14 +39,19 @@ from minigrad.training.checkpoints import (
     save_checkpoint,
 )
 from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
+from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
+from minigrad.training.mixing import mixed
 from minigrad.training.options import Options, as_dict, parse_options
+from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
+from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+LOG_EVERY = 10  # steps between two of TensorBoard's, and of --logger's
 FILES, THREADS = (
     100,
     8,
@@ -70,10 +75,23 @@ class Data:
             self.train_loader = DataLoader(
                 self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
             )
+            self._check_classes()
         self.print_freq = options.print_freq
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def _check_classes(self) -> None:
+        """DataError if there is nothing to tell apart; a note for classes that no validation image measures."""
+        names = self.val.classes
+        if len(names) < 2:
+            raise DataError(f"{self.val.name} has one class alone ({names[0]}): there is nothing to tell apart")
+        if len(trained := np.unique(self.train.labels)) < 2:
+            raise DataError(f"all training images are of one class ({names[trained[0]]}): there is nothing to tell apart")
+        for images, what in ((self.train, "training"), (self.val, "validation")):
+            if without := sorted(set(range(len(names))) - set(np.unique(images.labels).tolist())):
+                some = ", ".join(names[k] for k in without[:5]) + (", ..." if len(without) > 5 else "")
+                print(f"note: {len(without)} of {len(names)} classes have no {what} images: {some}")
 
     def check_files(self) -> None:
         """DataError, with the first of them and how many there are, if image files are bad: later they would end the run.
@@ -181,13 +199,17 @@ class Run:
         for leftover in path.glob(".*.tmp"):  # of a run that was killed while it wrote
             with suppress(OSError):
                 leftover.unlink()
-        self.folder = RunFolder(path, title)
+        self.lock = Lock(path)
+        if (out := output()) is not None:
+            out.log_to(path / "log.txt")
+        self.folder = RunFolder(path, title, options.logger)
         try:
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
             self.folder.write_metrics(self.history)
         except BaseException:
+            self.lock.release()
             if new:
                 remove_run(path)
             raise
@@ -234,12 +256,44 @@ class Run:
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
 
-    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Count the step just done. NotFiniteError if its mean loss is NaN or infinite."""
+    @property
+    def wants_norm(self) -> bool:
+        """Whether `record` takes the norm of this step's gradient: TensorBoard has each tenth step."""
+        return self.last_of_update and self._steps_done % LOG_EVERY == 0
+
+    @property
+    def _steps_done(self) -> int:
+        return self.epoch * self.steps + self.step
+
+    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray, norm: float | None = None) -> None:
+        """Count the step just done. NotFiniteError if its mean loss is NaN or infinite. norm: of the whole gradient."""
         if not math.isfinite(loss):
             raise NotFiniteError(self._where(f"the loss is {loss}"))
         self.meter.update(loss, logits, labels)
+        if self._steps_done % LOG_EVERY == 0:
+            values = {"step/loss": loss} | ({} if norm is None else {"step/gradient_norm": norm})
+            self.folder.write_step(values | {"step/lr": self._rate(self.step)}, self._steps_done)
         self.progress.update(len(labels), self.meter.loss)
+
+    @property
+    def first_of_update(self) -> bool:
+        """Whether this batch is the first of those (--accumulate) whose gradients make one step of the optimizer."""
+        return self.step % self.options.accumulate == 0
+
+    @property
+    def last_of_update(self) -> bool:
+        """Whether it is the last of them; the last of an epoch always is."""
+        return (self.step + 1) % self.options.accumulate == 0 or self.step + 1 == self.steps
+
+    @property
+    def share(self) -> float:
+        """What each of these batches counts: 1 / their number, which is smaller at the end of an epoch."""
+        first = self.step - self.step % self.options.accumulate
+        return 1 / min(self.options.accumulate, self.steps - first)
+
+    def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
+        return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -290,7 +344,7 @@ class Run:
         attacks = ""
         if self.options.adversarial:
             row["attacked_share"] = self._attacked_share()
-            attacks = f"  attacked {100 * row['attacked_share']:.1f} %"
+            attacks = f"\n  attacked {100 * row['attacked_share']:.1f} %"
         best = all(row["val_top1"] > earlier["val_top1"] for earlier in self.history)
         self.history.append(row)
         self.epoch, self.step, self.meter, self.seconds = self.epoch + 1, 0, Meter(), 0.0
@@ -300,18 +354,16 @@ class Run:
         self.folder.write_metrics(self.history)
         self.folder.write_events(row)
         print(
-            f"epoch {row['epoch']}/{self.options.epochs}  lr {row['lr']:.4g}  "
-            f"train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f} top-5 {row['train_top5']:.2f}  "
-            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f} top-5 {row['val_top5']:.2f}  "
-            f"{row['images_per_second']:.0f} images/s"
-            f"{attacks}{'  best' if best else ''}",
+            f"epoch {row['epoch']}/{self.options.epochs}  train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f}  "
+            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f}{'  best' if best else ''}{attacks}",
             flush=True,
         )
 
     def __enter__(self) -> Run:
-        """From here on, Ctrl-C and SIGTERM wait for the end of a step."""
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[signum] = signal.signal(signum, self._catch)
+        """From here on, Ctrl-C, SIGTERM and SIGHUP wait for the end of a step; what a shell has ignored (nohup) stays so."""
+        for signum in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signum not in self.handlers and signal.getsignal(signum) is not signal.SIG_IGN:
+                self.handlers[signum] = signal.signal(signum, self._catch)
         self.began = time.perf_counter()
         return self
 
@@ -320,11 +372,12 @@ class Run:
             signal.signal(signum, handler)
         self.folder.close()
         self.data.close()
+        self.lock.release()
         if kind is None and self.history:
             best = max(self.history, key=lambda row: row["val_top1"])
             print(
                 f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %) in epoch "
-                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; all is in {self.folder.path}"
+                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}\nall is in {self.folder.path}"
             )
 
     # Inside
@@ -337,6 +390,7 @@ class Run:
             total=options.epochs * self.steps,
             warmup=round(options.warmup * self.steps),
             peak=options.lr,
+            schedule=options.schedule,
         )
 
     def _attacked_share(self) -> float:
@@ -365,7 +419,10 @@ class Run:
         self.caught = signum
 
     def _stop_if_interrupted(self) -> None:
-        if self.caught is None:
+        out = output()
+        if self.caught is None and out is not None and out.reader_gone:
+            self.caught = getattr(signal, "SIGPIPE", 13)
+        if self.caught is None or not self.first_of_update:
             return
         self._save("last")
         command = f"{program.as_called('train')} --resume {shlex.quote(str(self.folder.path))}"
@@ -397,7 +454,7 @@ class Run:
         """Take everything from the checkpoint; returns the folder to go on in, and whether that is a new one."""
         arrays, state = load_checkpoint(path)
         expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
-        check_weights(part(arrays, "model."), expected, path)
+        check_weights(part(arrays, "model."), expected, path, models()[self.options.model].head)
         check_finite(part(arrays, "model."), path)
         if state["steps_per_epoch"] != self.steps:
             raise OptionError(
@@ -410,7 +467,13 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        print(f"resumed {path}: epoch {self.epoch + 1}, {self._next_step()}")
+        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        print(f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}")
+        if self.epoch > self.options.epochs:
+            raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
+        if state["options"]["epochs"] != self.options.epochs:
+            planned = f"{state['options']['epochs']} epochs were planned, now {self.options.epochs}"
+            print(f"note: {planned}; the learning rate goes on where that plan has it")
         for name in ("framework", "device", "data"):
             then = state["options"][name] if name != "framework" else state[name]
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
@@ -470,7 +533,7 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
         return weights
     if options.evaluate:
         path = find_checkpoint(str(options.resume), "best.safetensors")
-        weights = load_checked(path, shapes)
+        weights = load_checked(path, shapes, head)
         check_finite(weights, path)
         print(f"weights: {path}")
         return weights
@@ -491,7 +554,8 @@ def run_script(
     """Train, or evaluate. script: its file's name, which has options of its own; command: what --help calls it."""
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-    options = parse_options(arguments, models, script, command)
-    check_folder(options)
-    train(options)
+    with captured():
+        options = parse_options(arguments, models, script, command)
+        check_folder(options)
+        train(options)
     return 0
