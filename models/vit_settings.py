@@ -41,3 +41,8 @@ def check_settings(
         raise ValueError(f"heads has to divide dim, but is {heads} for a dim of {dim}")
     if outside := [i for i in window_blocks if not 0 <= i < depth]:
         raise ValueError(f"window_blocks has to be among the blocks 0 to {depth - 1}, but names {outside}")
+    most = 4 * (image_size // patch_size)
+    if window_blocks and window_size > most:  # the rest of a window is zeros, and costs time and memory
+        raise ValueError(
+            f"window_size has to be at most {most}, four times an image's patches a side, but is {window_size}"
+        )

@@ -88,15 +88,10 @@ FILES = {_name(path): path for path in ROOT.glob("minigrad/**/*.py")}
 
 
 def _arrows(name: str) -> set[str]:
-    """The files of minigrad/ that a file imports, anywhere: inside functions too, and for types.
-
-    But for files of tracing/, where pages and texts name in types the trace whose methods they are.
-    """
+    """The files of minigrad/ that a file imports, anywhere: inside functions too, and for types."""
     path = FILES[name]
     package = path.relative_to(ROOT).parent.parts
     tree, found = ast.parse(path.read_text()), set()
-    if name.startswith("tracing/"):
-        tree.body = [node for node in tree.body if not _is_for_types(node)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {tuple(alias.name.split(".")) for alias in node.names}

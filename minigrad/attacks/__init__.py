@@ -1,12 +1,16 @@
-"""Attacks on networks by gradients, and how far to trust them."""
+"""Attacks on networks, and how far to trust them."""
 
+from minigrad.attacks.attack import Attack, AttackWarning
 from minigrad.attacks.audit import Check, Report, audit
+from minigrad.attacks.criteria import Confidence, Misclassified, Targeted, TopK
 from minigrad.attacks.gradient import loss_and_gradient, untouched
-from minigrad.attacks.pgd import PGD, AttackWarning, Step
+from minigrad.attacks.losses import LOSSES, cross_entropy, cw, dlr, dlr_targeted
+from minigrad.attacks.pgd import PGD, Step
 from minigrad.attacks.space import Space
 from minigrad.attacks.variants import APGD, FGSM, MIFGSM, PRESETS, preset
 
 __all__ = [
-    "APGD", "FGSM", "MIFGSM", "PGD", "PRESETS", "AttackWarning", "Check", "Report", "Space", "Step", "audit", "loss_and_gradient",
+    "APGD", "FGSM", "LOSSES", "MIFGSM", "PGD", "PRESETS", "Attack", "AttackWarning", "Check", "Confidence", "Misclassified",
+    "Report", "Space", "Step", "Targeted", "TopK", "audit", "cross_entropy", "cw", "dlr", "dlr_targeted", "loss_and_gradient",
     "preset", "untouched",
 ]  # fmt: skip

@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.attacks.amounts import amount, scaled, written
-from minigrad.attacks.gradient import Model, cross_entropy, untouched
-from minigrad.attacks.pgd import PGD, AttackWarning, Step, batch_axis, check_classes, check_logits
+from minigrad.attacks.attack import AttackWarning, batch_axis, check_classes, check_logits
+from minigrad.attacks.gradient import Model, untouched
+from minigrad.attacks.losses import Loss, cross_entropy
+from minigrad.attacks.pgd import PGD, Step
 from minigrad.grad_mode import no_grad
 from minigrad.nn import Module
 from minigrad.ops.creation import as_tensor, ones_like
@@ -274,19 +276,20 @@ def _along_the_path(trial: _Trial) -> Iterator[Check]:
     gains: dict[int, float] = defaultdict(float)
     for batch in trial.batches:
         last: Step | None = None
+        loss = attack.loss_function(batch[1])
         for step in attack.path(trial.model, *batch):
             if last is None:
                 x, gradient = step.images, _numpy(step.gradient)
                 none += int((gradient.reshape(len(x), -1) == 0).all(1).sum())
                 h = SMALL * (float(x.abs().max().item()) or 1.0)
                 there, back = (trial.answer(x + h * sign * step.gradient.sign()) for sign in (1, -1))
-                found += _change(attack, step, back, there)
+                found += _change(loss, step, back, there)
                 promised += 2 * h * float(np.abs(gradient).sum(dtype=np.float64))
             else:
-                gains[last.index] += attack._sign * _change(attack, last, last.logits, step.logits)
+                gains[last.index] += attack._sign * _change(loss, last, last.logits, step.logits)
             last = step
         if last is not None:
-            gains[last.index] += attack._sign * _change(attack, last, last.logits, trial.answer(last.moved))
+            gains[last.index] += attack._sign * _change(loss, last, last.logits, trial.answer(last.moved))
     yield Check("gradients are there", none == 0, f"{none} of {trial.count} images have a gradient of zeros")
     ratio = found / promised if promised else 0.0
     true = abs(ratio - 1) <= GRADIENT_ERROR
@@ -297,10 +300,10 @@ def _along_the_path(trial: _Trial) -> Iterator[Check]:
     yield Check("loss along the path", climbs, f"{len(gains)} of {attack.steps} steps, {figures}")
 
 
-def _change(attack: PGD, step: Step, before: Tensor, after: Tensor) -> float:
+def _change(loss: Loss, step: Step, before: Tensor, after: Tensor) -> float:
     """Of the loss of the step's classes, over all images, from some logits to others."""
     with no_grad():
-        return float((attack.loss(after, step.classes) - attack.loss(before, step.classes)).sum().item())
+        return float((loss(after, step.classes) - loss(before, step.classes)).sum().item())
 
 
 def _strength(trial: _Trial, attacked: _Outcome) -> Iterator[Check]:

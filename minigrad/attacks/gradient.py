@@ -6,15 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from minigrad.attacks.losses import Loss, cross_entropy
 from minigrad.autograd import enable_grad, grad
 from minigrad.grad_mode import Switch
 from minigrad.nn import Module
-from minigrad.nn import functional as F
 from minigrad.ops.creation import zeros_like
 from minigrad.tensor import Tensor
 
 Model = Callable[[Tensor], Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class untouched(Switch):
@@ -71,11 +70,6 @@ class _Change:
                 setattr(self.x, self.name, self.before)
             if not changes:
                 del self.made[id(self.x), self.name]
-
-
-def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """-log softmax(logits)[class] of each image: (N,)."""
-    return F.cross_entropy(logits, classes, reduction="none")
 
 
 def loss_and_gradient(

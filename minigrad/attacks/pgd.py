@@ -6,33 +6,37 @@ N images of shape (C, H, W); x0 the images as they are, x the perturbed ones, y 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator as Generator_
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from minigrad.attacks.amounts import Amount, amount, each, integer, size
-from minigrad.attacks.gradient import Loss, Model, cross_entropy, loss_and_gradient, untouched
+from minigrad.attacks.amounts import Amount, integer, size
+from minigrad.attacks.attack import (
+    Attack,
+    AttackWarning,
+    Choice,
+    always,
+    batch_axis,
+    check_classes,
+    check_images,
+    check_logits,
+    indices,
+    pick,
+    put,
+)
+from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
+from minigrad.attacks.losses import LOSSES, NAMES, Loss, cross_entropy, dlr_targeted
 from minigrad.attacks.space import Space
-from minigrad.dtypes import int64
+from minigrad.dtypes import bool_
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor
 from minigrad.random import Generator
-from minigrad.tensor import Tensor, describe
-
-Choice = Callable[[Tensor], Tensor]
-"""From logits (N, M) to the classes (N,) whose loss an attack looks at."""
+from minigrad.tensor import Tensor
 
 CHOICES = {
-    "norm": ("linf", "l2"),
     "target": ("least-likely", "label", "most-likely", "given"),
     "direction": ("descend", "ascend"),
-    "units": ("normalised", "pixel"),
 }
-
-
-class AttackWarning(UserWarning):
-    """An attack could not do what its name says: it met gradients of zero."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,29 @@ class Step:
     moved: Tensor  # x after the step
 
 
+Path = Generator_[Step, Tensor | None, None]
+
+
+@dataclass
+class Run:
+    """What one start of an attack goes on with: N images, labels and targets, if there are any, and classes once chosen."""
+
+    space: Space
+    x: Tensor
+    labels: Tensor | None = None
+    targets: Tensor | None = None
+    chosen: Tensor | None = None
+
+    def keep(self, index: Tensor) -> None:
+        """Go on with these images alone."""
+        self.space, self.x = self.space.keep(index), self.x[index]
+        for name in ("labels", "targets", "chosen"):
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, value[index])
+
+
 @dataclass(frozen=True)
-class PGD:
+class PGD(Attack):
     """Projected gradient descent: `steps` steps of size alpha, each projected into the ball of epsilon around the image.
 
         x <- project(x -+ alpha sign(g))          norm "linf"
@@ -75,8 +100,10 @@ class PGD:
         clip: (low, high), the values that stay valid; None: any.
         units: "normalised", those of the network's input; or "pixel", those of the image before (v - mean) / std: epsilon
             8/255 and clip (0, 1), say. Pixel units need mean and std, a number for each channel.
-        loss: loss(logits, classes), for each image (N,), or summed, or averaged: it makes no difference, for only the
-            gradient's direction within an image counts.
+        loss: "ce", cross-entropy; "cw", the margin max_(i != y) z_i - z_y; "dlr", the difference of logits ratio, which no
+            scale of the logits changes; "dlr-targeted", the ratio from the label to the target, which needs labels beside
+            the target. Or loss(logits, classes), for each image (N,), or summed, or averaged: it makes no difference, for
+            only the gradient's direction within an image counts.
         generator: where random starts come from; successive calls go on in its stream.
 
     The defaults are the handout's: least likely class, descend, 10 steps, alpha .01, epsilon .1, no random start, no clip.
@@ -102,39 +129,26 @@ class PGD:
     units: Literal["normalised", "pixel"] = "normalised"
     mean: Amount | None = None
     std: Amount | None = None
-    loss: Loss = cross_entropy
+    loss: Literal["ce", "dlr", "dlr-targeted", "cw"] | Loss = "ce"
     generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "restarts"):
             self._set(name, integer(name, getattr(self, name)))
-        for name in ("alpha", "epsilon"):
-            self._set(name, size(name, getattr(self, name)))
-        for name in ("mean", "std"):
-            if getattr(self, name) is not None:
-                self._set(name, each(amount(name, getattr(self, name))))
+        self._set("alpha", size("alpha", self.alpha))
+        self._check_threat()
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+            self._check_choice(name, known)
+        if not callable(self.loss):
+            self._check_choice("loss", NAMES)
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without random_start would all end at the same place")
-        if self.norm == "l2" and (isinstance(self.epsilon, tuple) or isinstance(self.alpha, tuple)):
+        if self.norm != "linf" and isinstance(self.alpha, tuple):
+            self._refuse_channels()
+        if self.loss == "dlr-targeted" and self.target == "label":
             raise ValueError(
-                'a number for each channel belongs to the norm "linf": a ball of the norm "l2" has one radius '
-                '(in units="pixel" it is one of pixels)'
+                "the loss 'dlr-targeted' leads from the label to a target: aim at another class than the label"
             )
-        if self.clip is not None:
-            low, high = (bound if type(bound) in (int, float) else float(bound) for bound in self.clip)
-            if not low < high:
-                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
-            self._set("clip", (low, high))
-        if self.units == "pixel" and (self.mean is None or self.std is None):
-            raise ValueError("pixel units need the mean and std that the images were normalised with")
-        if self.std is not None and not all(value > 0 for value in self.std):
-            raise ValueError(f"std must be above 0 in each channel, got {self.std}")
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
         """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
@@ -171,45 +185,93 @@ class PGD:
             logits = check_logits(model(x))
             return sign * cross_entropy(logits, check_classes(classes, logits, name))
 
-    def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
-        """The iterates of one start, each computed when it is asked for."""
-        space, x, choose = self._start(images, labels, targets)
-        alpha = space.amount("alpha", self.alpha)
+    def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Path:
+        """The iterates of one start, each computed when it is asked for.
+
+        As a generator it may be sent the indices (int64) of the images to go on with: the others leave the batch.
+        """
+        run = self._start(images, labels, targets)
+        alpha = run.space.amount("alpha", self.alpha)
         momentum = None
         for index in range(self.steps):
-            logits, classes, loss, gradient = self._look(model, x, choose)
+            logits, classes, loss, gradient = self._look(model, run)
             with no_grad():
                 check_step(index, loss, gradient)
                 if not self.retarget:
-                    choose = always(classes)
-                momentum = self._momentum(space.slope(gradient), momentum)
-                moved = space.move(x, momentum, self._sign * alpha)
-            yield Step(index, x, logits, classes, loss, gradient, moved)
-            x = moved
+                    run.chosen = classes
+                momentum = self._momentum(run.space.slope(gradient), momentum)
+                moved = run.space.move(run.x, momentum, self._sign * alpha)
+            keep = yield Step(index, run.x, logits, classes, loss, gradient, moved)
+            run.x = moved
+            if keep is not None:
+                run.keep(keep)
+                momentum = momentum[keep]
 
-    def space(self, x0: Tensor) -> Space:
-        """The threat model: where the perturbed images of x0 may lie."""
-        mean, std = (self.mean, self.std) if self.units == "pixel" else (None, None)
-        return Space(x0, self.epsilon, self.norm, self.clip, mean, std)
+    def worst(self, model: Model, images: Tensor, labels: Any, targets: Any = None) -> tuple[Tensor, Tensor]:
+        """Of each image the first iterate that the model gets wrong, else where it ends; and whether it is wrong: (N,).
 
-    def noise(self, images: Tensor) -> Tensor:
-        """A random point of the same ball and box: what an attack has to beat."""
+        An image leaves the batch as soon as the model is wrong about it; restarts are for those that are right still.
+        """
+        with untouched(model):
+            found, wrong = images.detach(), images.new_zeros(len(images), dtype=bool_)
+            labels, targets = (
+                None if given is None else as_tensor(given).to(images.device) for given in (labels, targets)
+            )
+            for _ in range(self.restarts):
+                left = indices(~wrong)
+                if len(left):
+                    aims = None if targets is None else targets[left]
+                    x, fooled = self._first_wrong(model, images[left].detach(), labels[left], aims)
+                    found, wrong = put(found, left, x), put(wrong, left, fooled)
+        return found, wrong
+
+    def _first_wrong(
+        self, model: Model, images: Tensor, labels: Tensor, targets: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """`worst` of one start."""
+        found, wrong = images, images.new_zeros(len(images), dtype=bool_)
+        left, path = indices(~wrong), self.path(model, images, labels, targets)
+        step = next(path)
+        while True:
+            with no_grad():
+                fooled = step.logits.argmax(1) != labels[left]
+                found = put(found, left, step.moved if not fooled.any() else pick(fooled, step.images, step.moved))
+                wrong, keep = put(wrong, left, fooled), indices(~fooled)
+                left, end = left[keep], step.moved[keep]
+            if not len(left):
+                path.close()
+                return found, wrong
+            try:
+                step = path.send(keep)
+            except StopIteration:
+                break
         with no_grad():
-            return self.space(images.detach()).random(self.generator)
+            return found, put(wrong, left, model(end).argmax(1) != labels[left])
 
-    def _start(self, images: Tensor, labels: Any, targets: Any) -> tuple[Space, Tensor, Choice]:
+    def _start(self, images: Tensor, labels: Any, targets: Any) -> Run:
         """Where the attack may go, where it begins, and whose loss is meant."""
-        _check_images(images)
+        check_images(images)
         with no_grad():
             images = images.detach()
             space = self.space(images)
             x = space.random(self.generator) if self.random_start else images
-        return space, x, self._choice(labels, targets)
+        return Run(space, x, *(None if given is None else as_tensor(given) for given in (labels, targets)))
 
-    def _look(self, model: Model, x: Tensor, choose: Choice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(logits, classes, losses, gradient) at x."""
-        with batch_axis(x):
-            return loss_and_gradient(model, x, choose, self.loss)
+    def _look(self, model: Model, run: Run) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(logits, classes, losses, gradient) where the attack is."""
+        choose = self._choice(run.labels, run.targets) if run.chosen is None else always(run.chosen)
+        with batch_axis(run.x):
+            return loss_and_gradient(model, run.x, choose, self.loss_function(run.labels))
+
+    def loss_function(self, labels: Any = None) -> Loss:
+        """loss(logits, classes) of these labels, which "dlr-targeted" needs."""
+        if callable(self.loss):
+            return self.loss
+        if self.loss in LOSSES:
+            return LOSSES[self.loss]
+        if labels is None:
+            raise ValueError("the loss 'dlr-targeted' needs labels, beside the target")
+        return lambda logits, classes: dlr_targeted(logits, check_classes(labels, logits, "labels"), classes)
 
     @property
     def _sign(self) -> float:
@@ -235,56 +297,6 @@ class PGD:
             return logits.argmin(1) if self.target == "least-likely" else logits.argmax(1)
 
         return choose
-
-
-NO_BATCH = "is the batch axis missing? images[None] is a batch of one image"
-
-
-@contextmanager
-def batch_axis(images: Tensor) -> Iterator[None]:
-    """A ValueError that asks for the batch axis, where a model refuses images of three axes: they may be one (C, H, W)."""
-    try:
-        yield
-    except (RuntimeError, ValueError, IndexError) as error:
-        if images.ndim != 3 or NO_BATCH in str(error):
-            raise
-        raise ValueError(f"the model refuses images that are {describe(images)}: {NO_BATCH} ({error})") from error
-
-
-def check_logits(logits: Tensor) -> Tensor:
-    """The logits (N, M) of a model. ValueError for another number of axes."""
-    if logits.ndim != 2:
-        raise ValueError(f"the model gives {describe(logits)}, not logits (N, classes): {NO_BATCH}")
-    return logits
-
-
-def always(classes: Tensor) -> Choice:
-    """The same classes, whatever the logits."""
-    return lambda logits: classes
-
-
-def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Image by image, `yes` where `which` (N,) holds, and `no` elsewhere."""
-    return yes.where(which.reshape(-1, *(1 for _ in yes.shape[1:])), no)
-
-
-def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
-    """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
-    check_logits(logits)
-    classes = as_tensor(given).to(logits.device)
-    count, most = logits.shape[0], logits.shape[1]
-    if classes.shape != (count,) or classes.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be {count} integers, got {describe(classes)}")
-    if count and not 0 <= classes.min().item() <= classes.max().item() < most:
-        raise ValueError(
-            f"{name} must be classes from 0 to {most - 1}, got {classes.min().item()} to {classes.max().item()}"
-        )
-    return classes.to(int64)
-
-
-def _check_images(images: Tensor) -> None:
-    if not isinstance(images, Tensor) or images.ndim < 2 or images.dtype.kind != "f":
-        raise ValueError(f"images must be a floating-point Tensor (N, C, H, W), got {describe(images)}")
 
 
 def check_step(index: int, loss: Tensor, gradient: Tensor) -> None:

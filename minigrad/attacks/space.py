@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from minigrad.attacks.amounts import per_channel
@@ -57,6 +58,16 @@ class Space:
     def amount(self, name: str, value: float | tuple[float, ...]) -> Any:
         """A number as it is; one for each channel as a Tensor (1, C, 1, 1)."""
         return per_channel(f"{name} has", value, self.x0) if isinstance(value, tuple) else value
+
+    def keep(self, index: Tensor) -> Space:
+        """The space of these images alone."""
+        found = copy(self)
+        found.x0 = self.x0[index]
+        for name in ("low", "high"):
+            bound = getattr(self, name)
+            if bound is not None and len(bound.shape) == self.x0.ndim and len(bound) == len(self.x0):
+                setattr(found, name, bound[index])
+        return found
 
     def slope(self, gradient: Tensor) -> Tensor:
         """d loss / d (images in the attack's units), from the gradient d loss / d x."""

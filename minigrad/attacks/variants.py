@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from minigrad.attacks.amounts import Amount, amount, size
+from minigrad.attacks.attack import pick
 from minigrad.attacks.gradient import Model, untouched
-from minigrad.attacks.pgd import PGD, Step, always, check_step, pick
+from minigrad.attacks.pgd import PGD, Path, Step, check_step
 from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
 
@@ -62,6 +62,60 @@ class MIFGSM(PGD):
         return now if before is None else before * self.decay + now
 
 
+class _Memory:
+    """What AutoPGD remembers of each image: its step size, its best point, and what it was like at the last checkpoint.
+
+    Values (N,) are losses times the attack's sign: the larger, the better.
+    """
+
+    x: Tensor
+    value: Tensor
+    slope: Tensor
+    before: Tensor
+    best: Tensor
+    best_value: Tensor
+    best_slope: Tensor
+    checked_value: Tensor  # the best value at the last checkpoint
+    halved: Tensor  # whether the step size was halved there
+    rises: Tensor  # how many steps since then improved the value
+
+    def __init__(self, size: Tensor) -> None:
+        self.size, self.checked, self.started = size, 0, False
+
+    def see(self, x: Tensor, value: Tensor, slope: Tensor) -> None:
+        """A new point, with its value (N,) and slope."""
+        if not self.started:
+            self.started = True
+            self.before, self.best, self.best_value, self.best_slope = x, x, value, slope
+            self.checked_value, self.halved, self.rises = value, value < value, value * 0
+        else:
+            self.rises = self.rises + (value > self.value)
+            better = value > self.best_value
+            self.best, self.best_slope = pick(better, x, self.best), pick(better, slope, self.best_slope)
+            self.best_value = pick(better, value, self.best_value)
+        self.x, self.value, self.slope = x, value, slope
+
+    @property
+    def here(self) -> tuple[Tensor, Tensor]:
+        """The point to step from, and its slope."""
+        return self.x, self.slope
+
+    def check(self, index: int, rho: float) -> tuple[Tensor, Tensor]:
+        """Checkpoint: images that are stuck halve their steps and go back to their best point. Returns `here`."""
+        stuck = (self.rises < rho * (index - self.checked)) | (~self.halved & (self.best_value == self.checked_value))
+        self.size = pick(stuck, self.size / 2, self.size)
+        self.x, self.slope = pick(stuck, self.best, self.x), pick(stuck, self.best_slope, self.slope)
+        self.value = pick(stuck, self.best_value, self.value)
+        self.checked, self.checked_value, self.halved, self.rises = index, self.best_value, stuck, self.value * 0
+        return self.here
+
+    def keep(self, index: Tensor) -> None:
+        """Forget all but these images."""
+        for name, held in list(vars(self).items()):
+            if isinstance(held, Tensor):
+                setattr(self, name, held[index])
+
+
 @dataclass(frozen=True)
 class APGD(PGD):
     """PGD that chooses its steps: from 2 epsilon on, each image halves its own step whenever that stops helping.
@@ -91,41 +145,32 @@ class APGD(PGD):
                 raise ValueError(f"{name} must be from 0 to 1, got {value}")
             self._set(name, value)
 
-    def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Iterator[Step]:
+    def path(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Path:
         """The steps of one start, each computed when it is asked for. The last one moves to the best point of all."""
-        (space, x, choose), sign = self._start(images, labels, targets), self._sign
-        size = 2 * space.epsilon * x.new_ones((len(x), *(1 for _ in x.shape[1:])))
-        checkpoints = self.checkpoints()
+        run, sign = self._start(images, labels, targets), self._sign
+        size = 2 * run.space.epsilon * run.x.new_ones((len(run.x), *(1 for _ in run.x.shape[1:])))
+        memory, checkpoints = _Memory(size), self.checkpoints()
         for index in range(self.steps):
-            logits, classes, loss, gradient = self._look(model, x, choose)
+            logits, classes, loss, gradient = self._look(model, run)
             with no_grad():
                 check_step(index, loss, gradient)
-                value, slope = sign * loss, space.slope(gradient)
                 if index == 0:
-                    _check_each(loss, x)
-                    choose = always(classes)
-                    before, value_before = x, value
-                    best, best_slope, best_value = x, slope, value
-                    checked, value_checked, halved, rises = 0, value, value < value, value * 0
-                better = value > best_value
-                best, best_slope = pick(better, x, best), pick(better, slope, best_slope)
-                best_value = pick(better, value, best_value)
-                rises = rises + (value > value_before)
-                here, value_here = x, value
-                if index in checkpoints:
-                    stuck = (rises < self.rho * (index - checked)) | (~halved & (best_value == value_checked))
-                    size = pick(stuck, size / 2, size)
-                    here, slope = pick(stuck, best, x), pick(stuck, best_slope, slope)
-                    value_here = pick(stuck, best_value, value)
-                    checked, value_checked, halved, rises = index, best_value, stuck, value * 0
-                aim = space.move(here, slope, sign * size)
+                    _check_each(loss, run.x)
+                run.chosen = classes
+                memory.see(run.x, sign * loss, run.space.slope(gradient))
+                here, slope = memory.check(index, self.rho) if index in checkpoints else memory.here
+                aim = run.space.move(here, slope, sign * memory.size)
                 share = self.momentum if index > 0 else 1.0
-                moved = end = space.project(here + (aim - here) * share + (here - before) * (1 - share))
+                moved = end = run.space.project(here + (aim - here) * share + (here - memory.before) * (1 - share))
             if index == self.steps - 1:
                 with untouched(model), no_grad():
-                    end = pick(sign * self.loss(model(moved), classes) > best_value, moved, best)
-            yield Step(index, x, logits, classes, loss, gradient, end)
-            before, value_before, x = here, value_here, moved
+                    value = sign * self.loss_function(run.labels)(model(moved), classes)
+                    end = pick(value > memory.best_value, moved, memory.best)
+            keep = yield Step(index, run.x, logits, classes, loss, gradient, end)
+            memory.before, run.x = here, moved
+            if keep is not None:
+                run.keep(keep)
+                memory.keep(keep)
 
     def checkpoints(self) -> list[int]:
         """The steps before which step sizes are looked at: ceil(p steps) for p = .22, and on by max(last - .03, .06)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.attacks.amounts import integer, size
+from minigrad.attacks.attack import check_classes
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
-from minigrad.attacks.pgd import check_classes
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import from_numpy, zeros_like
 from minigrad.random import Generator

@@ -14,16 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigrad.device import CPU, to_device
-from minigrad.tracing.steps import Node
+from minigrad.tracing.steps import Node, Recording
 from minigrad.tracing.values import Summary, Value, summarise
-
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2}
 """How far arrays of a type may be apart, of the largest element, and count as the same."""
@@ -67,7 +64,7 @@ class Beside:
         return f"beside PyTorch: {len(self.sides)} arrays compared, {found}"
 
 
-def beside(trace: Trace, model: Any, step: Callable[[], Any], tolerance: float | None) -> Beside:
+def beside(trace: Recording, model: Any, step: Callable[[], Any], tolerance: float | None) -> Beside:
     """Runs PyTorch's step (forward and backward) and compares. The model's gradients are set to None before it.
 
     ValueError where nothing could be matched by name.
@@ -123,7 +120,7 @@ def _last_module(module: str) -> str:
     return re.sub(r"[^.]+-([^.-]+)$", r"\1", module)
 
 
-def _matched(trace: Trace, calls: dict[str, list[_Call]]) -> Iterator[tuple[Node, str, _Call]]:
+def _matched(trace: Recording, calls: dict[str, list[_Call]]) -> Iterator[tuple[Node, str, _Call]]:
     """The nodes that give a layer's result, with PyTorch's call."""
     runs: dict[str, list[Node]] = {}
     for node, following in zip(trace.nodes, [*trace.nodes[1:], None], strict=True):
@@ -138,12 +135,12 @@ def _matched(trace: Trace, calls: dict[str, list[_Call]]) -> Iterator[tuple[Node
     return iter(sorted(pairs, key=lambda pair: pair[0].number))
 
 
-def _results(trace: Trace, calls: dict[str, list[_Call]], tolerance: float | None) -> Iterator[Side]:
+def _results(trace: Recording, calls: dict[str, list[_Call]], tolerance: float | None) -> Iterator[Side]:
     for node, name, call in _matched(trace, calls):
         yield from _side("forward", f"the result of {name}", node.number, "", node.outputs[0], call.result, tolerance)
 
 
-def _parameters(trace: Trace, theirs: dict[str, np.ndarray], tolerance: float | None) -> Iterator[Side]:
+def _parameters(trace: Recording, theirs: dict[str, np.ndarray], tolerance: float | None) -> Iterator[Side]:
     """The parameters themselves: where these differ, all else does."""
     for node in trace.nodes:
         for x in node.inputs:
@@ -154,7 +151,7 @@ def _parameters(trace: Trace, theirs: dict[str, np.ndarray], tolerance: float | 
 
 
 def _gradients(
-    trace: Trace, calls: dict[str, list[_Call]], parameters: dict[str, Any], tolerance: float | None
+    trace: Recording, calls: dict[str, list[_Call]], parameters: dict[str, Any], tolerance: float | None
 ) -> Iterator[Side]:
     """In the order of the backward pass: what comes to each layer, then the gradients of its parameters."""
     matched = {node.number: (name, call) for node, name, call in _matched(trace, calls)}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import backends
-from minigrad.tracing.steps import Node, Visit
+from minigrad.tracing.steps import Node, Recording, Visit
 from minigrad.tracing.values import Value
 from minigrad.tracing.words import number
-
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def dead_units(name: str, array: Any) -> float | None:
 
 
 def breakpoints(
-    trace: Trace,
+    trace: Recording,
     nan: bool = True,
     zero: bool = True,
     norm: float | None = None,

@@ -5,31 +5,32 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minigrad.tracing.beside import Beside
 from minigrad.tracing.replay import Check, NotKept, is_fused, unfolded
-from minigrad.tracing.steps import Node, Sent, Visit
+from minigrad.tracing.steps import Node, Recording, Sent, Visit
 from minigrad.tracing.values import Summary, Value
 from minigrad.tracing.what_if import Doubling, doublings
 from minigrad.tracing.words import formula, in_numbers
 
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
-
 FORMAT = "minigrad trace 1"
+Checks = Mapping[int, Check]
 DEEPEST = 2
 """Fused nodes in the definitions of fused nodes unfold, too, down to this level."""
 
 
-def page(trace: Trace, title: str, unfold: bool) -> str:
-    """The page's HTML."""
+def page(trace: Recording, title: str, unfold: bool, checks: Checks, beside: Beside | None) -> str:
+    """The page's HTML. checks: by the number of the node."""
     here = files("minigrad.tracing")
     parts = {name: here.joinpath(name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")}
-    data = json.dumps(payload(trace, title, unfold), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    data = json.dumps(payload(trace, title, unfold, checks, beside), separators=(",", ":"), allow_nan=False).replace(
+        "</", "<\\/"
+    )
     whole = parts["page.html"].replace("{{title}}", _escaped(title))
     return (
         whole.replace("{{style}}", parts["page.css"]).replace("{{script}}", parts["page.js"]).replace("{{data}}", data)
@@ -40,17 +41,17 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def payload(trace: Trace, title: str, unfold: bool) -> dict[str, Any]:
+def payload(trace: Recording, title: str, unfold: bool, checks: Checks, beside: Beside | None) -> dict[str, Any]:
     """Everything that the page shows."""
-    data = _Graph(trace, DEEPEST if unfold else 0).data()
-    return {"format": FORMAT, "title": title, **data, "beside": _beside(trace.besides)}
+    data = _Graph(trace, DEEPEST if unfold else 0, checks).data()
+    return {"format": FORMAT, "title": title, **data, "beside": _beside(beside)}
 
 
 class _Graph:
     """One trace as data: values in a list of their own, to which steps refer by number."""
 
-    def __init__(self, trace: Trace, depth: int) -> None:
-        self.trace, self.depth = trace, depth
+    def __init__(self, trace: Recording, depth: int, checks: Checks) -> None:
+        self.trace, self.depth, self.checks = trace, depth, checks
         self.values: list[dict[str, Any]] = []
         self._known: dict[int, int] = {}
         self._leaf_number = {id(leaf): i for i, leaf in enumerate(trace.leaves)}
@@ -94,8 +95,8 @@ class _Graph:
             "formula": said.forward,
             "numbers": in_numbers(node),
         }
-        if node.number in self.trace.checks:
-            found["check"] = _check(self.trace.checks[node.number])
+        if node.number in self.checks:
+            found["check"] = _check(self.checks[node.number])
         if self.depth and is_fused(node):
             found["inner"] = self._inner(node)
         return found
@@ -105,7 +106,7 @@ class _Graph:
             inner = unfolded(self.trace, node)
         except (NotKept, NotImplementedError):
             return None
-        return _Graph(inner, self.depth - 1).data() if len(inner.nodes) > 1 else None
+        return _Graph(inner, self.depth - 1, {}).data() if len(inner.nodes) > 1 else None
 
     def _edge(self, edge: tuple[int, int] | Value | None) -> Any:
         return self._leaf_number[id(edge)] if isinstance(edge, Value) else edge and list(edge)

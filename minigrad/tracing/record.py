@@ -18,7 +18,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.autograd.graph import held
-from minigrad.autograd.observer import Observer, recorded
+from minigrad.autograd.observer import recorded
 from minigrad.files import write_atomically
 from minigrad.op import Op
 from minigrad.tensor import Tensor
@@ -28,7 +28,7 @@ from minigrad.tracing.memory import Memory
 from minigrad.tracing.page import frame, page
 from minigrad.tracing.places import Places
 from minigrad.tracing.replay import Change, Check, check, doubled, unfolded
-from minigrad.tracing.steps import Node, Sent, Visit
+from minigrad.tracing.steps import Node, Recording, Sent, Visit
 from minigrad.tracing.terminal import text
 from minigrad.tracing.values import Value, summarise
 
@@ -36,14 +36,11 @@ LARGEST_WITHIN = 1 << 20
 """Of the parts of an unfolded node, arrays of more bytes than these are not copied."""
 
 
-class Trace(Observer):
+class Trace(Recording):
     """What `mg.trace()` returns. `print(t)`, `t.html(path)`, `t.show()`; `t.nodes`, `t.visits`, `t.leaves` hold it all."""
 
     def __init__(self, keep: int, inside: bool = False) -> None:
-        self.nodes: list[Node] = []
-        self.visits: list[Visit] = []
-        self.leaves: list[Value] = []
-        """What gradients ended in, by the first use."""
+        super().__init__()
         self.checks: dict[int, Check] = {}
         """What `check` has found, by the number of the node."""
         self.besides: Beside | None = None
@@ -59,10 +56,8 @@ class Trace(Observer):
 
     # -- as an observer -----------------------------------------------------------------------------------------------
 
-    @classmethod
-    def within(cls, outer: Trace) -> Trace:
-        """A trace of what a node of another one is made of."""
-        inner = cls(max(0, outer._keep), inside=True)
+    def within(self) -> Trace:
+        inner = Trace(max(0, self._keep), inside=True)
         inner._largest = LARGEST_WITHIN
         return inner
 
@@ -232,7 +227,7 @@ class Trace(Observer):
     # -- looking at it ------------------------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        return text(self)
+        return text(self, self.besides)
 
     def html(self, path: str | Path, title: str = "Backpropagation, step by step", unfold: bool = True) -> None:
         """Writes the trace as one page for a browser, which needs nothing else.
@@ -255,46 +250,7 @@ class Trace(Observer):
         return frame(self._page("Backpropagation, step by step"))
 
     def _page(self, title: str, unfold: bool = True) -> str:
-        return page(self, title, unfold)
-
-    def node(self, which: Node | int | str) -> Node:
-        """A node by its number, by its module's name (its last op), or by its label, "Linear #3". ValueError if there is none."""
-        if isinstance(which, Node):
-            return which
-        found = [n for n in self.nodes if which in (n.number, n.module, n.label)]
-        if not found:
-            raise ValueError(f"no node is called {which!r}: there are {', '.join(n.label for n in self.nodes)}")
-        return found[-1]
-
-    def visit(self, node: Node | int | str) -> Visit | None:
-        """The last step of the backward pass that ran a node's backward; None if it was not run."""
-        wanted = self.node(node)
-        return next((visit for visit in reversed(self.visits) if visit.node is wanted), None)
-
-    def pass_of(self, visit: Visit) -> list[Visit]:
-        """All steps of the backward pass that a step belongs to."""
-        first = max(v.number for v in self.visits[: visit.number + 1] if v.begins)
-        rest = self.visits[first + 1 :]
-        end = next((v.number for v in rest if v.begins), len(self.visits))
-        return self.visits[first:end]
-
-    def before(self, node: Node) -> list[Node]:
-        """The nodes that a node's result was computed by, itself included, in the order in which they ran."""
-        found, stack = {node.number}, [node]
-        while stack:
-            for edge in stack.pop().edges:
-                if isinstance(edge, tuple) and edge[0] not in found:
-                    found.add(edge[0])
-                    stack.append(self.nodes[edge[0]])
-        return [self.nodes[number] for number in sorted(found)]
-
-    def after(self, node: Node) -> list[Node]:
-        """The nodes that were computed from a node's result, without itself, in the order in which they ran."""
-        found = {node.number}
-        for later in self.nodes[node.number + 1 :]:
-            if any(isinstance(edge, tuple) and edge[0] in found for edge in later.edges):
-                found.add(later.number)
-        return [self.nodes[number] for number in sorted(found - {node.number})]
+        return page(self, title, unfold, self.checks, self.besides)
 
     # -- running parts of it again ------------------------------------------------------------------------------------
 

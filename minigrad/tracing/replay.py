@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,9 @@ from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
 from minigrad.inplace import WriteThrough
 from minigrad.tensor import Tensor
-from minigrad.tracing.steps import Node, Visit
+from minigrad.tracing.steps import Node, Recording, Self, Visit
 from minigrad.tracing.values import Value
 from minigrad.tracing.words import formula, number
-
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
 
 
 class NotKept(RuntimeError):
@@ -72,7 +69,7 @@ def is_fused(node: Node) -> bool:
     return isinstance(node.op, FusedOp) and type(node.op).definition is not FusedOp.definition and bool(node.outputs)
 
 
-def unfolded(trace: Trace, node: Node) -> Trace:
+def unfolded(trace: Self, node: Node) -> Self:
     """The trace of a fused node's definition, forward and, with the gradients that came in, backward.
 
     Its inputs are leaves, under the formula's names. NotKept where it cannot be run again, ValueError for what is not fused.
@@ -80,7 +77,7 @@ def unfolded(trace: Trace, node: Node) -> Trace:
     if not is_fused(node):
         raise ValueError(f"{node.label} is no fused op: it has no definition to unfold")
     names = formula(node.op).names
-    inner = type(trace).within(trace)
+    inner = trace.within()
     inputs = [_tensor(x, label=names[i] if i < len(names) else "") for i, x in enumerate(node.inputs)]
     for x, edge in zip(inputs, node.edges, strict=False):
         if edge is not None:
@@ -150,7 +147,7 @@ class Check:
 EPS = 1e-6
 
 
-def check(trace: Trace, node: Node) -> Check:
+def check(trace: Recording, node: Node) -> Check:
     """The gradients of a visited node beside finite differences, in float64, and the gradient doctor's verdict."""
     visit = trace.visit(node)
     if visit is None:
@@ -204,7 +201,7 @@ def _central(array: Any, at: tuple[int, ...], value: Any) -> float:
     return (ends[0] - ends[1]) / (2 * step)
 
 
-def _of_the_loss(trace: Trace, node: Node, visit: Visit) -> Slope:
+def _of_the_loss(trace: Recording, node: Node, visit: Visit) -> Slope:
     """The loss, moved along the element of the node's result whose gradient is largest: all that follows is run again."""
     place = next(i for i, g in enumerate(visit.gradients) if g is not None)
     gradient = visit.gradients[place]
@@ -269,7 +266,7 @@ class Change:
     """Of the angle between the two."""
 
 
-def doubled(trace: Trace, node: Node, factor: float = 2.0) -> list[Change]:
+def doubled(trace: Recording, node: Node, factor: float = 2.0) -> list[Change]:
     """What becomes of each leaf's gradient if the gradient that came in at the node had been multiplied by `factor`.
 
     The part that comes by that node is sent back again, from the node to the leaves; the rest stays as it is. Leaves that
@@ -284,7 +281,7 @@ def doubled(trace: Trace, node: Node, factor: float = 2.0) -> list[Change]:
     return [change(trace, leaf, part, factor) for leaf, part in parts]
 
 
-def change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
+def change(trace: Recording, leaf: Value, part: Any, factor: float) -> Change:
     """What becomes of a leaf's gradient of which `part` is multiplied."""
     by_node = np.asarray(Tensor(part).numpy(force=True), np.float64)
     whole = total(trace, leaf)
@@ -297,7 +294,7 @@ def change(trace: Trace, leaf: Value, part: Any, factor: float) -> Change:
     )  # fmt: skip
 
 
-def total(trace: Trace, leaf: Value) -> np.ndarray:
+def total(trace: Recording, leaf: Value) -> np.ndarray:
     """The sum, in float64, of the gradients that the last pass sent to a leaf."""
     last = trace.pass_of(trace.visits[-1])
     sent = [s.value for visit in last for s in visit.sent if s.to is leaf]
@@ -309,7 +306,7 @@ def total(trace: Trace, leaf: Value) -> np.ndarray:
 class Graph:
     """Nodes run again as one graph of the engine's, from leaves of its own."""
 
-    def __init__(self, trace: Trace, nodes: Iterable[Node]) -> None:
+    def __init__(self, trace: Recording, nodes: Iterable[Node]) -> None:
         self.leaves: dict[int, tuple[Value, Tensor]] = {}
         self.made: Made = {}
         nodes = list(nodes)

@@ -7,11 +7,14 @@ loop: which nodes were waiting, the gradients that came in and from whom, the gr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from minigrad.autograd.observer import Observer
 from minigrad.op import Op
 from minigrad.tracing.memory import Held
 from minigrad.tracing.values import Value
+
+Self = TypeVar("Self", bound="Recording")
 
 
 @dataclass
@@ -93,3 +96,56 @@ class Visit:
     def started(self) -> list[int]:
         """The outputs whose gradient no other node sent: where the backward pass was begun."""
         return [i for i, (g, a) in enumerate(zip(self.gradients, self.arrived, strict=True)) if g is not None and not a]
+
+
+class Recording(Observer):
+    """The steps that were recorded, and how to find one. What is made of them (text, page, checks) names this class alone."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.visits: list[Visit] = []
+        self.leaves: list[Value] = []
+        """What gradients ended in, by the first use."""
+
+    def within(self: Self) -> Self:
+        """An empty recording, for what one of the nodes is made of."""
+        raise NotImplementedError
+
+    def node(self, which: Node | int | str) -> Node:
+        """A node by its number, by its module's name (its last op), or by its label, "Linear #3". ValueError if there is none."""
+        if isinstance(which, Node):
+            return which
+        found = [n for n in self.nodes if which in (n.number, n.module, n.label)]
+        if not found:
+            raise ValueError(f"no node is called {which!r}: there are {', '.join(n.label for n in self.nodes)}")
+        return found[-1]
+
+    def visit(self, node: Node | int | str) -> Visit | None:
+        """The last step of the backward pass that ran a node's backward; None if it was not run."""
+        wanted = self.node(node)
+        return next((visit for visit in reversed(self.visits) if visit.node is wanted), None)
+
+    def pass_of(self, visit: Visit) -> list[Visit]:
+        """All steps of the backward pass that a step belongs to."""
+        first = max(v.number for v in self.visits[: visit.number + 1] if v.begins)
+        rest = self.visits[first + 1 :]
+        end = next((v.number for v in rest if v.begins), len(self.visits))
+        return self.visits[first:end]
+
+    def before(self, node: Node) -> list[Node]:
+        """The nodes that a node's result was computed by, itself included, in the order in which they ran."""
+        found, stack = {node.number}, [node]
+        while stack:
+            for edge in stack.pop().edges:
+                if isinstance(edge, tuple) and edge[0] not in found:
+                    found.add(edge[0])
+                    stack.append(self.nodes[edge[0]])
+        return [self.nodes[number] for number in sorted(found)]
+
+    def after(self, node: Node) -> list[Node]:
+        """The nodes that were computed from a node's result, without itself, in the order in which they ran."""
+        found = {node.number}
+        for later in self.nodes[node.number + 1 :]:
+            if any(isinstance(edge, tuple) and edge[0] in found for edge in later.edges):
+                found.add(later.number)
+        return [self.nodes[number] for number in sorted(found - {node.number})]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
 
-from minigrad.tracing.steps import Node, Sent, Visit
+from minigrad.tracing.beside import Beside
+from minigrad.tracing.steps import Node, Recording, Sent, Visit
 from minigrad.tracing.values import Value
 from minigrad.tracing.words import formula, in_numbers, number
-
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
 
 WIDTH = 80
 
 
-def text(trace: Trace) -> str:
+def text(trace: Recording, beside: Beside | None) -> str:
     """The whole trace."""
     saved = sum(nbytes for node in trace.nodes for _, _, nbytes in node.saved)
     lines = [f"forward: {len(trace.nodes)} ops, {size(saved)} saved for the gradients"]
@@ -33,8 +30,8 @@ def text(trace: Trace) -> str:
         width = max(len(named(leaf)) for leaf in trace.leaves)
         for leaf in trace.leaves:
             lines += _wrapped(f" {named(leaf):{width}}  ", f"{_gradient(leaf)}{_sum(trace, arrivals(trace, leaf))}")
-    if trace.besides is not None:
-        lines += ["", *_wrapped("", str(trace.besides))]
+    if beside is not None:
+        lines += ["", *_wrapped("", str(beside))]
     return "\n".join(lines)
 
 
@@ -48,7 +45,7 @@ def _forward(node: Node) -> list[str]:
     return lines
 
 
-def _backward(trace: Trace, visit: Visit) -> list[str]:
+def _backward(trace: Recording, visit: Visit) -> list[str]:
     waiting = " ".join(f"#{n}" for n in visit.waiting[1:4]) + (" ..." if len(visit.waiting) > 4 else "")
     lines = _line(f" #{visit.node.number:<3} {visit.node.name}", f"waiting: {waiting}" if waiting else "")
     for i, gradient in enumerate(visit.gradients):
@@ -69,7 +66,7 @@ def _backward(trace: Trace, visit: Visit) -> list[str]:
     return lines
 
 
-def arrivals(trace: Trace, leaf: Value) -> list[Sent]:
+def arrivals(trace: Recording, leaf: Value) -> list[Sent]:
     """Everything that was sent to a leaf."""
     return [sent for visit in trace.visits for sent in visit.sent if sent.to is leaf]
 
@@ -78,7 +75,7 @@ def _gradient(leaf: Value) -> str:
     return "no gradient" if leaf.gradient is None else shaped(leaf.gradient)
 
 
-def _sum(trace: Trace, arrived: list[Sent]) -> str:
+def _sum(trace: Recording, arrived: list[Sent]) -> str:
     """ " = 0.3 by Linear #5 + 0.07 by Add #3", for a gradient that is a sum; norms stand between bars."""
     if len(arrived) < 2:
         return ""

@@ -132,7 +132,7 @@ class Watch:
         """Draws three heat maps into a PNG, a row a layer: gradients, updates over weights, dead units. Needs matplotlib."""
         from minigrad.tracing.watch_picture import draw
 
-        write_atomically(Path(path), draw(self))
+        write_atomically(Path(path), draw(self.steps, self.gradients, self.relative_updates(), self.dead))
 
     def tensorboard(self, folder: str | Path) -> None:
         """Writes all that was seen as TensorBoard scalars: gradient/NAME, update/NAME (over the weight), dead/LAYER."""

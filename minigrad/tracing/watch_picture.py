@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from minigrad.tracing.watch import Watch
-
+Table = dict[str, list[float]]
+"""By layer or parameter, a number a step."""
 MOST_LABELS = 40
 """So many rows have their names at the axis; of more, every so-manieth."""
 DECADES = 6
 """The colours of norms span so many powers of ten, down from the largest."""
 
 
-def draw(watch: Watch) -> bytes:
+def draw(steps: list[int], gradients: Table, updates: Table, dead: Table) -> bytes:
     """A PNG of three panels: norms of gradients, of updates over weights, shares of dead units. Needs matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = [
-        ("Norm of the gradient", watch.gradients, True),
-        ("Norm of the update / norm of the weight", watch.relative_updates(), True),
-        *([("Dead ReLU units", watch.dead, False)] if watch.dead else []),
+        ("Norm of the gradient", gradients, True),
+        ("Norm of the update / norm of the weight", updates, True),
+        *([("Dead ReLU units", dead, False)] if dead else []),
     ]
     heights = [max(4, min(len(table), MOST_LABELS)) for _, table, _ in panels]
     figure = Figure(figsize=(9, 0.9 * len(panels) + 0.17 * sum(heights)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
     for ax, (title, table, is_norm) in zip(axes, panels, strict=True):
-        _panel(figure, ax, title, table, watch.steps, is_norm)
+        _panel(figure, ax, title, table, steps, is_norm)
     axes[-1].set_xlabel("step")
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     return picture.getvalue()
 
 
-def _panel(figure: Any, ax: Any, title: str, table: dict[str, list[float]], steps: list[int], is_norm: bool) -> None:
+def _panel(figure: Any, ax: Any, title: str, table: Table, steps: list[int], is_norm: bool) -> None:
     from matplotlib.colors import LogNorm, Normalize
 
     names, values = list(table), np.array(list(table.values()), np.float64)

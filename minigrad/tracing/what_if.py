@@ -7,16 +7,13 @@ the node does not lead to keeps it; between the two, the part that comes by the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.autograd.observer import only_observers
 from minigrad.grad_mode import enable_grad
 from minigrad.tracing.replay import Change, Graph, NotKept, change
-from minigrad.tracing.steps import Visit
+from minigrad.tracing.steps import Recording, Visit
 from minigrad.tracing.values import Value
-
-if TYPE_CHECKING:
-    from minigrad.tracing.record import Trace
 
 MOST_ELEMENTS = 20_000_000
 """Parts are measured as long as no more elements than these (of all results) have to be gone through, node after node."""
@@ -32,7 +29,7 @@ class Doubling:
     changes: list[Change] = field(default_factory=list)
     """Of those that get a part more: measured."""
 
-    def data(self, trace: Trace) -> dict[str, Any]:
+    def data(self, trace: Recording) -> dict[str, Any]:
         """For the page."""
         number = {id(leaf): i for i, leaf in enumerate(trace.leaves)}
         return {
@@ -45,7 +42,7 @@ class Doubling:
         }  # fmt: skip
 
 
-def doublings(trace: Trace) -> dict[int, Doubling]:
+def doublings(trace: Recording) -> dict[int, Doubling]:
     """{number of a visit: what doubling its gradient would do}, of the last pass."""
     if not trace.visits:
         return {}
@@ -79,7 +76,7 @@ def _by_the_graph(visits: list[Visit], doubled: Visit) -> Doubling:
     return Doubling([leaf for leaf in ours if id(leaf) not in also], [leaf for leaf in ours if id(leaf) in also])
 
 
-def _measure(trace: Trace, unsure: list[Visit], found: dict[int, Doubling]) -> None:
+def _measure(trace: Recording, unsure: list[Visit], found: dict[int, Doubling]) -> None:
     with only_observers(), enable_grad():
         wanted = sorted({node.number for visit in unsure for node in trace.before(visit.node)})
         graph = Graph(trace, [trace.nodes[number] for number in wanted])

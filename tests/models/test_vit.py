@@ -159,6 +159,7 @@ def test_the_twins_own_masks() -> None:
     "settings, message",
     [
         ({"image_size": 100}, "patch_size has to divide image_size, but is 16 for images of 100"),
+        ({"window_size": 33}, "window_size has to be at most 32, four times an image's patches a side, but is 33"),
         ({"patch_size": 24}, "patch_size has to divide image_size, but is 24 for images of 128"),
         ({"heads": 5}, "heads has to divide dim, but is 5 for a dim of 192"),
         ({"window_blocks": (0, 4, 7)}, r"window_blocks has to be among the blocks 0 to 3, but names \[4, 7\]"),

@@ -50,7 +50,7 @@ def simplenet() -> Trace:
 def test_the_data_is_the_traces() -> None:
     t = three_lines()
     t.check(3)
-    data = json.loads(json.dumps(payload(t, "x", True), allow_nan=False))
+    data = json.loads(json.dumps(payload(t, "x", True, t.checks, t.besides), allow_nan=False))
     assert [node["name"] for node in data["nodes"]] == [node.name for node in t.nodes]
     for visit, found in zip(t.visits, data["visits"], strict=True):
         (gradient,) = found["gradients"]
@@ -64,7 +64,7 @@ def test_the_data_is_the_traces() -> None:
 
 def test_what_doubling_does_is_what_t_doubled_measures() -> None:
     t = three_lines()
-    for visit, found in zip(t.visits, payload(t, "x", False)["visits"], strict=True):
+    for visit, found in zip(t.visits, payload(t, "x", False, {}, None)["visits"], strict=True):
         measured = {t.leaves.index(change.leaf): change for change in t.doubled(visit.node)}
         by_page = {leaf: 2 for leaf in found["doubled"]["twice"]}
         by_page |= {c["leaf"]: c["after"] / c["before"] for c in found["doubled"]["changes"]}
@@ -77,7 +77,7 @@ def test_numbers_that_json_lacks_are_words() -> None:
     x = mg.tensor([0.0, 1.0], requires_grad=True)
     with mg.trace() as t:
         x.log().sum().backward()
-    data = payload(t, "x", True)
+    data = payload(t, "x", True, t.checks, t.besides)
     json.dumps(data, allow_nan=False)
     assert data["values"][data["nodes"][0]["outputs"][0]]["numbers"] == ["-inf", 0.0]
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from minigrad.attacks import PRESETS
 from minigrad.random import Generator  # random starts of both frameworks are drawn alike
+from models.reference.attacks.losses import LOSSES, cross_entropy, dlr_targeted
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ def at_rest(model: nn.Module) -> Iterator[None]:
             module.training = mode
         for parameter in wanted:
             parameter.requires_grad_(True)
-
-
-def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """-log softmax(logits)[class] of each image: (N,)."""
-    return F.cross_entropy(logits, classes, reduction="none")
 
 
 def each(values: Tensor, like: Tensor) -> Tensor:
@@ -95,7 +90,7 @@ class PGD:
     units: str = "normalised"
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
-    loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
+    loss: str | Callable[[Tensor, Tensor], Tensor] = "ce"
     generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __call__(
@@ -178,9 +173,18 @@ class PGD:
                     f"the model gives {tuple(logits.shape)}, not (N, classes): have the images a batch axis?"
                 )
             classes = before if before is not None and not self.retarget else self._aim(logits, labels, targets)
-            loss = self.loss(logits, classes)
+            loss = self.loss_function(labels)(logits, classes)
             (g,) = torch.autograd.grad(loss.sum(), x, materialize_grads=True)
         return logits.detach(), classes, loss.detach(), g
+
+    def loss_function(self, labels: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+        """loss(logits, classes) of these labels."""
+        if isinstance(self.loss, str) and self.loss != "dlr-targeted":
+            return LOSSES[self.loss]
+        if not isinstance(self.loss, str):
+            return self.loss
+        assert labels is not None
+        return lambda logits, classes: dlr_targeted(logits, labels, classes)
 
     def _aim(self, logits: Tensor, labels: Tensor | None, targets: Tensor | None) -> Tensor:
         """The classes whose loss counts."""

@@ -1,0 +1,162 @@
+"""What every attack is: a frozen value with a threat model, called with a model, images and labels; and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from minigrad.attacks.amounts import Amount, amount, each, size
+from minigrad.attacks.gradient import Model, untouched
+from minigrad.attacks.space import Space
+from minigrad.dtypes import int64
+from minigrad.grad_mode import no_grad
+from minigrad.ops.creation import as_tensor
+from minigrad.random import Generator
+from minigrad.tensor import Tensor, describe
+
+Choice = Callable[[Tensor], Tensor]
+"""From logits (N, M) to the classes (N,) whose loss an attack looks at."""
+
+
+class AttackWarning(UserWarning):
+    """An attack could not do what its name says: it met gradients of zero."""
+
+
+class Attack:
+    """The base of the attacks, which are frozen dataclasses with these fields among theirs.
+
+    epsilon: size of the ball, in `units`; finite, at least 0. In the max norm a number for each channel, too.
+    norm: of one image's perturbation, one of the class's `norms`.
+    clip, units, mean, std: as PGD says. generator: where random numbers come from; successive calls go on in its stream.
+    """
+
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
+
+    epsilon: Amount
+    norm: Any
+    clip: tuple[float, float] | None
+    units: Any
+    mean: Amount | None
+    std: Amount | None
+    generator: Generator
+
+    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+        """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
+
+        Args:
+            model: images (N, C, H, W) -> logits (N, classes).
+            labels, targets: (N,) integers, where the attack needs them.
+        """
+        raise NotImplementedError
+
+    def worst(self, model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+        """Perturbed images (N, C, H, W), and which of them the model gets wrong, (N,): what AutoAttack asks for."""
+        x = self(model, images, labels)
+        with untouched(model), no_grad():
+            return x, model(x).argmax(1) != as_tensor(labels).to(x.device)
+
+    def space(self, x0: Tensor) -> Space:
+        """The threat model: where the perturbed images of x0 may lie."""
+        mean, std = (self.mean, self.std) if self.units == "pixel" else (None, None)
+        return Space(x0, self.epsilon, self.norm, self.clip, mean, std)
+
+    def noise(self, images: Tensor) -> Tensor:
+        """A random point of the same ball and box: what an attack has to beat."""
+        with no_grad():
+            return self.space(images.detach()).random(self.generator)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
+
+    def _check_threat(self) -> None:
+        """The fields of the threat model as plain numbers. ValueError for values outside of what they may be."""
+        self._set("epsilon", size("epsilon", self.epsilon))
+        for name in ("mean", "std"):
+            if getattr(self, name) is not None:
+                self._set(name, each(amount(name, getattr(self, name))))
+        for name, known in (("norm", self.norms), ("units", ("normalised", "pixel"))):
+            self._check_choice(name, known)
+        if self.norm != "linf" and isinstance(self.epsilon, tuple):
+            self._refuse_channels()
+        if self.clip is not None:
+            low, high = (bound if type(bound) in (int, float) else float(bound) for bound in self.clip)
+            if not low < high:
+                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
+            self._set("clip", (low, high))
+        if self.units == "pixel" and (self.mean is None or self.std is None):
+            raise ValueError("pixel units need the mean and std that the images were normalised with")
+        if self.std is not None and not all(value > 0 for value in self.std):
+            raise ValueError(f"std must be above 0 in each channel, got {self.std}")
+
+    def _check_choice(self, name: str, known: Sequence[str]) -> None:
+        if getattr(self, name) not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+    def _refuse_channels(self) -> None:
+        raise ValueError(
+            f'a number for each channel belongs to the norm "linf": a ball of the norm "{self.norm}" has one radius '
+            '(in units="pixel" it is one of pixels)'
+        )
+
+
+NO_BATCH = "is the batch axis missing? images[None] is a batch of one image"
+
+
+@contextmanager
+def batch_axis(images: Tensor) -> Iterator[None]:
+    """A ValueError that asks for the batch axis, where a model refuses images of three axes: they may be one (C, H, W)."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        if images.ndim != 3 or NO_BATCH in str(error):
+            raise
+        raise ValueError(f"the model refuses images that are {describe(images)}: {NO_BATCH} ({error})") from error
+
+
+def check_logits(logits: Tensor) -> Tensor:
+    """The logits (N, M) of a model. ValueError for another number of axes."""
+    if logits.ndim != 2:
+        raise ValueError(f"the model gives {describe(logits)}, not logits (N, classes): {NO_BATCH}")
+    return logits
+
+
+def always(classes: Tensor) -> Choice:
+    """The same classes, whatever the logits."""
+    return lambda logits: classes
+
+
+def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Image by image, `yes` where `which` (N,) holds, and `no` elsewhere."""
+    return yes.where(which.reshape(-1, *(1 for _ in yes.shape[1:])), no)
+
+
+def indices(which: Tensor) -> Tensor:
+    """Where `which` (N,) holds: int64, ascending."""
+    return which.nonzero().flatten()
+
+
+def put(into: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """`into`, but with `values` at these places along the first axis: a copy."""
+    made = into.detach().clone()
+    made[index] = values
+    return made
+
+
+def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
+    """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
+    check_logits(logits)
+    classes = as_tensor(given).to(logits.device)
+    count, most = logits.shape[0], logits.shape[1]
+    if classes.shape != (count,) or classes.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be {count} integers, got {describe(classes)}")
+    if count and not 0 <= classes.min().item() <= classes.max().item() < most:
+        raise ValueError(
+            f"{name} must be classes from 0 to {most - 1}, got {classes.min().item()} to {classes.max().item()}"
+        )
+    return classes.to(int64)
+
+
+def check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor) or images.ndim < 2 or images.dtype.kind != "f":
+        raise ValueError(f"images must be a floating-point Tensor (N, C, H, W), got {describe(images)}")
