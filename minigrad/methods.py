@@ -62,9 +62,9 @@ def resize_(self: Tensor, *sizes: Any, size: Any = None, memory_format: MemoryFo
     wanted = arguments.sizes(*sizes, size=size)
     elements, count = self.detach().reshape(-1), math.prod(wanted)
     missing = count - elements.numel()
-    return set_(
-        self, (joining.cat([elements, self.new_empty(missing)]) if missing > 0 else elements[:count]).view(wanted)
-    )
+    kept = joining.cat([elements, self.new_empty(missing)]) if missing > 0 else elements[:count]
+    self.data = kept.view(wanted)
+    return self
 
 
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
