@@ -16,9 +16,10 @@ from minigrad.grad_mode import state
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
-
-FACTORS = {"add": ("alpha",), "sub": ("alpha",), "addcmul": ("value",), "addcdiv": ("value",)}
-FACTORS |= {name: ("beta", "alpha") for name in ("addmm", "addmv", "addr", "baddbmm", "addbmm")}
+FACTORS: dict[str, tuple[str, ...]] = {
+    "add": ("alpha",), "sub": ("alpha",), "addcmul": ("value",), "addcdiv": ("value",),
+    **{name: ("beta", "alpha") for name in ("addmm", "addmv", "addr", "baddbmm", "addbmm")},
+}  # fmt: skip
 """The numbers that torch once took before the tensors that they multiply."""
 
 

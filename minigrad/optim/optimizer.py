@@ -95,6 +95,7 @@ class Optimizer:
     _optimizer_state_dict_post_hooks: dict[int, Any] = _NO_HOOKS
     _optimizer_load_state_dict_pre_hooks: dict[int, Any] = _NO_HOOKS
     _optimizer_load_state_dict_post_hooks: dict[int, Any] = _NO_HOOKS
+    _step_pre_hooks = property(lambda self: self._optimizer_step_pre_hooks)  # its former name
     _stepped: bool | None = None  # whether step() was called since the first schedule was made; None without one
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
