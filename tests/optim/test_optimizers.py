@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -604,9 +605,9 @@ def test_an_optimizer_around_another(library: Any) -> None:
         def __init__(self, inner: Any, hooks: bool) -> None:
             self.inner, self.param_groups, self.state, self.defaults = inner, inner.param_groups, {}, inner.defaults
             if hooks:
-                self._optimizer_step_post_hooks: dict = {}
-                self._optimizer_state_dict_pre_hooks: dict = {}
-                self._optimizer_state_dict_post_hooks: dict = {}
+                self._optimizer_step_post_hooks: Any = OrderedDict()
+                self._optimizer_state_dict_pre_hooks: Any = OrderedDict()
+                self._optimizer_state_dict_post_hooks: Any = OrderedDict()
 
         def step(self, closure: Any = None) -> Any:
             return self.inner.step(closure)
