@@ -20,19 +20,23 @@ from typing import Any
 import numpy as np
 
 import minigrad
-from minigrad import nn
-from minigrad.attacks import PGD, preset
+from minigrad import attacks, nn
+from minigrad.attacks import PGD
 from minigrad.errors import DeviceError, OptionError
 from minigrad.random import Generator
+from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
     Data,
     Meter,
     Options,
     Run,
     attack_settings,
+    build,
     main,
     pack,
+    part,
     report_attack,
+    report_audit,
     report_evaluation,
     unpack,
     weights_to_load,
@@ -56,7 +60,11 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    attack = (
+        build(attacks, options.attack, attack_settings(options, data.val.mean, data.val.std))
+        if options.attack
+        else None
+    )
     if not options.evaluate:
         rehearse(model, options, data.channels)
         check_memory(model, options, data.channels, device)
@@ -71,17 +79,23 @@ def train(options: Options) -> None:
         model.requires_grad_(False)
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    loss_function = nn.CrossEntropyLoss()
+    loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
     def save() -> dict[str, np.ndarray]:
-        arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
+        arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
+        if average is not None:  # the average is the model that others read; training goes on from the latest weights
+            arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
         arrays["random.minigrad"] = np.frombuffer(json.dumps(minigrad.get_rng_state()).encode(), np.uint8)
         return arrays
 
     def load(arrays: dict[str, np.ndarray]) -> None:
         model_state, optimizer_state = unpack(arrays, minigrad.from_numpy)
         model.load_state_dict(model_state)
+        if average is not None:
+            average.load_state_dict(model_state)
+            model.load_state_dict({key: minigrad.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
         if "random.minigrad" in arrays:
             minigrad.set_rng_state(json.loads(arrays["random.minigrad"].tobytes()))
@@ -93,27 +107,33 @@ def train(options: Options) -> None:
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "loaded": list(weights),
     }
-    anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
+    anomaly = detect_anomaly_in_layers if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
-                labels = minigrad.from_numpy(batch.labels).to(device)
+                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
+                images, targets = minigrad.from_numpy(inputs).to(device), minigrad.from_numpy(mixed).to(device)
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
-                        images = attack(model, images, labels)
+                        images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
                     logits = model(images)
-                    loss = loss_function(logits, labels)
-                    optimizer.zero_grad()
-                    loss.backward()
-                if options.clip_grad:
-                    nn.utils.clip_grad_norm_(trained, options.clip_grad)
-                optimizer.step()
-                run.record(loss.item(), to_numpy(logits), batch.labels)
-            run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+                    loss = loss_function(logits, targets)
+                    if run.first_of_update:
+                        optimizer.zero_grad()
+                    (loss * run.share).backward()
+                norm = None
+                if run.last_of_update:
+                    norm = clip(trained, options.clip_grad, run.wants_norm)
+                    optimizer.step()
+                    if average is not None:
+                        update_average(average, model, options.ema)
+                run.record(loss.item(), to_numpy(logits), batch.labels, norm)
+            run.finish_epoch(
+                evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
+            )
 
 
 @minigrad.no_grad()
@@ -158,11 +178,12 @@ def evaluate(
     device: minigrad.Device,
     attack: PGD | None = None,
     tta: bool = False,
+    keep_images: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter = Meter()
+    meter = Meter(keep_images)
     for batch in batches:
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
         labels = minigrad.from_numpy(batch.labels).to(device)
@@ -172,17 +193,23 @@ def evaluate(
         if tta:
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
-        meter.update(loss.item(), to_numpy(logits), batch.labels)
+        meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
+        if attack is not None and meter.keep_images:
+            meter.images_kept.append(to_numpy(images))
     return meter
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
+    if options.audit:
+        report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
+    under_attack = evaluate(
+        model, data, data.val_batches("under attack"), device, attack, False, options.save_adversarial is not None
+    )
     report_evaluation(options, data, clean, under_attack)
     if options.visualise:
         batch = data.chosen()
@@ -198,6 +225,24 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
     if options.optimizer == "adamw":
         return minigrad.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)
     return minigrad.optim.SGD(parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
+
+
+def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> float | None:
+    """Shorten the whole gradient to a 2-norm of `longest` (0: any); returns what its norm was, if that is wanted."""
+    if longest:
+        norm = nn.utils.clip_grad_norm_(parameters, longest)
+    elif wanted:
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return float(norm.item()) if wanted else None
+
+
+@minigrad.no_grad()
+def update_average(average: nn.Module, model: nn.Module, share: float) -> None:
+    """average <- share average + (1 - share) weights, after each step; running statistics are the model's."""
+    for mean, latest in zip(average.parameters(), model.parameters(), strict=True):
+        mean.mul_(share).add_(latest, alpha=1 - share)
+    for kept, now in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(now)
 
 
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:

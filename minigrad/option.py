@@ -42,7 +42,13 @@ class Option:
             return
         extra = {} if self.alone is None else {"nargs": "?", "const": self.alone}
         parser.add_argument(
-            *self.also, self.flag(name), dest=name, type=self.type, choices=self.choices, metavar=self.metavar, help=self.help,
+            *self.also,
+            self.flag(name),
+            dest=name,
+            type=self.type,
+            choices=self.choices,
+            metavar=self.metavar,
+            help=self.help,
             **extra,
         )
 
@@ -139,7 +145,9 @@ def refuse_empty(arguments: Sequence[str]) -> None:
     """OptionError for an empty text, such as a variable of a shell that is not set leaves: --out ""."""
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
-            raise OptionError(f"{before if before.startswith('-') else argument or 'an argument'} is given an empty text")
+            raise OptionError(
+                f"{before if before.startswith('-') else argument or 'an argument'} is given an empty text"
+            )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -23,8 +23,8 @@ from minigrad.errors import OptionError
 from minigrad.files import write_atomically
 from minigrad.option import fraction, number
 from minigrad.training.attacks import build
-from minigrad.training.recipes import ATTACKS
 from minigrad.training.pictures import Attacked, draw_attack, softmax
+from minigrad.training.recipes import ATTACKS
 
 EPSILON = 8 / 255
 

@@ -1,10 +1,10 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import attack_settings
-from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
+from minigrad.training.attacks import attack_settings, build
+from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
-from minigrad.training.report import report_attack, report_evaluation
+from minigrad.training.report import report_attack, report_audit, report_evaluation
 from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -15,14 +15,17 @@ __all__ = [
     "Options",
     "Run",
     "attack_settings",
+    "build",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "main",
     "pack",
+    "part",
     "parse_options",
     "report_attack",
+    "report_audit",
     "report_evaluation",
     "save_checkpoint",
     "unpack",

@@ -14,6 +14,7 @@ from minigrad.random import Generator
 from minigrad.training.options import Options
 from minigrad.training.recipes import IDLE
 
+
 def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
     """The attack of a name in ATTACKS, made by a framework's attacks: minigrad.attacks, or models.reference.attacks."""
     if name in PRESETS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,9 @@ def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Co
             continue
         flag = action.option_strings[-1]
         if isinstance(value, bool):
-            default = flag.startswith("--no-")
             if action.nargs != 0:
                 raise OptionError(f"--config {name}: {key} wants a value, not {json.dumps(value)}")
             found[option] = value
-            if value == default:
-                found.pop(option)
             continue
         text = ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
         try:
@@ -48,7 +45,7 @@ def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Co
     return found
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """What a file says, as a dictionary."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,7 +61,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise OptionError(f"--config {path} is neither JSON nor YAML: {error}") from error
     if not isinstance(content, dict):
-        raise OptionError(f"--config {path}: names and values are wanted, such as {{\"epochs\": 5}}")
+        raise OptionError(f'--config {path}: names and values are wanted, such as {{"epochs": 5}}')
     return content
 
 

@@ -55,8 +55,8 @@ def _option(
     """An option's declaration. default: where neither the command line, nor the checkpoint, nor a recipe says so.
 
     resume: whether --resume takes it from the checkpoint and what is given has to "agree", may be "free" to differ, since it
-    does not change what is learnt, may ask for "more", or is "not taken", being of this call alone. attack: it is one of an attack. only: the
-    script that alone has it, how it is written there, and what is there in its place in the other.
+    does not change what is learnt, may ask for "more", or is "not taken", being of this call alone. attack: it is one of an
+    attack. only: the script that alone has it, how it is written there, and what is there in its place in the other.
     """
     declared = Option(help, type, None if default is MISSING else default, **more)
     return field(metadata={"option": declared, "default": default, "resume": resume, "attack": attack, "only": only})
@@ -88,7 +88,9 @@ class Options:
         default=True,
         resume="not taken",
     )
-    epochs: int = _option("passes over the training images; with --resume more of them train longer", count, resume="more")
+    epochs: int = _option(
+        "passes over the training images; with --resume more of them train longer", count, resume="more"
+    )
     batch_size: int = _option("images a step", count, also=("-b",))
     accumulate: int = _option(
         "make a step of the gradients of so many batches, as of one that does not fit the memory (1)", count, default=1
@@ -130,7 +132,10 @@ class Options:
     )
     seed: int = _option("decides every random draw (2024)", number(int, 0, 2**63 - 1), default=2024)
     print_freq: int = _option(
-        "steps between two lines of progress where there is no terminal (50)", count, default=50, resume="free",
+        "steps between two lines of progress where there is no terminal (50)",
+        count,
+        default=50,
+        resume="free",
         also=("-p",),
     )
     limit_train: int | None = _option("use that many training images only", count, default=None)
@@ -152,7 +157,10 @@ class Options:
         metavar="FILE",
     )
     logger: str | None = _option(
-        "send what is measured to wandb or mlflow as well, by its own library", choices=LOGGERS, default=None, resume="not taken"
+        "send what is measured to wandb or mlflow as well, by its own library",
+        choices=LOGGERS,
+        default=None,
+        resume="not taken",
     )
     tta: bool = _option(
         "with --evaluate: average the logits with those of the mirrored image", default=False, resume="not taken"
@@ -266,7 +274,7 @@ OF_TRAINING = {
     "epochs", "optimizer", "lr", "momentum", "weight_decay", "warmup", "clip_grad", "limit_train", "freeze_backbone", "schedule",
     "detect_anomaly", "accumulate", "label_smoothing", "mixup", "ema", "logger",
 }  # fmt: skip
-"""What --evaluate has no use for."""
+"""What has no effect on --evaluate."""
 OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
 
@@ -309,7 +317,9 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
 def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]) -> None:
     """OptionError for options that the others leave without effect."""
     if "momentum" in given and values["optimizer"] != "sgd":
-        raise OptionError(f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none")
+        raise OptionError(
+            f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
+        )
     for name, why in models()[values["model"]].idle(values["settings"]).items():
         if settings.get(name):
             raise OptionError(f"{as_written(name, settings[name])} has no effect: {why}")
@@ -324,13 +334,15 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
     if given.get("tta") and not given.get("evaluate"):
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
-    if given.get("evaluate") and (stray := [name for name in given if name in OF_TRAINING]):
-        raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to training: --evaluate measures weights as they are")
+    if given.get("evaluate") and (idle := [as_written(name, given[name]) for name in given if name in OF_TRAINING]):
+        print(f"note: without effect, as --evaluate measures weights as they are: {', '.join(idle)}")
     for name in ("audit", "save_adversarial"):
         if name in given and not (given.get("evaluate") and "attack" in given):
             raise OptionError(f"--{name.replace('_', '-')} belongs to --evaluate --attack NAME")
     if not str(given.get("save_adversarial", ".npz")).endswith(".npz"):
-        raise OptionError(f"{as_written('save_adversarial', given['save_adversarial'])}: a name that ends in .npz is wanted")
+        raise OptionError(
+            f"{as_written('save_adversarial', given['save_adversarial'])}: a name that ends in .npz is wanted"
+        )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
     if given.get("evaluate") and "adversarial" in given:
@@ -359,8 +371,9 @@ def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
     for name in sorted(binding & given.keys()):
         if given[name] != stored[name]:
             raise _contradiction(name, given[name], path, stored[name])
-    if evaluate and given.get("image_size", stored["image_size"]) != stored["image_size"]:
-        print(f"note: {path} was trained at {stored['image_size']} pixels, and is measured at {given['image_size']}")
+    trained_at = stored.get("image_size")
+    if evaluate and trained_at and given.get("image_size", trained_at) != trained_at:
+        print(f"note: {path} was trained at {trained_at} pixels, and is measured at {given['image_size']}")
     if evaluate and "data" in given:  # other images: all of them, and of their own size unless the model has one
         kept = {"model", "settings"} | ({"image_size"} if stored["settings"] else set())
         stored = {name: stored[name] for name in kept}
@@ -378,7 +391,7 @@ def as_dict(options: Options) -> dict[str, Any]:
     return asdict(options)
 
 
-def _parser(program: str, names: list[str]) -> argparse.ArgumentParser:
+def _parser(program: str, names: list[str]) -> Parser:
     parser = Parser(
         prog=program,
         description="Train a network on images, or measure a trained one. Without options: SimpleNet, embedded images.",

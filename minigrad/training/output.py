@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from minigrad.errors import MinigradError
-
 
 class Output(io.TextIOBase):
     """Takes the place of stdout. What cannot be printed is noted in `failure`, and the program goes on to where it is saved.
@@ -20,7 +18,8 @@ class Output(io.TextIOBase):
     """
 
     def __init__(self, stream: Any) -> None:
-        self.stream, self.log, self.before = stream, None, io.StringIO()
+        self.stream, self.before = stream, io.StringIO()
+        self.log: Any = None
         self.failure: OSError | None = None
 
     def log_to(self, path: Path) -> None:
@@ -79,7 +78,7 @@ def output() -> Output | None:
 
 @contextmanager
 def captured() -> Iterator[Output]:
-    """Within it stdout is an Output. At its end, BrokenPipeError or MinigradError if something could not be printed."""
+    """Within it stdout is an Output. At its end, OSError if something could not be printed."""
     before = sys.stdout
     sys.stdout = out = Output(before)
     try:
@@ -93,4 +92,4 @@ def captured() -> Iterator[Output]:
     if out.reader_gone:
         raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
     if out.failure is not None:
-        raise MinigradError(f"not all could be printed ({out.failure.strerror}); what was made is whole")
+        raise out.failure

@@ -87,7 +87,9 @@ class Data:
         if len(names) < 2:
             raise DataError(f"{self.val.name} has one class alone ({names[0]}): there is nothing to tell apart")
         if len(trained := np.unique(self.train.labels)) < 2:
-            raise DataError(f"all training images are of one class ({names[trained[0]]}): there is nothing to tell apart")
+            raise DataError(
+                f"all training images are of one class ({names[trained[0]]}): there is nothing to tell apart"
+            )
         for images, what in ((self.train, "training"), (self.val, "validation")):
             if without := sorted(set(range(len(names))) - set(np.unique(images.labels).tolist())):
                 some = ", ".join(names[k] for k in without[:5]) + (", ..." if len(without) > 5 else "")
@@ -278,7 +280,7 @@ class Run:
     @property
     def first_of_update(self) -> bool:
         """Whether this batch is the first of those (--accumulate) whose gradients make one step of the optimizer."""
-        return self.step % self.options.accumulate == 0
+        return self.step % self.options.accumulate == 0 or self.step == self.steps
 
     @property
     def last_of_update(self) -> bool:
@@ -352,7 +354,7 @@ class Run:
             self._save("best")  # before "last": a run killed in between comes back to this epoch, and writes it again
         self._save("last")
         self.folder.write_metrics(self.history)
-        self.folder.write_events(row)
+        self.folder.write_events(row, self._steps_done)
         print(
             f"epoch {row['epoch']}/{self.options.epochs}  train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f}  "
             f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f}{'  best' if best else ''}{attacks}",
@@ -360,9 +362,10 @@ class Run:
         )
 
     def __enter__(self) -> Run:
-        """From here on, Ctrl-C, SIGTERM and SIGHUP wait for the end of a step; what a shell has ignored (nohup) stays so."""
+        """From here on, Ctrl-C, SIGTERM and SIGHUP wait for the end of a step; under nohup SIGHUP stays ignored."""
         for signum in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            if signum not in self.handlers and signal.getsignal(signum) is not signal.SIG_IGN:
+            nohup = signum == getattr(signal, "SIGHUP", None) and signal.getsignal(signum) is signal.SIG_IGN
+            if signum not in self.handlers and not nohup:
                 self.handlers[signum] = signal.signal(signum, self._catch)
         self.began = time.perf_counter()
         return self
@@ -441,7 +444,7 @@ class Run:
             "loaded": self.facts["loaded"],
             "dataset": self.data.facts(),
             "epoch": self.epoch,
-            "step": self.step,
+            "step": self.step if self.first_of_update else self.step - self.step % self.options.accumulate,
             "steps_per_epoch": self.steps,
             "meter": self.meter.state(),
             "seconds": self.seconds,
@@ -468,7 +471,9 @@ class Run:
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
         where = f"epoch {self.epoch + 1}, {self._next_step()}"
-        print(f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}")
+        print(
+            f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
+        )
         if self.epoch > self.options.epochs:
             raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
         if state["options"]["epochs"] != self.options.epochs:

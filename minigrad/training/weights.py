@@ -71,6 +71,7 @@ def _published(model: str) -> Any:
         having = ", ".join(name for name, card in models().items() if card.pretrained)
         raise OptionError(f"--weights imagenet is for {having} alone, not for {model}, which takes --weights FILE")
     try:
+        import torch  # noqa: F401
         import torchvision
     except ImportError as error:
         raise CheckpointError(
