@@ -19,6 +19,7 @@ RULES = {
     "minigrad/backends/gpu": {"cupy lazily", "cupyx lazily"},
     "minigrad/data/transforms.py": {"PIL"},  # itself imported only where images are read
     "minigrad/data": {"PIL lazily", "torchvision lazily"},
+    "minigrad/commands": {"PIL lazily", "compare lazily", "matplotlib lazily", "models lazily", "torch lazily"},
     "minigrad/training": {
         "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "torchvision lazily", "tqdm lazily",
         "models lazily",

@@ -21,12 +21,12 @@ RED = 1.15  # of the overlay's colours, beyond its largest number: so it stays r
 
 @dataclass(frozen=True)
 class Row:
-    """One image and a network's answer."""
+    """One image and a network's answer. label: its class, None where nobody knows it; number: its row, or its name."""
 
-    number: int
+    number: int | str
     pixels: np.ndarray  # uint8 (H, W, C)
     classes: Sequence[str]
-    label: int
+    label: int | None
     explained: int  # the class whose maps these are
     logits: np.ndarray  # (classes,)
     maps: dict[str, np.ndarray]  # by name, (H, W), none below 0
@@ -47,7 +47,9 @@ class Row:
 
     def __str__(self) -> str:
         explained = "" if self.explained == self.predicted else f"; explained: {self.named(self.explained)}"
-        return f"row {self.number}: label {self.classes[self.label]}, predicted {self.named(self.predicted)}{explained}"
+        row = f"row {self.number}: " if isinstance(self.number, int) else f"{self.number}: "
+        label = "" if self.label is None else f"label {self.classes[self.label]}, "
+        return f"{row}{label}predicted {self.named(self.predicted)}{explained}"
 
 
 def draw(rows: Sequence[Row]) -> bytes:
@@ -82,7 +84,12 @@ def write(axes: Any, row: Row) -> None:
     """The words of a row: label and prediction, with their confidences; which is explained, if that is not the prediction."""
     axes.set_axis_off()
     colour = RIGHT if row.predicted == row.label else WRONG
-    for y, what, k, ink in ((0.76, "label", row.label, "black"), (0.46, "predicted", row.predicted, colour)):
+    lines = [(0.76, "label", row.label, "black"), (0.46, "predicted", row.predicted, colour)]
+    if row.label is None:
+        second = int(np.argsort(-row.logits, kind="stable")[:2][-1])
+        lines = [(0.76, "predicted", row.predicted, "black"), (0.46, "or else", second, QUIET)]
+    for y, what, k, ink in lines:
+        assert k is not None
         name, explained = row.classes[k], ", explained" if k == row.explained != row.predicted else ""
         what += f"{explained}, {row.confidence(k):.1f} %"
         axes.text(0.96, y, what, fontsize=8, color=QUIET, ha="right", va="top", transform=axes.transAxes)
