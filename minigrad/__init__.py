@@ -53,6 +53,7 @@ from minigrad.queries import (
     is_nonzero,
     is_same_size,
     is_signed,
+    is_storage,
     is_tensor,
     nan,
     newaxis,
@@ -100,7 +101,7 @@ Function, FusedFunction = Op, FusedOp  # their former names
 
 
 def _backend(device: Any) -> Any:
-    return backends.get(get_device(device).type)
+    return backends.get(get_device(device).backend)
 
 
 def memory_allocated(device: Any = None) -> Any:
