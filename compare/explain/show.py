@@ -68,7 +68,7 @@ def draw(rows: Sequence[Row], title: str = "Where a network looks") -> bytes:
         len(rows), columns, width_ratios=[TEXT] + [PICTURE] * (columns - 1), wspace=0.04, hspace=0.04,
         left=0, right=1 - 0.06 / width, bottom=FOOT / height, top=1 - HEAD / height,
     )  # fmt: skip
-    bottom = []
+    bottom: list[Any] = []
     for i, row in enumerate(rows):
         write(figure.add_subplot(grid[i, 0]), row)
         for j, name in enumerate(["image", *names], 1):
