@@ -9,6 +9,8 @@ import csv
 import html
 import io
 import re
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
