@@ -119,6 +119,7 @@ class RunFolder:
     def __init__(self, path: Path, title: str, logger: str | None = None) -> None:
         self.path, self.title = path, title
         self.logger = Logger(logger, title, str(path)) if logger else None
+        self.config: dict[str, Any] | None = None
         self.events: _Events | None = None
         self.steps: _Events | None = None
         self.drawn = find_spec("matplotlib") is not None
@@ -130,9 +131,21 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """config.json."""
+        self.config = config
         write_json(self.path / "config.json", config)
         if self.logger is not None:
             self.logger.config(config["options"])
+
+    def restore(self) -> None:
+        """Make the folder again if somebody has removed it, or what it lay on, in mid-run: training goes on."""
+        if self.config is None or (self.path / "config.json").is_file():
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(error.errno, error.strerror, str(self.path)) from error
+        write_json(self.path / "config.json", self.config)
+        print(f"note: {self.path} was removed in mid-run, and is made again; its best checkpoint so far is lost")
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """metrics.jsonl and curves.png, each written whole: a resumed run never has a line twice."""

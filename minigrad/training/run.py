@@ -451,6 +451,7 @@ class Run:
             "metrics": self.history,
             "options": as_dict(self.options),
         }
+        self.folder.restore()
         save_checkpoint(self.folder.path / f"{name}.safetensors", arrays, state)
 
     def _resume(self, path: Path, load: Callable[[Arrays], None]) -> tuple[Path, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -430,3 +431,36 @@ def test_logger_that_is_not_installed(call: Call, capsys: pytest.CaptureFixture[
 def test_anomalies_name_the_layer(call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*TINY, "--lr", "1e30", "--epochs", "1", "--out", str(tmp_path / "run"), "--detect-anomaly"]
     assert "features." in refused(call, capsys, *arguments)
+
+
+def test_a_folder_that_is_removed_in_mid_run_is_made_again(
+    call_script: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from minigrad.training.run import Run
+
+    record, out = Run.record, tmp_path / "run"
+
+    def remove(self: Run, *given: object) -> None:
+        record(self, *given)  # type: ignore[arg-type]
+        if (self.epoch, self.step) == (1, 3):
+            shutil.rmtree(out)
+
+    monkeypatch.setattr(Run, "record", remove)
+    assert call_script("train_minigrad", *TINY, "--epochs", "2", "--out", str(out)) == 0
+    assert "was removed in mid-run" in capsys.readouterr().out
+    assert {"config.json", "last.safetensors", "metrics.jsonl"} <= {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize("given", ["data/images", "data/images/train", "above"])
+def test_the_folder_that_was_meant_is_named(
+    given: str, call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    root = tmp_path / ("above/data" if given == "above" else "data")
+    for split in ("train", "val"):
+        (root / "images" / split).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(root / "images" / split / "1.jpg")
+        (root / f"{split}.txt").write_text(f"{split}/1.jpg 0\n")
+    line = refused(call, capsys, "--data", str(tmp_path / given), "--out", str(tmp_path / "run"))
+    assert f"did you mean {root}?" in line
