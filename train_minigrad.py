@@ -23,13 +23,14 @@ import minigrad
 from minigrad import nn
 from minigrad.attacks import PGD, preset
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
     attack_settings,
+    current,
     main,
     pack,
     report_attack,
@@ -42,13 +43,13 @@ from models import MODELS, create
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = minigrad.get_device(options.device)
+    device = minigrad.get_device(current().device(options.device, gpus))
     if device.type == "cuda":
         minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
@@ -95,6 +96,7 @@ def train(options: Options) -> None:
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -105,15 +107,23 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
-                    loss.backward()
+                    (loss * batch.share).backward()
                 if options.clip_grad:
                     nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+def over_ranks(model: nn.Module) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return nn.parallel.DistributedDataParallel(synchronised, forward_sync_buffers=False)
 
 
 @minigrad.no_grad()
@@ -173,7 +183,7 @@ def evaluate(
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
-    return meter
+    return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
@@ -203,6 +213,11 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:
     """The values on the host."""
     return value.detach().cpu().numpy()
+
+
+def gpus() -> int:
+    """How many GPUs this machine has."""
+    return minigrad.cuda.device_count() if minigrad.is_gpu_available() else 0
 
 
 def device_name(device: minigrad.Device) -> str:

@@ -12,6 +12,7 @@ from minigrad.errors import OptionError
 from minigrad.option import as_written
 from minigrad.random import Generator
 from minigrad.training.options import Options
+from minigrad.training.ranks import BatchGenerator
 
 ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
 """What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
@@ -47,7 +48,7 @@ def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float
         "clip": (0.0, 1.0) if pixel else None,
         "mean": tuple(mean) if pixel else None,
         "std": tuple(std) if pixel else None,
-        "generator": Generator(options.seed),
+        "generator": BatchGenerator(options.seed),
     }
 
 

@@ -16,6 +16,7 @@ from minigrad.training.folder import evaluation_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
 from minigrad.training.pictures import Attacked, draw_attack
+from minigrad.training.ranks import current
 from minigrad.training.run import Data
 
 
@@ -34,7 +35,7 @@ def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: 
             f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
             f"{meter.loss:8.4f}  {remark}".rstrip()
         )
-    if (folder := evaluation_folder(options)) is not None:
+    if (folder := evaluation_folder(options)) is not None and current().first:
         with _writing(folder / "evaluation.json") as path:
             write_json(path, result)
 
@@ -43,6 +44,8 @@ def report_attack(
     options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> None:
     """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
+    if not current().first:
+        return
     images = Attacked(
         rows=batch.indices.tolist(),
         labels=batch.labels,
