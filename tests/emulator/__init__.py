@@ -17,6 +17,7 @@ from typing import Any
 from .array import HostReads
 from .cuda_on_cpu import ORDERS, KernelError, compiler, thread_order
 from .cupy_standin import make_modules
+from .launches import Launches, counted, dry, totals, work
 from .memory import POOL, CUDARuntimeError, Faults
 
 __all__ = [
@@ -28,11 +29,15 @@ __all__ = [
     "KernelError",
     "capturing",
     "compiler",
+    "counted",
+    "dry",
     "import_with",
     "install",
     "real_cupy",
     "standin",
     "thread_order",
+    "totals",
+    "work",
 ]
 
 
@@ -104,10 +109,9 @@ def _import_beside(cupy: Any, name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def capturing() -> Iterator[None]:
-    """Inside, a host read or a copy from the host raises RuntimeError, as while a CUDA graph is captured."""
-    stream = standin().cuda.Stream(non_blocking=True)
-    stream.begin_capture()
+    """Inside, a host read or a copy from the host raises RuntimeError, as while a CUDA graph is captured; all else is done."""
+    Launches.waits_refused = True
     try:
         yield
     finally:
-        stream.end_capture()
+        Launches.waits_refused = False

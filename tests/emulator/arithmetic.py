@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .launches import Launches
+
 ULP = {
     "exp": 1, "exp2": 2, "expm1": 1, "log": 1, "log2": 1, "log10": 2, "log1p": 1, "sin": 2, "cos": 2, "tan": 4, "arcsin": 2,
     "arccos": 2, "arctan": 2, "arctan2": 3, "sinh": 3, "cosh": 2, "tanh": 2, "arcsinh": 3, "arccosh": 4, "arctanh": 3,
@@ -47,5 +49,9 @@ def erring(name: str, function: Callable, values: list[Any], result: Any) -> Any
 
 def compute(name: str, function: Callable, values: list[Any], **kwargs: Any) -> Any:
     """function(*values) as a GPU computes it."""
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    if Launches.dry and max((array.size for array in arrays), default=0) > 2**18:
+        few = [value[(slice(0, 1),) * value.ndim] if isinstance(value, np.ndarray) else value for value in values]
+        return np.zeros(np.broadcast_shapes(*(array.shape for array in arrays)), function(*few, **kwargs).dtype)
     values = [flushed(value) for value in values]
     return flushed(erring(name, function, values, function(*values, **kwargs)))

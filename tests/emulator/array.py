@@ -18,23 +18,23 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import compute, flushed
+from .launches import Launches, launch, note, refuse_in_capture
 from .memory import Allocation
 
 Scalar = bool | int | float | complex | np.generic
 
 
 class HostReads:
-    """Host reads so far, and whether a stream is being captured (no host reads, no copies from the host then)."""
+    """Host reads so far."""
 
     count = 0
-    capturing = False
 
 
 def host_access(what: str) -> None:
     """Note that the host waits for the device here."""
-    if HostReads.capturing:
-        raise RuntimeError(f"{what} while a stream is being captured: cudaErrorStreamCaptureUnsupported")
+    refuse_in_capture(what)
     HostReads.count += 1
+    note("wait" if what.endswith("synchronize") else "to host", what)
 
 
 class Flags:
@@ -196,6 +196,8 @@ class ndarray:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index, value = _index(self.shape, index), unwrap(value)
+        if Launches.dry and self.nbytes > SMALL:
+            return
         _check_repeats(self.shape, index, value)
         self._array[index] = value
 
@@ -350,31 +352,46 @@ def _binary(name: str, function: Callable, swapped: bool = False) -> Callable:
         with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
             return wrap(compute(name, function, [b, a] if swapped else [a, b]))
 
-    return method
+    return launch("elementwise", name, method)
 
 
 def _in_place(function: Callable) -> Callable:
     def method(self: ndarray, other: Any) -> Any:
         if not isinstance(other, ndarray | Scalar | np.ndarray):
             return NotImplemented
+        if Launches.dry and self.nbytes > SMALL:
+            return self
         with np.errstate(all="ignore"):
             function(self._array, flushed(unwrap(other)))
             if flushed(self._array) is not self._array:
                 self._array[...] = flushed(self._array)
         return self
 
-    return method
+    return launch("elementwise", function.__name__, method, writes=True)
 
 
 _naive = {"floordiv": naive_floor_divide, "mod": naive_remainder}
-for _name in "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor".split():
+for _name in "add sub mul truediv floordiv mod pow lshift rshift and or xor".split():
     _function = _naive.get(_name) or getattr(operator, f"__{_name}__")
     setattr(ndarray, f"__{_name}__", _binary(_name, _function))
     setattr(ndarray, f"__r{_name}__", _binary(_name, _function, swapped=True))
-    if _name not in ("matmul", *_naive):  # CuPy has no in-place matmul, and the backend has no use for //= and %=
+    if _name not in _naive:  # the backend has no use for //= and %=
         setattr(ndarray, f"__i{_name}__", _in_place(getattr(operator, f"__i{_name}__")))
 for _name in "eq ne lt le gt ge".split():
     setattr(ndarray, f"__{_name}__", _binary(_name, getattr(operator, f"__{_name}__")))
+
+_LAUNCHED = {
+    "elementwise": "clip round conj __neg__ __pos__ __abs__ __invert__",
+    "reduction": "sum prod mean var std max min argmax argmin all any cumsum cumprod",
+    "copy": "astype copy reshape ravel flatten take repeat __getitem__ __setitem__",
+    "sort": "sort argsort partition argpartition",
+    "product": "dot",
+    "fill": "fill",
+}
+for _kind, _names in _LAUNCHED.items():
+    for _name in _names.split():
+        _writes = _name in ("__setitem__", "fill", "sort", "partition")
+        setattr(ndarray, _name, launch(_kind, _name.strip("_"), getattr(ndarray, _name), _writes))
 
 
 # ---- from one side of the wall to the other ----
@@ -407,7 +424,8 @@ def _to_device(value: np.ndarray, order: str = "C") -> ndarray:
     """The values in fresh device memory: C-contiguous, or with the order of axes that `value` has (order "K")."""
     model = np.empty_like(value, subok=False, order=order)  # type: ignore[call-overload]
     result = ndarray(value.shape, value.dtype, strides=model.strides)
-    result._array[...] = value
+    if not (Launches.dry and value.nbytes > SMALL):
+        result._array[...] = value
     return result
 
 
@@ -423,12 +441,16 @@ def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None 
         return keep(array) if copy or array is not value._array else value
     if isinstance(value, list | tuple) and any(isinstance(item, ndarray) for item in value):
         return wrap(np.asarray([unwrap(item) for item in value], dtype, order=order))
-    if HostReads.capturing:
-        raise RuntimeError("a copy from the host while a stream is being captured: cudaErrorStreamCaptureUnsupported")
+    refuse_in_capture("a copy from the host")
     array = np.asarray(value, dtype, order=order)
+    note("to device", "asarray", array.nbytes)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {array.dtype}")
     return _to_device(array, "F" if order in (None, "K", "A") and array.flags.fnc else "C")
+
+
+SMALL = 2**20
+"""Bytes of an array that is filled in a dry run, too."""
 
 
 def _into(out: ndarray | None, result: Any) -> ndarray:

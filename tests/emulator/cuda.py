@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import cuda_on_cpu
-from .array import HostReads, host_access, ndarray
-from .memory import CURRENT, POOL, CUDARuntimeError, Faults, MemoryHook
+from .array import host_access, ndarray
+from .launches import Launches, note, traffic
+from .memory import (
+    CURRENT,
+    GUARD,
+    GUARD_BYTES,
+    POOL,
+    CUDARuntimeError,
+    Faults,
+    MemoryHook,
+    Pool,
+    using_allocator,
+)
 
 
 class RawKernel:
@@ -38,7 +50,17 @@ class RawKernel:
                     f"{self.name}: an array of shape {array.shape} and strides {array.strides} has gaps, "
                     "and kernels see no strides"
                 )
-        self._kernel(grid, block, [arg._array if isinstance(arg, ndarray) else arg for arg in args], shared_mem)
+        note("kernel", self.name, traffic(args, None))
+        run = functools.partial(self._run, grid, block, args, shared_mem)
+        if Launches.graph is not None:
+            Launches.graph.record(run, None)
+        else:
+            run()
+
+    def _run(self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int) -> None:
+        """Runs it on the CPU; in a dry run its arguments are looked at only."""
+        values = [arg._array if isinstance(arg, ndarray) else arg for arg in args]
+        self._kernel(grid, block, values, shared_mem, dry=Launches.dry)
         for place, array in enumerate(args):
             if isinstance(array, ndarray) and not array._allocation.is_intact():
                 raise cuda_on_cpu.KernelError(
@@ -98,22 +120,70 @@ class Device:
         return POOL.total - POOL.used_bytes(), POOL.total
 
 
+class Graph:
+    """A captured graph: what was launched, in its order, to be launched again on the same memory."""
+
+    def __init__(self) -> None:
+        self._work: list[tuple[Callable[[], Any], ndarray | None]] = []
+
+    def record(self, again: Callable[[], Any], result: ndarray | None) -> None:
+        """One launch, and the array that holds its result, if it does not write into its arguments. Until the graph is
+        launched nothing is computed: the array holds no numbers."""
+        if Stream.current is not Stream.capturing:
+            raise RuntimeError("cudaErrorStreamCaptureImplicit: work on another stream than the one that is captured")
+        if result is not None:
+            result._allocation.buffer[GUARD_BYTES : GUARD_BYTES + result._allocation.requested] = GUARD
+        self._work.append((again, result))
+
+    def upload(self, stream: Any = None) -> None:
+        """Nothing to do here: CUDA brings the graph to the device."""
+
+    def launch(self, stream: Any = None) -> None:
+        """Do all of it again: one launch."""
+        Faults.check()
+        if Launches.graph is not None:
+            raise RuntimeError("a graph is launched while a stream is being captured")
+        note("graph", f"{len(self._work)} nodes")
+        counters, Launches.counters = Launches.counters, []
+        try:
+            for again, result in self._work:
+                made = again()
+                if result is not None:
+                    result._array[...] = made._array
+        finally:
+            Launches.counters = counters
+
+
 class Stream:
     """A stream: everything is done at once, so there is nothing to wait for. While it is captured, host reads raise."""
 
     null: Stream
+    current: Stream
+    capturing: Stream | None = None
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.ptr = 0 if null else id(self)
+        self._before: list[Stream] = []
 
     def __enter__(self) -> Stream:
-        return self
+        self._before.append(Stream.current)
+        return self.use()
 
     def __exit__(self, *_: object) -> None:
-        pass
+        Stream.current = self._before.pop()
 
     def use(self) -> Stream:
+        Stream.current = self
         return self
+
+    def record(self, event: Event | None = None) -> Event:
+        return event or Event()
+
+    def wait_event(self, event: Event) -> None:
+        """Everything has been done already."""
+
+    def is_capturing(self) -> bool:
+        return Stream.capturing is self
 
     def synchronize(self) -> None:
         host_access("Stream.synchronize")
@@ -121,14 +191,31 @@ class Stream:
     def begin_capture(self, mode: Any = None) -> None:
         if self.ptr == 0:
             raise RuntimeError("cudaErrorStreamCaptureUnsupported: the null stream cannot be captured")
-        HostReads.capturing = True
+        if Launches.graph is not None:
+            raise RuntimeError("cudaErrorIllegalState: a stream is being captured already")
+        Launches.graph, Stream.capturing = Graph(), self
 
-    def end_capture(self) -> None:
-        """Ends the capture. What ran inside has been checked, not recorded: there is no graph to launch again."""
-        HostReads.capturing = False
+    def end_capture(self) -> Graph:
+        """The graph of what was launched since begin_capture."""
+        graph = Launches.graph
+        Launches.graph = Stream.capturing = None
+        return graph
 
 
-Stream.null = Stream(null=True)
+class Event:
+    """cupy.cuda.Event: a point in a stream's work."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        pass
+
+    def record(self, stream: Stream | None = None) -> None:
+        """Everything before it has been done already."""
+
+    def synchronize(self) -> None:
+        host_access("Event.synchronize")
+
+
+Stream.null = Stream.current = Stream(null=True)
 
 
 def make_module() -> types.ModuleType:
@@ -146,6 +233,7 @@ def make_module() -> types.ModuleType:
     module.runtime = runtime
     module.is_available = lambda: True
     module.get_device_id = lambda: CURRENT.device
-    module.get_current_stream = lambda: Stream.null
-    module.Device, module.Stream, module.MemoryHook = Device, Stream, MemoryHook
+    module.get_current_stream = lambda: Stream.current
+    module.Device, module.Stream, module.MemoryHook, module.Event = Device, Stream, MemoryHook, Event
+    module.MemoryPool, module.using_allocator = Pool, using_allocator
     return module

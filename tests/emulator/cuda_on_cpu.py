@@ -113,8 +113,14 @@ class Kernel:
         self.parameters = re.findall(r"P?.", signature.value.decode())
 
     def __call__(
-        self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[object], shared_mem: int = 0
+        self,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: Sequence[object],
+        shared_mem: int = 0,
+        dry: bool = False,
     ) -> None:
+        """Launch it; `dry`: look at what is given, and run nothing."""
         sizes = [(tuple(size) + (1, 1))[:3] for size in (grid, block)]
         if any(int(n) < 1 for size in sizes for n in size):
             raise KernelError(f"{self.name}: a grid {grid} or block {block} without threads cannot be launched")
@@ -123,6 +129,8 @@ class Kernel:
         if sizes[0][0] >= 2**31 or max(sizes[0][1:]) > 65535:
             raise KernelError(f"{self.name}: the grid {grid} is larger than a device takes")
         values = self._values(args)
+        if dry:
+            return
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         line = ctypes.c_int()
         extents = [(ctypes.c_uint * 3)(*size) for size in sizes]

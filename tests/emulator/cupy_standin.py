@@ -14,7 +14,8 @@ import numpy as np
 
 from . import cuda
 from .arithmetic import compute
-from .array import HostReads, asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
+from .array import asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
+from .launches import Launches, launch, refuse_in_capture
 from .memory import POOL
 
 CONSTANTS = "pi e inf nan newaxis euler_gamma".split()
@@ -46,6 +47,10 @@ FRESH = (
 ).split()
 CREATION = "arange empty eye full identity indices linspace ones tri zeros".split()
 LIKE = "empty_like full_like ones_like zeros_like".split()
+ELEMENTWISE = "around clip isclose nan_to_num round unwrap where".split()
+SORT = "argpartition argsort median partition searchsorted sort".split()
+PRODUCT = "cross dot einsum kron outer tensordot".split()
+COPY = "diag diff pad repeat roll rot90 take_along_axis tile tril triu".split()
 JOIN = "concatenate stack hstack vstack dstack column_stack".split()
 SYNC = "argwhere flatnonzero nonzero unique array_equal allclose".split()
 
@@ -62,6 +67,7 @@ class ufunc:
     def __init__(self, function: np.ufunc) -> None:
         self._function = NAIVE.get(function.__name__, function)
         self.__name__, self.nin, self.nout = function.__name__, function.nin, function.nout
+        self._launch = launch("elementwise", self.__name__, self._compute)
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None) -> Any:
         inputs, outputs = args[: self.nin], args[self.nin :]
@@ -69,6 +75,9 @@ class ufunc:
             (out,) = outputs
         if isinstance(out, tuple):
             (out,) = out
+        return self._launch(*inputs, out=out, dtype=dtype)
+
+    def _compute(self, *inputs: Any, out: Any = None, dtype: Any = None) -> Any:
         values = [unwrap(value) for value in inputs]
         with np.errstate(all="ignore"):  # a GPU gives inf and NaN without a warning
             result = compute(self.__name__, self._function, values, **({} if dtype is None else {"dtype": dtype}))
@@ -112,7 +121,8 @@ def _function(name: str, may_view: bool) -> Callable:
         return out
 
     call.__name__ = name
-    return call
+    kinds = {"elementwise": ELEMENTWISE, "sort": SORT, "product": PRODUCT, "copy": (*COPY, *VIEWS)}
+    return launch(next((kind for kind, names in kinds.items() if name in names), "reduction"), name, call)
 
 
 def _creation(name: str) -> Callable:
@@ -121,7 +131,7 @@ def _creation(name: str) -> Callable:
         return wrap(getattr(np, name)(*(_plain(v) for v in args), **kwargs))
 
     call.__name__ = name
-    return call
+    return call if name == "empty" else launch("fill", name, call)
 
 
 def _like(name: str) -> Callable:
@@ -132,7 +142,7 @@ def _like(name: str) -> Callable:
         return keep(getattr(np, name)(unwrap(a), *(_plain(v) for v in args), **kwargs))
 
     call.__name__ = name
-    return call
+    return launch("fill", name, call)
 
 
 def _join(name: str) -> Callable:
@@ -142,7 +152,7 @@ def _join(name: str) -> Callable:
         return wrap(getattr(np, name)([item._array for item in arrays], *args, **kwargs))
 
     call.__name__ = name
-    return call
+    return launch("copy", name, call)
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -171,27 +181,70 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     """`a` itself if it is contiguous and of that dtype, else a copy; of one dimension at least."""
     a = asarray(a, dtype)
     a = a if a.ndim else a.reshape(1)
-    return a if a.flags.c_contiguous else wrap(np.ascontiguousarray(a._array))
+    return a if a.flags.c_contiguous else _contiguous(a)
+
+
+_contiguous = launch("copy", "ascontiguousarray", lambda a: wrap(np.ascontiguousarray(a._array)))
 
 
 def copy(a: ndarray, order: str = "K") -> ndarray:
     return a.copy(order)
 
 
-def copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None) -> None:
+def _copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None) -> None:
     np.copyto(unwrap(dst), unwrap(src), casting, where=True if where is None else unwrap(where))  # type: ignore[arg-type]
 
 
+copyto = launch("copy", "copyto", _copyto, writes=True)
+
+
 def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
-    """Both operands are device arrays; `out` has the result's shape."""
+    """Both operands are device arrays; `out` has the result's shape.
+
+    As CuPy's, it copies where nobody asked for it (cupy/_core/_routines_linalg.pyx, 671-677 and 903-904): operands of more than
+    two axes that are not C-contiguous, matrices of which neither axis is, and the result, if `out` is not C-contiguous, is of
+    another type, or overlaps an operand. Its cuBLAS cannot be captured (cupy_backends/cuda/libs/cublas.pyx, setStream).
+    """
     if not (isinstance(a, ndarray) and isinstance(b, ndarray)):
         raise TypeError("cupy.matmul takes device arrays")
+    if Launches.graph is not None:
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    a, b = (x if _goes_as_it_is(x) else x.copy() for x in (a, b))
+    if out is None:
+        return _product(a, b)
+    shape, dtype = _product_shape(a, b), np.result_type(a.dtype, b.dtype)
+    if out.shape != shape:
+        raise ValueError(f"matmul: out has the shape {out.shape}, the product {shape}")
+    overlaps = any(np.may_share_memory(out._array, x._array) for x in (a, b))
+    if overlaps or not out.flags.c_contiguous or out.dtype != dtype:
+        out[...] = _product(a, b)
+        return out
+    return _product(a, b, out=out)
+
+
+def _goes_as_it_is(x: ndarray) -> bool:
+    """Whether cuBLAS takes an operand where it lies: two axes of which one is contiguous, or all of it C-contiguous."""
+    return x.flags.c_contiguous or (x.ndim == 2 and x.T.flags.c_contiguous)
+
+
+def _product_shape(a: ndarray, b: ndarray) -> tuple[int, ...]:
+    left, right = a.shape if a.ndim > 1 else (1, *a.shape), b.shape if b.ndim > 1 else (*b.shape, 1)
+    shape = (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+    shape = shape if b.ndim > 1 else shape[:-1]
+    return shape if a.ndim > 1 else (*shape[: -1 - (b.ndim > 1)], *shape[len(shape) - (b.ndim > 1) :])
+
+
+def _multiply(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
+    if Launches.dry:
+        return out if out is not None else ndarray(_product_shape(a, b), np.result_type(a.dtype, b.dtype))
     if out is None:
         return wrap(np.matmul(a._array, b._array))
-    if np.may_share_memory(out._array, a._array) or np.may_share_memory(out._array, b._array):
-        raise ValueError("cupy.matmul: out overlaps an operand")
     np.matmul(a._array, b._array, out=out._array)
     return out
+
+
+_product = launch("product", "matmul", _multiply)
+ndarray.__matmul__ = lambda a, b: matmul(a, b) if isinstance(b, ndarray) else NotImplemented  # type: ignore[attr-defined]
 
 
 def take(a: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
@@ -239,8 +292,7 @@ def _random_module() -> types.ModuleType:
             method = getattr(self._state, name)
 
             def call(*args: Any, dtype: Any = None, **kwargs: Any) -> ndarray:
-                if HostReads.capturing:
-                    raise RuntimeError("CuPy's random numbers cannot be drawn while a stream is being captured")
+                refuse_in_capture("drawing CuPy's random numbers")
                 values = np.asarray(method(*args, **kwargs))
                 return wrap(values if dtype is None else values.astype(dtype))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from .launches import Launches
 
 GUARD_BYTES = 512
 GUARD = 0xFF  # as floats: NaN, so that reading out of bounds shows
@@ -25,6 +29,7 @@ class Current(threading.local):
     """The device that this thread works on."""
 
     device = 0
+    pool: Any = None  # the default one
 
 
 CURRENT = Current()
@@ -57,15 +62,20 @@ class Faults:
 class Pool:
     """Bytes in use, `total` that there are, and the hooks, each called for the allocations of the threads that registered it."""
 
+    _hooks = threading.local()
+
     def __init__(self) -> None:
         self._used = 0
         self.total = 2**34
-        self._hooks = threading.local()
 
     @property
     def hooks(self) -> dict[str, Any]:
-        """This thread's hooks, by name."""
-        return self._hooks.__dict__.setdefault("by_name", {})
+        """This thread's hooks, by name: they hear of every pool."""
+        return Pool._hooks.__dict__.setdefault("by_name", {})
+
+    def malloc(self, size: int) -> Any:
+        """What `using_allocator` is given: memory of this pool."""
+        raise NotImplementedError("the stand-in makes arrays, not memory")
 
     def used_bytes(self) -> int:
         return self._used
@@ -99,6 +109,17 @@ class Pool:
 
 
 POOL = Pool()
+"""CuPy's default pool."""
+
+
+@contextlib.contextmanager
+def using_allocator(malloc: Any) -> Iterator[None]:
+    """cupy.cuda.using_allocator(pool.malloc): this thread's arrays come from that pool."""
+    before, CURRENT.pool = CURRENT.pool, malloc.__self__
+    try:
+        yield
+    finally:
+        CURRENT.pool = before
 
 
 class Allocation:
@@ -108,14 +129,23 @@ class Allocation:
         self.requested = requested
         self.device = CURRENT.device
         self.size = -(-requested // BLOCK_BYTES) * BLOCK_BYTES
-        self.buffer = np.full(requested + 2 * GUARD_BYTES, GUARD, np.uint8)
+        if Launches.dry:  # memory that nobody touches is none
+            self.buffer = np.zeros(requested + 2 * GUARD_BYTES, np.uint8)
+            self.buffer[:GUARD_BYTES] = self.buffer[GUARD_BYTES + requested :] = GUARD
+        else:
+            self.buffer = np.full(requested + 2 * GUARD_BYTES, GUARD, np.uint8)
         self.pointer = self.buffer.ctypes.data + GUARD_BYTES
-        POOL.take(self, requested)
+        self.pool = CURRENT.pool or POOL
+        if Launches.graph is not None and self.pool is POOL:
+            raise RuntimeError(
+                "memory of the default pool in a capture: others would be given it while the graph is used"
+            )
+        self.pool.take(self, requested)
         self.taken = True
 
     def __del__(self) -> None:
         if hasattr(self, "taken"):
-            POOL.give_back(self)
+            self.pool.give_back(self)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype, strides: tuple[int, ...] | None = None) -> np.ndarray:
         """The block as a NumPy array."""

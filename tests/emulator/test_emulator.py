@@ -459,5 +459,89 @@ class TestStandIn:
         assert cp.sum(x, axis=0, out=cp.empty(())).get() == 3
         assert isinstance(cp.exp, cp.ufunc)
         a = cp.ones((2, 2))
-        with pytest.raises(ValueError, match="overlaps"):
-            cp.matmul(a, a, out=a)
+        assert cp.matmul(a, a, out=a) is a and (a.get() == 2).all()
+
+    @pytest.mark.parametrize(
+        ("operands", "copies"),
+        [
+            (lambda: (cp.ones((3, 4)), cp.ones((4, 5)), cp.empty((3, 5))), 0),
+            (lambda: (cp.ones((4, 3)).T, cp.ones((5, 4)).T, None), 0),  # transposed matrices go by cuBLAS's flags
+            (lambda: (cp.ones((3, 8))[:, ::2], cp.ones((4, 5)), None), 1),
+            (lambda: (cp.ones((2, 4, 3)).swapaxes(1, 2), cp.ones((2, 4, 5)), None), 1),
+            (lambda: (cp.ones((3, 4)), cp.ones((4, 5)), cp.empty((5, 3)).T), 1),
+            (lambda: (cp.ones((3, 4)), cp.ones((4, 5)), cp.empty((3, 5), cp.float32)), 1),
+        ],
+    )
+    def test_products_copy_as_cupys_do(self, operands, copies):
+        a, b, out = operands()
+        with emulator.counted() as launches:
+            found = cp.matmul(a, b, out)
+        assert emulator.totals(launches) == {"product": 1} | ({"copy": copies} if copies else {})
+        np.testing.assert_array_equal(found.get(), a.get() @ b.get())
+        stream = cp.cuda.Stream(non_blocking=True)
+        stream.begin_capture()
+        try:
+            with pytest.raises(NotImplementedError, match="cuBLAS"):
+                cp.matmul(a, b, out)
+        finally:
+            stream.end_capture()
+        with pytest.raises(ValueError, match="shape"):
+            cp.matmul(a, b, cp.empty((1, 1)))
+
+    def test_launches_are_counted(self):
+        x = cp.ones((2, 3), cp.float32)
+        with emulator.counted() as launches:
+            y = cp.exp(x + 1).sum(axis=0)
+            y.reshape(3, 1)[1:]  # views
+            x.T.reshape(-1)  # a copy
+            x *= 2
+            x[0] = y
+            cp.zeros(3)
+            y.get()
+        kinds = {"elementwise": 3, "reduction": 1, "copy": 2, "fill": 1, "to host": 1}
+        assert emulator.totals(launches) == kinds and emulator.work(launches) == 7
+        assert [launch.bytes for launch in launches[:3]] == [48, 48, 36]
+
+    def test_a_graph_does_again_what_was_captured(self):
+        x, total = cp.ones(3), cp.zeros(())
+        stream, pool = cp.cuda.Stream(non_blocking=True), cp.cuda.MemoryPool()
+        with stream, cp.cuda.using_allocator(pool.malloc):
+            stream.begin_capture()
+            y = cp.exp(x * 2)
+            total += y.sum()
+            graph = stream.end_capture()
+        assert total.get() == 0 and np.isnan(y.get()).all()  # nothing is computed before it is launched
+        for value in (0.0, 1.0):
+            x.fill(value)
+            before = float(total)
+            with emulator.counted() as launches:
+                graph.launch()
+            assert emulator.totals(launches) == {"graph": 1}
+            np.testing.assert_allclose(y.get(), np.exp(2 * value))
+            np.testing.assert_allclose(float(total), before + 3 * np.exp(2 * value))
+
+    def test_a_capture_wants_its_own_stream_and_memory(self):
+        x, stream = cp.ones(3), cp.cuda.Stream(non_blocking=True)
+        stream.begin_capture()
+        try:
+            with pytest.raises(RuntimeError, match="default pool"):
+                x + 1
+            with (
+                cp.cuda.using_allocator(cp.cuda.MemoryPool().malloc),
+                pytest.raises(RuntimeError, match="another stream"),
+            ):
+                x + 1
+        finally:
+            stream.end_capture()
+
+    def test_a_dry_run_has_the_same_launches(self):
+        def work():
+            x = cp.ones((512, 1024), cp.float32)
+            y = (x + 1).T.reshape(-1)
+            return x @ x.T, y
+
+        with emulator.counted() as launches:
+            work()
+        with emulator.dry(), emulator.counted() as dry:
+            product, y = work()
+        assert dry == launches and product.shape == (512, 512) and y.dtype == np.float32
