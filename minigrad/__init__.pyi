@@ -4,14 +4,25 @@ import builtins
 from typing import Any, overload
 
 from collections.abc import Sequence
+from minigrad import as_torch as as_torch
+from minigrad import attacks as attacks
+from minigrad import attribution as attribution
 from minigrad import autograd as autograd
 from minigrad import backends as backends
+from minigrad import cuda as cuda
+from minigrad import data as data
 from minigrad import dtypes as dtypes
+from minigrad import files as files
 from minigrad import interop as interop
-from minigrad import load_torch_state_dict as load_torch_state_dict
+from minigrad import linalg as linalg
 from minigrad import methods as methods
-from minigrad import to_torch_state_dict as to_torch_state_dict
+from minigrad import nn as nn
+from minigrad import optim as optim
+from minigrad import special as special
 from minigrad import tracing as tracing
+from minigrad import training as training
+from minigrad import utils as utils
+from minigrad import weights as weights
 from minigrad.autograd import detect_anomaly as detect_anomaly
 from minigrad.autograd import enable_grad as enable_grad
 from minigrad.autograd import inference_mode as inference_mode
@@ -87,6 +98,8 @@ from minigrad.tracing import Path
 from minigrad.tracing import Watch
 from minigrad.utils.serialization import load as load
 from minigrad.utils.serialization import save as save
+from minigrad.weights import load_torch_state_dict as load_torch_state_dict
+from minigrad.weights import to_torch_state_dict as to_torch_state_dict
 import numpy as np
 
 def BoolTensor(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
