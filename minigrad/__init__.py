@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad import program as _program  # isort: skip  (first: Ctrl-C while a program imports leaves no traceback)
 from minigrad import autograd, backends, dtypes, interop, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available

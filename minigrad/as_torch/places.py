@@ -27,7 +27,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.compiler": ("minigrad.as_torch.names.compiler",),
     "torch.cuda": ("minigrad.cuda", "minigrad.as_torch.names.cuda"),
     "torch.cuda.amp": ("minigrad.as_torch.names.amp",),
-    "torch.distributed": ("minigrad.as_torch.names.distributed",),
+    "torch.distributed": ("minigrad.as_torch.names.distributed", "minigrad.distributed"),
     "torch.distributions": ("minigrad.as_torch.names.distributions",),
     "torch.functional": ("minigrad",),
     "torch.fx": ("minigrad.as_torch.names.fx",),
