@@ -23,15 +23,16 @@ import minigrad
 from minigrad import attacks, nn
 from minigrad.attacks import PGD
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
     attack_settings,
     build,
+    current,
     main,
     pack,
     part,
@@ -46,13 +47,13 @@ from models import MODELS, create
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = minigrad.get_device(options.device)
+    device = minigrad.get_device(current().device(options.device, gpus))
     if device.type == "cuda":
         minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
@@ -109,6 +110,7 @@ def train(options: Options) -> None:
     }
     anomaly = detect_anomaly_in_layers if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -119,11 +121,11 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, targets)
                     if run.first_of_update:
                         optimizer.zero_grad()
-                    (loss * run.share).backward()
+                    (loss * (batch.share * run.share)).backward()
                 norm = None
                 if run.last_of_update:
                     norm = clip(trained, options.clip_grad, run.wants_norm)
@@ -134,6 +136,14 @@ def train(options: Options) -> None:
             run.finish_epoch(
                 evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
             )
+
+
+def over_ranks(model: nn.Module) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return nn.parallel.DistributedDataParallel(synchronised, forward_sync_buffers=False)
 
 
 @minigrad.no_grad()
@@ -196,7 +206,7 @@ def evaluate(
         meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
         if attack is not None and meter.keep_images:
             meter.images_kept.append(to_numpy(images))
-    return meter
+    return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
@@ -248,6 +258,11 @@ def update_average(average: nn.Module, model: nn.Module, share: float) -> None:
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:
     """The values on the host."""
     return value.detach().cpu().numpy()
+
+
+def gpus() -> int:
+    """How many GPUs this machine has."""
+    return minigrad.cuda.device_count() if minigrad.is_gpu_available() else 0
 
 
 def device_name(device: minigrad.Device) -> str:

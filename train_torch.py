@@ -27,14 +27,15 @@ except ImportError as missing:
     sys.exit(2)
 
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
     attack_settings,
     build,
+    current,
     main,
     pack,
     part,
@@ -46,16 +47,18 @@ from minigrad.training import (
 )
 from models.reference import MODELS, attacks, create
 from models.reference.attacks import PGD
+from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = find_device(options.device)
+    device = find_device(current().device(options.device, torch.cuda.device_count))
+    join_ranks(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     torch.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:
@@ -117,6 +120,7 @@ def train(options: Options) -> None:
     if options.detect_anomaly:
         watch_layers(model)
     with Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model, device)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -127,11 +131,11 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, torch.from_numpy(batch.labels).to(device))
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, targets)
                     if run.first_of_update:
                         optimizer.zero_grad()
-                    (loss * run.share).backward()
+                    (loss * (batch.share * run.share)).backward()
                 norm = None
                 if run.last_of_update:
                     norm = clip(trained, options.clip_grad, run.wants_norm)
@@ -140,6 +144,13 @@ def train(options: Options) -> None:
                         update_average(average, model, options.ema)
                 run.record(loss.item(), to_numpy(logits), batch.labels, norm)
             run.finish_epoch(evaluate(average or model, data, run.val_batches(), device), peak_memory(device))
+
+
+def over_ranks(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(synchronise(model, device), forward_sync_buffers=False)
 
 
 @torch.no_grad()
@@ -180,7 +191,7 @@ def evaluate(
         meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
         if attack is not None and meter.keep_images:
             meter.images_kept.append(to_numpy(images))
-    return meter
+    return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: PGD | None) -> None:

@@ -4,18 +4,21 @@ from minigrad.training.attacks import attack_settings, build
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
+from minigrad.training.ranks import BatchGenerator, current
 from minigrad.training.report import report_attack, report_audit, report_evaluation
 from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 __all__ = [
+    "BatchGenerator",
     "Data",
     "Meter",
     "Options",
     "Run",
     "attack_settings",
     "build",
+    "current",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",

@@ -12,6 +12,7 @@ from minigrad.errors import OptionError
 from minigrad.option import as_written
 from minigrad.random import Generator
 from minigrad.training.options import Options
+from minigrad.training.ranks import BatchGenerator
 from minigrad.training.recipes import IDLE
 
 
@@ -45,7 +46,7 @@ def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float
         "clip": (0.0, 1.0) if pixel else None,
         "mean": tuple(mean) if pixel else None,
         "std": tuple(std) if pixel else None,
-        "generator": Generator(options.seed),
+        "generator": BatchGenerator(options.seed),
     }
 
 

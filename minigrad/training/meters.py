@@ -57,10 +57,20 @@ class Meter:
             own = shares[np.arange(len(labels)), labels]
             self._rows.append((indices, labels, logits.argmax(1), shares.max(1), own, ranks))
 
+    @property
+    def has_details(self) -> bool:
+        """Whether `details` has every image that was counted: not what other ranks have counted."""
+        return sum(len(rows[0]) for rows in self._rows) == self.images > 0
+
     def details(self) -> dict[str, np.ndarray]:
         """Of each image (N,): index, label, predicted, probability (of what is predicted), of_label, rank (of the label)."""
         names = ("index", "label", "predicted", "probability", "of_label", "rank")
         return {name: np.concatenate(parts) for name, parts in zip(names, zip(*self._rows, strict=True), strict=True)}
+
+    def add(self, other: Meter) -> None:
+        """Count what another meter has counted."""
+        for name, number in other.state().items():
+            setattr(self, name, getattr(self, name) + number)
 
     @property
     def loss(self) -> float:

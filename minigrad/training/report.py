@@ -23,6 +23,7 @@ from minigrad.training.folder import evaluation_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
 from minigrad.training.pictures import Attacked, draw_attack
+from minigrad.training.ranks import current
 from minigrad.training.run import Data
 
 
@@ -43,11 +44,13 @@ def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: 
     if (folder := evaluation_folder(options)) is None:
         print("nothing is written: --out FOLDER keeps the measurement")
         return
+    if not current().first:
+        return
     with _writing(folder / "evaluation.json") as path:
         write_json(path, result)
         append_line(folder / "evaluations.jsonl", result | _measured(options, data))
-        names = write_details(folder, data.val, clean, under_attack)
-    print(f"written: evaluation.json, evaluations.jsonl, {', '.join(names)}\n    in {folder}")
+        names = write_details(folder, data.val, clean, under_attack) if clean.has_details else []
+    print(f"written: {', '.join(['evaluation.json', 'evaluations.jsonl', *names])}\n    in {folder}")
 
 
 def _table(options: Options, data: Data, rows: list[tuple[str, Meter]]) -> list[str]:
@@ -110,6 +113,8 @@ def report_attack(
     options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> None:
     """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
+    if not current().first:
+        return
     images = Attacked(
         rows=batch.indices.tolist(),
         labels=batch.labels,
