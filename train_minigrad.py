@@ -22,13 +22,14 @@ import numpy as np
 import minigrad
 from minigrad import attacks, nn
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
     Attacker,
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
+    current,
     epsilons,
     main,
     make_attack,
@@ -43,13 +44,13 @@ from models import MODELS, create
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = minigrad.get_device(options.device)
-    if device.type == "gpu":
+    device = minigrad.get_device(current().device(options.device, gpus))
+    if device.type == "cuda":
         minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
@@ -96,6 +97,7 @@ def train(options: Options) -> None:
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -106,15 +108,23 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
-                    loss.backward()
+                    (loss * batch.share).backward()
                 if options.clip_grad:
                     nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+def over_ranks(model: nn.Module) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return nn.parallel.DistributedDataParallel(synchronised, forward_sync_buffers=False)
 
 
 @minigrad.no_grad()
@@ -132,7 +142,7 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
 def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
     """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
     and what the forward pass keeps, which is measured on two images."""
-    if device.type != "gpu":
+    if device.type != "cuda":
         return
     count, size = min(options.batch_size, 2), options.image_size
     copied = copy.deepcopy(model).train(not options.freeze_backbone)
@@ -174,7 +184,7 @@ def evaluate(
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
-    return meter
+    return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: Any) -> None:
@@ -189,7 +199,7 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
     else:
         attacker = Attacker(attack)
         under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
-        report_evaluation(options, data, clean, under_attack, attacker.result)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
@@ -209,6 +219,11 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:
     """The values on the host."""
     return value.detach().cpu().numpy()
+
+
+def gpus() -> int:
+    """How many GPUs this machine has."""
+    return minigrad.cuda.device_count() if minigrad.is_gpu_available() else 0
 
 
 def device_name(device: minigrad.Device) -> str:

@@ -27,13 +27,14 @@ except ImportError as missing:
     sys.exit(2)
 
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
     Attacker,
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
+    current,
     epsilons,
     main,
     make_attack,
@@ -44,16 +45,18 @@ from minigrad.training import (
     weights_to_load,
 )
 from models.reference import MODELS, attacks, create
+from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = find_device(options.device)
+    device = find_device(current().device(options.device, torch.cuda.device_count))
+    join_ranks(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     torch.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:
@@ -105,6 +108,7 @@ def train(options: Options) -> None:
     if options.detect_anomaly:
         watch_layers(model)
     with Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model, device)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -115,15 +119,22 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
-                    loss.backward()
+                    (loss * batch.share).backward()
                 if options.clip_grad:
                     nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), peak_memory(device))
+
+
+def over_ranks(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(synchronise(model, device), forward_sync_buffers=False)
 
 
 @torch.no_grad()
@@ -161,7 +172,7 @@ def evaluate(
             logits = (logits + model(torch.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
-    return meter
+    return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: Any) -> None:
@@ -176,7 +187,7 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
     else:
         attacker = Attacker(attack)
         under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
-        report_evaluation(options, data, clean, under_attack, attacker.result)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = torch.from_numpy(data.inputs(batch.images)).to(device)

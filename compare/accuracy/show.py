@@ -268,9 +268,8 @@ def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
             _line(axes, result, arm, f"train_{key}", "--", f"{arm}, training")
             _line(axes, result, arm, f"val_{key}", "-", f"{arm}, validation")
     train, val = ([_means(result, arm, f"{of}_loss") for arm in arms] for of in ("train", "val"))
-    cut_losses(
-        loss, [max(losses) for losses in zip(*train, strict=True)], [max(losses) for losses in zip(*val, strict=True)]
-    )
+    worst = [[max(losses) for losses in zip(*arms_of, strict=True)] for arms_of in (train, val)]
+    quiet(loss, f"loss{cut_losses(loss, *worst)}", "epoch")
     quiet(rate, "learning rate, at the epoch's last step", "epoch")
     for arm in arms:
         _line(rate, result, arm, "lr", "-", arm)

@@ -4,6 +4,7 @@ from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
+from minigrad.training.ranks import BatchGenerator, current
 from minigrad.training.report import report_attack, report_evaluation
 from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
@@ -11,12 +12,14 @@ from minigrad.training.weights import initial_weights
 
 __all__ = [
     "Attacker",
+    "BatchGenerator",
     "Data",
     "Meter",
     "Options",
     "Run",
     "attack_settings",
     "epsilons",
+    "current",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from minigrad.attacks import PRESETS, Result
+from minigrad.attacks import PRESETS, Result, Stage
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
 from minigrad.random import Generator
 from minigrad.training.options import Options
+from minigrad.training.ranks import BatchGenerator, current
 from minigrad.training.recipes import AUTO
 
 AUTO_CLASSES = 4  # that the targeted DLR loss needs
@@ -53,7 +55,7 @@ def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float
         "clip": (0.0, 1.0) if pixel else None,
         "mean": tuple(mean) if pixel else None,
         "std": tuple(std) if pixel else None,
-        "generator": Generator(options.seed),
+        "generator": BatchGenerator(options.seed),
     }
 
 
@@ -87,6 +89,14 @@ class Attacker:
         found = self.attack.run(model, images, labels)
         self.result = found if self.result is None else self.result + found
         return found.images
+
+    def stages(self) -> Result | None:
+        """AutoAttack's stages on the images of all ranks; None of another attack."""
+        own = self.result
+        rows = [] if own is None else [[s.name, s.attacked, s.right, s.forward, s.backward] for s in own.stages]
+        ranks = current().gather([0 if own is None else own.count, rows])
+        parts = [Result(None, count, [Stage(*row) for row in rows]) for count, rows in ranks if rows]
+        return reduce(lambda a, b: a + b, parts) if parts else None
 
 
 def epsilons(options: Options) -> list[float]:

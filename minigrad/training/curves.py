@@ -22,13 +22,13 @@ def loss_top(train: Sequence[float], val: Sequence[float]) -> float | None:
     return 1.1 * largest if max(val, default=0.0) > FAR * largest > 0 else None
 
 
-def cut_losses(axes: Any, train: Sequence[float], val: Sequence[float]) -> None:
-    """End the axis of the losses where `loss_top` says, and write into the panel how far they reach."""
+def cut_losses(axes: Any, train: Sequence[float], val: Sequence[float]) -> str:
+    """End the axis of the losses where `loss_top` says. Returns what the title has to add: how far the losses reach, or ""."""
     top = loss_top(train, val)
-    if top is not None:
-        axes.set_ylim(top=top)
-        place = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 8, "color": RATE}
-        axes.text(0.5, 0.97, f"validation: up to {max(val):.3g}", **place)
+    if top is None:
+        return ""
+    axes.set_ylim(0, top)
+    return f" (validation leaves the axis, up to {max(val):.3g})"
 
 
 def epoch_axis(axes: Any) -> None:
@@ -79,7 +79,8 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: str | Path, title: str) ->
         curve(axes, f"train_{key}", TRAIN, "training")
         curve(axes, f"val_{key}", VAL, "validation")
         axes.legend(frameon=False)
-    cut_losses(loss, [row["train_loss"] for row in rows], [row["val_loss"] for row in rows])
+    beyond = cut_losses(loss, [row["train_loss"] for row in rows], [row["val_loss"] for row in rows])
+    loss.set_title(f"Loss{beyond}", fontsize=11)
     curve(rate, "lr", RATE, "learning rate")
     rate.set_ylim(bottom=0)
     best(top1, "val_top1")

@@ -17,6 +17,7 @@ from minigrad.training.folder import evaluation_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
 from minigrad.training.pictures import Attacked, draw_attack
+from minigrad.training.ranks import current
 from minigrad.training.run import Data
 
 
@@ -51,7 +52,7 @@ def report_evaluation(
     if stages is not None:
         print(f"\n{stages}")
         result["attack_stages"] = stages.rows()
-    if (folder := evaluation_folder(options)) is not None:
+    if (folder := evaluation_folder(options)) is not None and current().first:
         with _writing(folder / "evaluation.json") as path:
             write_json(path, result)
 
@@ -60,6 +61,8 @@ def report_attack(
     options: Options, data: Data, batch: Batch, perturbed: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> None:
     """Write attack.png: the batch's images and the perturbed inputs (N, C, H, W), with the logits of both."""
+    if not current().first:
+        return
     images = Attacked(
         rows=batch.indices.tolist(),
         labels=batch.labels,

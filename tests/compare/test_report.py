@@ -352,7 +352,7 @@ def test_the_front_page() -> None:
     ]  # fmt: skip
     assert front.table.rows == [
         ["SimpleNet", "44.0 ± 0.2", "80.0 ± 0.2", "0.70", "1.40", "0.40"],
-        ["SimpleViT", "", "", "1.30", "2.60", "0.80"],
+        ["SimpleViT", "–", "–", "1.30", "2.60", "0.80"],
     ]
     text = " ".join(front.table.notes)
     for words in (
