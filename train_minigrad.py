@@ -21,19 +21,19 @@ import numpy as np
 
 import minigrad
 from minigrad import attacks, nn
-from minigrad.attacks import PGD
 from minigrad.errors import DeviceError, OptionError
 from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
+    Attacker,
     BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
-    attack_settings,
-    build,
     current,
+    epsilons,
     main,
+    make_attack,
     pack,
     part,
     report_attack,
@@ -61,11 +61,7 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = (
-        build(attacks, options.attack, attack_settings(options, data.val.mean, data.val.std))
-        if options.attack
-        else None
-    )
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
         check_memory(model, options, data.channels, device)
@@ -186,7 +182,7 @@ def evaluate(
     data: Data,
     batches: Iterable[Any],
     device: minigrad.Device,
-    attack: PGD | None = None,
+    attack: Any = None,
     tta: bool = False,
     keep_images: bool = False,
 ) -> Meter:
@@ -209,7 +205,7 @@ def evaluate(
     return current().total(meter)
 
 
-def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
+def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     if options.audit:
         report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
@@ -217,10 +213,13 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(
-        model, data, data.val_batches("under attack"), device, attack, False, options.save_adversarial is not None
-    )
-    report_evaluation(options, data, clean, under_attack)
+    if sizes := epsilons(options):
+        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+        report_evaluation(options, data, clean, curve=curve)
+    else:
+        attacker, keep = Attacker(attack), options.save_adversarial is not None
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)

@@ -28,15 +28,16 @@ except ImportError as missing:
 
 from minigrad.errors import DeviceError, OptionError
 from minigrad.training import (
+    Attacker,
     BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
-    attack_settings,
-    build,
     current,
+    epsilons,
     main,
+    make_attack,
     pack,
     part,
     report_attack,
@@ -46,7 +47,6 @@ from minigrad.training import (
     weights_to_load,
 )
 from models.reference import MODELS, attacks, create
-from models.reference.attacks import PGD
 from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
@@ -67,11 +67,7 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = (
-        build(attacks, options.attack, attack_settings(options, data.val.mean, data.val.std))
-        if options.attack
-        else None
-    )
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
     if options.check_files:
@@ -171,7 +167,7 @@ def evaluate(
     data: Data,
     batches: Iterable[Any],
     device: torch.device,
-    attack: PGD | None = None,
+    attack: Any = None,
     tta: bool = False,
     keep_images: bool = False,
 ) -> Meter:
@@ -194,7 +190,7 @@ def evaluate(
     return current().total(meter)
 
 
-def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: PGD | None) -> None:
+def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     if options.audit:
         report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
@@ -202,10 +198,13 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(
-        model, data, data.val_batches("under attack"), device, attack, False, options.save_adversarial is not None
-    )
-    report_evaluation(options, data, clean, under_attack)
+    if sizes := epsilons(options):
+        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+        report_evaluation(options, data, clean, curve=curve)
+    else:
+        attacker, keep = Attacker(attack), options.save_adversarial is not None
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = torch.from_numpy(data.inputs(batch.images)).to(device)

@@ -1,6 +1,6 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import attack_settings, build
+from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
@@ -11,6 +11,7 @@ from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 __all__ = [
+    "Attacker",
     "BatchGenerator",
     "Data",
     "Meter",
@@ -18,12 +19,14 @@ __all__ = [
     "Run",
     "attack_settings",
     "build",
+    "epsilons",
     "current",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "main",
+    "make_attack",
     "pack",
     "part",
     "parse_options",

@@ -16,6 +16,7 @@ from minigrad.training.recipes import (
     ALPHA,
     ATTACK_STEPS,
     ATTACKS,
+    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
     attack_options,
@@ -28,6 +29,7 @@ from minigrad.training.schedule import SCHEDULES
 
 MOST_ROWS = 32  # of one picture
 LOGGERS = ("wandb", "mlflow")
+MOST_EPSILONS = 1000  # of one curve
 LARGEST = 1e38  # that is finite in float32, too
 
 
@@ -37,6 +39,22 @@ def _rows(text: str) -> list[int]:
     if not all(part.isdecimal() for part in parts) or len(parts) > MOST_ROWS:
         raise argparse.ArgumentTypeError(f"at most {MOST_ROWS} numbers such as 2,4,7 are wanted, not {text!r}")
     return list(dict.fromkeys(int(part) for part in parts))
+
+
+def _amounts(text: str) -> float | list[float] | str:
+    """An argparse type: a size, one for each channel, or a range of them, from:to:step, as it is written."""
+    if ":" not in text:
+        return _amount(text)
+    parts = [_SIZE(part) for part in text.split(":")]
+    if (
+        len(parts) != 3
+        or not (parts[0] < parts[1] and parts[2] > 0)
+        or (parts[1] - parts[0]) / parts[2] > MOST_EPSILONS
+    ):
+        raise argparse.ArgumentTypeError(
+            f"a range is from:to:step such as 0:0.2:0.02, up, of at most {MOST_EPSILONS} steps, not {text!r}"
+        )
+    return text
 
 
 def _amount(text: str) -> float | list[float]:
@@ -199,9 +217,10 @@ class Options:
     )
     attack: str | None = _option(
         "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest). With "
-        f"--adversarial: what to train on ({DEFENCE})",
-        choices=ATTACKS,
+        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
+        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
+        f"what to train on ({DEFENCE})",
+        choices=(*ATTACKS, *AUTO),
         default=None,
         attack=True,
     )
@@ -209,15 +228,17 @@ class Options:
         f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
     )
     alpha: float | list[float] = _option(
-        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
+        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "
+        "of the largest); 2/255 will do",
         _amount,
         default=None,
         attack=True,
         metavar="SIZE",
     )
-    epsilon: float | list[float] = _option(
-        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha",
-        _amount,
+    epsilon: float | list[float] | str = _option(
+        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha. "
+        "With --evaluate also a range, 0:0.2:0.02: accuracy at each of these, alpha in proportion",
+        _amounts,
         default=0.1,
         attack=True,
         metavar="SIZE",
@@ -336,6 +357,12 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
     if given.get("evaluate") and (idle := [as_written(name, given[name]) for name in given if name in OF_TRAINING]):
         print(f"note: without effect, as --evaluate measures weights as they are: {', '.join(idle)}")
+    if (
+        given.get("evaluate")
+        and isinstance(given.get("epsilon"), str)
+        and (given.keys() & {"audit", "save_adversarial"})
+    ):
+        raise OptionError("--audit and --save-adversarial are of one epsilon, not of a range")
     for name in ("audit", "save_adversarial"):
         if name in given and not (given.get("evaluate") and "attack" in given):
             raise OptionError(f"--{name.replace('_', '-')} belongs to --evaluate --attack NAME")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import shlex
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.attacks import Result
 from minigrad.data import Batch
 from minigrad.errors import OptionError
 from minigrad.files import write_atomically
-from minigrad.training.attacks import attack_settings, build, described, entry
+from minigrad.training.attacks import described, entry, make_attack
 from minigrad.training.checkpoints import Arrays, find_checkpoint
 from minigrad.training.evaluation import append_line, write_details
 from minigrad.training.folder import evaluation_folder, write_json
@@ -27,8 +29,14 @@ from minigrad.training.ranks import current
 from minigrad.training.run import Data
 
 
-def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: Meter | None = None) -> None:
-    """Print what --evaluate measured, in one table, and write it, with the predictions, into --out or the run's folder."""
+def report_evaluation(
+    options: Options, data: Data, clean: Meter, under_attack: Meter | None = None, stages: Result | None = None,
+    curve: Mapping[float, Meter] | None = None,
+) -> None:  # fmt: skip
+    """Print what --evaluate measured, in one table, and write it, with the predictions, into --out or the run's folder.
+
+    stages: of AutoAttack, a table of their own. curve: what was measured at each of several epsilons, instead of `under_attack`.
+    """
     data.close()
     result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
     rows = [("mirrored images averaged in" if options.tta else "clean", clean)]
@@ -36,9 +44,19 @@ def report_evaluation(options: Options, data: Data, clean: Meter, under_attack: 
         result |= {"attack_top1": under_attack.top1, "attack_top5": under_attack.top5, "attack_loss": under_attack.loss}
         result |= {"attack": entry(options)}
         rows.append(("under attack, not mirrored" if options.tta else "under attack", under_attack))
+    if curve is not None:
+        result |= {"attack": entry(options) | {"epsilon": list(curve)}}
+        result["curve"] = [
+            {"epsilon": epsilon, "top1": meter.top1, "top5": meter.top5, "loss": meter.loss}
+            for epsilon, meter in curve.items()
+        ]
+        rows += [(f"under attack, epsilon {epsilon:g}", meter) for epsilon, meter in curve.items()]
     print("\n".join(_table(options, data, rows)))
-    if under_attack is not None:
-        print(f"attack: {described(options)}")
+    if under_attack is not None or curve is not None:
+        print("\n".join(textwrap.wrap(f"under attack: {described(options)}", 80)))
+    if stages is not None:
+        print(f"\n{stages}")
+        result["attack_stages"] = stages.rows()
     if options.save_adversarial is not None and under_attack is not None:
         _save_adversarial(Path(options.save_adversarial), data, under_attack)
     if (folder := evaluation_folder(options)) is None:
@@ -99,8 +117,7 @@ def report_audit(options: Options, data: Data, weights: Arrays, batches: int = 2
 
     model = models.create(options.model, data.num_classes, data.channels, options.image_size, **options.settings)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
-    settings = attack_settings(options, data.val.mean, data.val.std)
-    attack = build(attacks, str(options.attack), settings)
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     parts = []
     for batch in data.val_loader.epoch(0):
         parts.append((minigrad.from_numpy(data.inputs(batch.images)), minigrad.from_numpy(batch.labels)))
