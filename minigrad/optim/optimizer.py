@@ -22,6 +22,7 @@ from minigrad.nn.module import zero_grad_
 from minigrad.tensor import Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+ParamsT = _params_t = Parameters  # torch's names
 
 
 def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
