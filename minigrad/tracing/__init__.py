@@ -36,7 +36,9 @@ def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:
 
     if not isinstance(input, Tensor):
         what = type(input).__name__
-        raise TypeError(f"trace() takes a matrix, not {what}; to record a pass: with mg.trace() as t, and call it within")
+        raise TypeError(
+            f"trace() takes a matrix, not {what}; to record a pass: with mg.trace() as t, and call it within"
+        )
     return of_matrix(input)
 
 
