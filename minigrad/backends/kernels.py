@@ -10,6 +10,7 @@ it alone would read. NaN in is NaN out, in the elements that depend on it; nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -206,7 +207,18 @@ class Kernels(Protocol):
         index wraps around.
         """
 
+    # -- gradient clipping, of arrays of one type, float32 or float64 -----------------------------------------------------
+
+    def norm(self, arrays: Sequence[Array]) -> Array:
+        """The 2-norm of all arrays as one vector, 0-d."""
+
+    def clip(self, arrays: Sequence[Array], total: Array, *, largest: float) -> None:
+        """The arrays times min(1, largest / (total + 1e-6)), in place; total is 0-d."""
+
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within it steps may be put off until its end, to be made in one go. The arrays must not change until then."""
 
     def sgd_step(
         self, p: Array, g: Array, buf: Array | None, *, lr: float, momentum: float, dampening: float,

@@ -332,6 +332,7 @@ template <class T> static T shuffle_down(T value, unsigned delta, int line) {
 #define __shfl_xor_sync(mask, value, bits) cuda_on_cpu::shuffle(value, (cuda_on_cpu::current->number % 32) ^ (bits), __LINE__)
 #define __shfl_down_sync(mask, value, delta) cuda_on_cpu::shuffle_down(value, delta, __LINE__)
 
+static inline void __threadfence() {}               // one thread runs at a time, and sees all that was written
 template <class T> static inline T atomicAdd(T* p, T value) { T old = *p; *p = old + value; return old; }
 
 #define CUDA_ON_CPU_KERNEL(name)                                                                                         \

@@ -43,9 +43,12 @@ from minigrad.backends.cpu.optimizer import (
     adagrad_step,
     adamax_step,
     adamw_step,
+    clip,
     nadam_step,
+    norm,
     rmsprop_step,
     sgd_step,
+    together,
 )
 from minigrad.backends.cpu.pooling import (
     adaptive_avg_pool2d,

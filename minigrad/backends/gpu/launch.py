@@ -39,6 +39,21 @@ def max_blocks() -> int:
     return _processors(xp.cuda.Device().id) * BLOCKS_PER_PROCESSOR
 
 
+@functools.cache
+def _counters(device: int, count: int) -> Any:
+    return xp.zeros(count, np.uint32)
+
+
+def counters(count: int) -> Any:
+    """That many counters of the current GPU, at 0: kernels that use them (is_last_block of common.cuh) put them back to 0."""
+    return _counters(xp.cuda.Device().id, 1 << (count - 1).bit_length())
+
+
+def on_device(numbers: np.ndarray) -> Any:
+    """A copy of host numbers on the current GPU, for a kernel to read: it is not waited for."""
+    return xp.asarray(numbers)
+
+
 class Kernel:
     """The kernel `name` of `file`.cu, for one dtype.
 

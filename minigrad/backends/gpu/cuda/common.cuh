@@ -33,6 +33,36 @@ __device__ __forceinline__ scalar_t positive_part(scalar_t x) { return x <= 0 ? 
 // Whether a gradient passes back through y = positive_part(x): where y > 0, and where it is NaN, as in torch.
 __device__ __forceinline__ bool passes(scalar_t y) { return !(y <= 0); }
 
+#define ALL_LANES 0xffffffffu
+#define MAX_WARPS 32
+
+// The sum of `value` over the block (its threads along x, a multiple of 32), known to all of them. The order is fixed.
+__device__ double block_sum(double value) {
+    __shared__ double warps[MAX_WARPS];
+    for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(ALL_LANES, value, bit);
+    __syncthreads();                                        // the last sum has been read by all
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    value = warps[0];
+    for (int i = 1; i < int(blockDim.x / 32); i++) value += warps[i];
+    return value;
+}
+
+// Whether this block is the last of so many to get here: it sees what all the others have written before. It puts the counter
+// back to 0. So partial sums are added up in the launch that made them, in an order that does not depend on who came last.
+__device__ bool is_last_block(unsigned* counter, unsigned blocks) {
+    __shared__ bool last;
+    __threadfence();                                        // what this thread has written can be read by all
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0) {
+        last = atomicAdd(counter, 1u) == blocks - 1;
+        if (last) *counter = 0;
+    }
+    __syncthreads();
+    if (last) __threadfence();
+    return last;
+}
+
 // Sums over the rows of a matrix: blocks of COLUMNS x ROW_THREADS threads, threadIdx.x a column, threadIdx.y one of the
 // threads that share that column's rows.
 #define COLUMNS 32

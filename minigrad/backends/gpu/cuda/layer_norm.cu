@@ -1,21 +1,6 @@
 // Layer norm over the rows of an (M, D) matrix: one block a row, whose threads (a multiple of 32) run along it; and the
 // gradients of weight and bias, sums over the rows, chunk by chunk as in norm.cu. Sums are taken in double.
 
-#define ALL_LANES 0xffffffffu
-#define MAX_WARPS 32
-
-// The sum of `value` over the block, known to all its threads. The order is fixed.
-__device__ double block_sum(double value) {
-    __shared__ double warps[MAX_WARPS];
-    for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(ALL_LANES, value, bit);
-    __syncthreads();                                        // the last sum has been read by all
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
-    __syncthreads();
-    value = warps[0];
-    for (int i = 1; i < int(blockDim.x / 32); i++) value += warps[i];
-    return value;
-}
-
 // y = (x - mean) invstd w + b with the mean and variance of the row; w and b may be null.
 extern "C" __global__ void layer_norm(const scalar_t* x, const scalar_t* w, const scalar_t* b, scalar_t* y,
                                       scalar_t* mean, scalar_t* invstd, long long M, int D, double eps) {

@@ -4,9 +4,6 @@
 // more with one row. All threads of a block go through the same number of rows, for the barriers' sake; `inside` says
 // whether a thread's row is there at all.
 
-#define ALL_LANES 0xffffffffu
-#define MAX_WARPS 32
-
 #define FOR_EACH_ROW(row, M)                                                                               \
     for (long long first = blockIdx.x * (long long)blockDim.y, row = first + threadIdx.y; first < (M);     \
          first += (long long)gridDim.x * blockDim.y, row = first + threadIdx.y)
