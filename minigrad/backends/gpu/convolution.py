@@ -62,7 +62,7 @@ def _convolve_backward(
         for rows in g.row_groups(images, dtype.itemsize):
             gz = gz_images[rows.start - first : rows.stop - first]
             if needs_b:
-                column_sums(gz, gb)
+                gb += column_sums(gz)
             gz = gz[None] if g.G == 1 else split_groups(gz, g.G)
             if needs_w:
                 _product(gz, columns(g, x, rows), gw, transpose_a=True, accumulate=True)

@@ -15,7 +15,7 @@ import numpy as np
 from ..kernels import Array
 from .device import xp
 from .launch import kernel, max_blocks
-from .normalization import Needs, chunked_sums, contiguous, merge_sums
+from .normalization import Needs, chunked_sums, contiguous
 
 MAX_THREADS = 256
 
@@ -47,9 +47,8 @@ def layer_norm_backward(
         gx = xp.empty_like(x)
         _over_rows("layer_norm_backward", x, gy, x, w, mean, invstd, gx, np.int64(rows), length)
     if needs[1] or needs[2]:
-        gw, gb = xp.zeros(length, x.dtype), xp.zeros(length, x.dtype)
+        make = xp.empty if x.size else xp.zeros
+        gw, gb = make(length, x.dtype), make(length, x.dtype)
         if x.size:
-            sums, _ = chunked_sums("layer_norm", "layer_norm_sums", gy, 2, x, mean, invstd)
-            for chunks, total in zip(sums, (gw, gb), strict=True):
-                merge_sums(chunks, total, False)
+            chunked_sums("layer_norm", "layer_norm_sums", gy, (x, mean, invstd), (gw, gb))
     return gx, gw if needs[1] else None, gb if needs[2] else None

@@ -78,3 +78,11 @@ __device__ double column_sum(double value) {
     for (int i = 0; i < ROW_THREADS; i++) total += sums[i][threadIdx.x];
     return total;
 }
+
+// The sum over the chunks of what they left for column c, known to all threads of the column.
+__device__ double sum_of_chunks(const double* chunk_sums, int chunks, int C, int c) {
+    double sum = 0;
+    if (c < C)
+        for (int i = threadIdx.y; i < chunks; i += ROW_THREADS) sum += chunk_sums[(long long)i * C + c];
+    return column_sum(sum);
+}

@@ -1,5 +1,6 @@
 // Layer norm over the rows of an (M, D) matrix: one block a row, whose threads (a multiple of 32) run along it; and the
-// gradients of weight and bias, sums over the rows, chunk by chunk as in norm.cu. Sums are taken in double.
+// gradients of weight and bias, sums over the rows, chunk by chunk as in normalization.cu. Sums are taken in double.
+// Traffic: each row is read from memory once and twice more from the cache; the limit is memory.
 
 // y = (x - mean) invstd w + b with the mean and variance of the row; w and b may be null.
 extern "C" __global__ void layer_norm(const scalar_t* x, const scalar_t* w, const scalar_t* b, scalar_t* y,
@@ -45,24 +46,31 @@ extern "C" __global__ void layer_norm_backward(const scalar_t* gy, const scalar_
     }
 }
 
-// For each chunk of rows and column: the sums of gy z and of gy.
+// gw = the sums over the rows of gy z, gb = those of gy: chunk by chunk, and the last block of a tile adds up the chunks.
 extern "C" __global__ void layer_norm_sums(const scalar_t* gy, const scalar_t* x, const scalar_t* mean,
-                                           const scalar_t* invstd, double* chunk_gw, double* chunk_gb, long long M,
-                                           int D, int chunk_rows) {
+                                           const scalar_t* invstd, double* chunk_gw, double* chunk_gb, unsigned* counters,
+                                           scalar_t* gw, scalar_t* gb, long long M, int D, int chunk_rows) {
     int d = blockIdx.y * COLUMNS + threadIdx.x;
     long long first = blockIdx.x * (long long)chunk_rows;
     long long last = min(first + chunk_rows, M);
-    double gw = 0, gb = 0;
+    double sum_z = 0, sum = 0;
     if (d < D)
         for (long long row = first + threadIdx.y; row < last; row += ROW_THREADS) {
             double g = gy[row * D + d];
-            gb += g;
-            gw += g * (double(x[row * D + d]) - mean[row]) * invstd[row];
+            sum += g;
+            sum_z += g * (double(x[row * D + d]) - mean[row]) * invstd[row];
         }
-    gw = column_sum(gw);
-    gb = column_sum(gb);
+    sum_z = column_sum(sum_z);
+    sum = column_sum(sum);
     if (d < D && threadIdx.y == 0) {
-        chunk_gw[(long long)blockIdx.x * D + d] = gw;
-        chunk_gb[(long long)blockIdx.x * D + d] = gb;
+        chunk_gw[(long long)blockIdx.x * D + d] = sum_z;
+        chunk_gb[(long long)blockIdx.x * D + d] = sum;
+    }
+    if (!is_last_block(counters + blockIdx.y, gridDim.x)) return;
+    sum_z = sum_of_chunks(chunk_gw, gridDim.x, D, d);
+    sum = sum_of_chunks(chunk_gb, gridDim.x, D, d);
+    if (d < D && threadIdx.y == 0) {
+        gw[d] = scalar_t(sum_z);
+        gb[d] = scalar_t(sum);
     }
 }
