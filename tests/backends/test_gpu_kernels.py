@@ -149,11 +149,41 @@ def test_conv2d_takes_any_strides(gpu, layout):
     conv_both(gpu, CONVOLUTIONS["1x1"], False, layout)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 3000])
-@pytest.mark.parametrize("name", ["3x3", "rectangles", "groups", "1x1", "wide stride"])
-def test_conv2d_in_chunks_smaller_than_an_image(gpu, monkeypatch, name, chunk_bytes):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
+@pytest.mark.parametrize("name", ["3x3", "groups"])
+def test_conv2d_of_more_rows_than_a_launch_counts(gpu, monkeypatch, name):
+    monkeypatch.setattr(gpu.columns, "MOST_ROWS", 50)
     conv_both(gpu, CONVOLUTIONS[name], True)
+
+
+@pytest.mark.parametrize("sizes", [(3, 70, 9, 8, 67, (2, 2)), (40, 5, 6, 5, 3, (3, 3))], ids=str)
+def test_conv2d_of_several_tiles(gpu, sizes):
+    """Of rows, outputs, channels, weights; and the rows split over blocks, whose sums the last one adds up."""
+    conv_both(gpu, (*sizes, (1, 1), (1, 1), (1, 1), 1), True)
+
+
+@pytest.mark.parametrize("name", ["3x3", "groups", "stem"])
+def test_conv2d_without_tensor_cores(gpu, monkeypatch, name):
+    monkeypatch.setattr(gpu.convolution, "tensor_cores", lambda dtype, allowed: 0)
+    conv_both(gpu, CONVOLUTIONS[name], True)
+
+
+def test_convolutions_may_round_to_tf32(gpu, monkeypatch):
+    """By torch's switch: each product's operands are rounded to 10 bits, so a result is off by 2^-11 of each at most."""
+    case = CONVOLUTIONS["3x3"]
+    x, w, b, gy = (a.astype(np.float32) for a in conv_arrays(case))
+    options = {"x_shape": x.shape, "window": window(case), "needs": (True,) * 3}
+
+    def results(x, w, gy):
+        x, w, gy = map(gpu.from_host, (x, w, gy))
+        y = gpu.conv2d(x, w, None, window=window(case))
+        return [gpu.to_host(a) for a in (y, *gpu.conv2d_backward(gy, x, w, None, **options))]
+
+    precise, sizes = results(x, w, gy), results(*map(np.abs, (x, w, gy)))
+    monkeypatch.setattr(gpu.convolution.cudnn, "allow_tf32", True)
+    for rounded, exact, size in zip(results(x, w, gy), precise, sizes, strict=True):
+        off = np.abs(rounded - exact)
+        assert (off <= 2.0**-10 * size).all()
+    assert (off > 0).any() or gpu.launch.tensor_cores(x.dtype, True) == 0
 
 
 def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
@@ -188,11 +218,11 @@ def test_images_are_channels_last(gpu):
     assert gpu.relu_backward(gy, y).strides == y.strides
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 24 * 2**20])
+@pytest.mark.parametrize("chunk_bytes", [1, 128 * 2**20])
 @pytest.mark.parametrize("name", ["3x3", "groups", "stem", "empty batch"])
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 def test_conv2d_relu_max_pool2d(gpu, monkeypatch, name, chunk_bytes, bias):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(gpu.convolution, "MAP_BYTES", chunk_bytes)
     case = CONVOLUTIONS[name]
     options, pool = case[6:], ((3, 2), (2, 2), (1, 1), (1, 1), False)
     x, w, b, gy = conv_arrays(case)
@@ -563,7 +593,7 @@ def test_memory_is_metered(gpu):
 
 
 def test_a_pooled_convolution_never_holds_its_full_map(gpu, monkeypatch):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(gpu.convolution, "MAP_BYTES", 1)
     x, w = gpu.from_host(random(8, 2, 16, 16)), gpu.from_host(random(16, 2, 3, 3))
     slid = {"window": Window((3, 3), padding=(1, 1)), "pool": Window((2, 2), (2, 2))}
     gpu.reset_peak_memory_stats()
@@ -579,7 +609,7 @@ def test_kernels_never_read_back(gpu):
         pytest.skip("the emulator counts the reads")
     x, w, b, gy = (gpu.from_host(a) for a in conv_arrays(CONVOLUTIONS["groups"]))
     slid = window(CONVOLUTIONS["groups"])
-    with emulator.capturing():
+    with emulator.capturing(), gpu.launch.numbers_listed():
         y = gpu.conv2d(x, w, b, window=slid, relu=True)
         gpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=slid, needs=(True, True, True))
         y, mean, invstd, _ = gpu.batch_norm(y, None, None, eps=1e-5)

@@ -126,7 +126,7 @@ def norm(arrays: Sequence[Array]) -> Array:
     dense = [a if is_dense(a) else xp.ascontiguousarray(a) for a in arrays]
     table, total = _gradients_table(dense), xp.empty((), arrays[0].dtype)
     grid = _grid(table.longest, len(arrays))
-    table.launch("norm", total.dtype, xp.empty(math.prod(grid), np.float64), counters(1), total)
+    table.launch("total_norm", total.dtype, xp.empty(math.prod(grid), np.float64), counters(1), total)
     return total
 
 
@@ -135,7 +135,7 @@ def clip(arrays: Sequence[Array], total: Array, *, largest: float) -> None:
     dense = [a if is_dense(a) else xp.ascontiguousarray(a) for a in arrays]
     table = _gradients_table(dense)
     table.copies = [(given, used) for given, used in zip(arrays, dense, strict=True) if used is not given]
-    table.launch("clip", total.dtype, total, float(largest))
+    table.launch("clip_to", total.dtype, total, float(largest))
 
 
 def sgd_step(

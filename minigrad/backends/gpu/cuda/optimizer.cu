@@ -150,7 +150,7 @@ extern "C" __global__ void adadelta(const long long* table, int width) {
 
 // The 2-norm of all arrays of the table (address, length) as one vector. Each block leaves its sum of squares in parts, one of
 // gridDim.x * gridDim.y; the last one to end adds them up, in a fixed order.
-extern "C" __global__ void norm(const long long* table, int width, double* parts, unsigned* counter, scalar_t* total) {
+extern "C" __global__ void total_norm(const long long* table, int width, double* parts, unsigned* counter, scalar_t* total) {
     const long long* cells = table + blockIdx.y * (long long)width;
     const scalar_t* x = ARRAY(0);
     double sum = 0;
@@ -165,7 +165,7 @@ extern "C" __global__ void norm(const long long* table, int width, double* parts
 }
 
 // The arrays of the table times min(1, largest / (total + 1e-6)).
-extern "C" __global__ void clip(const long long* table, int width, const scalar_t* total, scalar_t largest) {
+extern "C" __global__ void clip_to(const long long* table, int width, const scalar_t* total, scalar_t largest) {
     const long long* cells = table + blockIdx.y * (long long)width;
     scalar_t *x = ARRAY(0), factor = largest / (*total + scalar_t(1e-6));
     factor = factor > 1 ? scalar_t(1) : factor;             // a NaN stays
