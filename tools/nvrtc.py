@@ -106,7 +106,8 @@ def compile_source(source: str, architecture: int, options: tuple[str, ...]) -> 
 
 def source(name: str) -> str:
     """The source as the GPU backend hands it to CuPy."""
-    return (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    text = (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda found: (SOURCES / found[1]).read_text(), text)
 
 
 def names() -> list[str]:
@@ -116,7 +117,7 @@ def names() -> list[str]:
 
 def forms(name: str, scalar: str) -> tuple[int, ...]:
     """The values of the option TF32 with which a source is compiled: there are tensor cores for products of floats only."""
-    return (0, 1, 3) if scalar == "float" and "TF32" in (SOURCES / f"{name}.cu").read_text() else (0,)
+    return (0, 1, 3) if scalar == "float" and "#if TF32" in source(name) else (0,)
 
 
 def costs(name: str, architecture: int, scalar: str, tap: str = TAPS[0], tf32: int = 0) -> list[Cost]:

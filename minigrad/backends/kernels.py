@@ -113,6 +113,12 @@ class Kernels(Protocol):
     def matmul(self, x: Array, y: Array, b: Array | None = None) -> Array:
         """x @ y as numpy.matmul, of any dtype, plus b (N,)."""
 
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        """x w^T + b for x (M, K), w (N, K), b (N,) or None."""
+
+    def linear_backward(self, gy: Array, x: Array | None, w: Array | None, *, needs: Sequence[bool]) -> Gradients:
+        """(gx, gw, gb) = (gy w, gy^T x, the sum of gy's rows)."""
+
     def sum_rows(self, x: Array) -> Array:
         """The sum over M of x (M, N), as (N,), added in float64."""
 

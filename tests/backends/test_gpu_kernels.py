@@ -662,3 +662,55 @@ def test_the_order_of_threads_does_not_matter(gpu):
 def test_the_same_result_in_every_run(gpu):
     for first, second in zip(everything(gpu), everything(gpu), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+# ---- products ------------------------------------------------------------------------------------------------------
+PRODUCTS = {
+    "matrices": lambda a: (a(3, 5), a(5, 4)),
+    "transposed": lambda a: (a(70, 3).swapaxes(0, 1), a(66, 70).swapaxes(0, 1)),
+    "a row": lambda a: (a(1, 200), a(200, 1)),
+    "slices": lambda a: (a(6, 10)[::2, 1:9:2], a(8, 7)[1::2, ::3]),
+    "a batch": lambda a: (a(3, 4, 5), a(3, 5, 2)),
+    "a broadcast batch": lambda a: (a(4, 1, 3, 5), a(2, 5, 2).swapaxes(0, 0)),
+    "two axes transposed": lambda a: (a(2, 5, 3, 4).swapaxes(1, 2), a(2, 3, 6, 4).swapaxes(2, 3)),
+    "three axes": lambda a: (a(2, 3, 2, 4, 5), a(2, 5, 4)),
+    "no steps": lambda a: (a(3, 0), a(0, 2)),
+    "nothing": lambda a: (a(0, 3), a(3, 2)),
+}
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("operands", PRODUCTS.values(), ids=PRODUCTS)
+def test_matmul(gpu, operands, bias):
+    for dtype in (np.float64, np.float32):
+        given: list[np.ndarray] = []
+        host = operands(lambda *shape: given.append(random(*shape, seed=len(given)).astype(dtype)) or given[-1])
+        put = iter([gpu.from_host(a) for a in given])
+        x, y = operands(lambda *shape: next(put))
+        b = random(y.shape[-1]).astype(dtype) if bias else None
+        found = gpu.to_host(gpu.matmul(x, y, None if b is None else gpu.from_host(b)))
+        wide = [a.astype(np.float64) for a in host]
+        exact = wide[0] @ wide[1] + (0 if b is None else b)
+        reference = (host[0] @ host[1] + (0 if b is None else b)).astype(dtype)
+        close(found, reference, exact)
+
+
+def test_matmul_of_more_matrices_than_a_launch_takes(gpu, monkeypatch):
+    monkeypatch.setattr(gpu.products, "MOST_MATRICES", 3)
+    x, y = random(5, 2, 3, 4), random(5, 2, 4, 2)
+    for many in ((x, y), (x.reshape(2, 5, 3, 4), y.reshape(2, 5, 4, 2))):
+        np.testing.assert_allclose(gpu.to_host(gpu.matmul(*map(gpu.from_host, many))), many[0] @ many[1], 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("needs", list(itertools.product((False, True), repeat=3)), ids=str)
+def test_linear_backward(gpu, needs):
+    def ours(gy, x, w):
+        found = gpu.linear_backward(gy, x if needs[1] else None, w if needs[0] else None, needs=needs)
+        assert [part is not None for part in found] == list(needs)
+        return [part for part in found if part is not None]
+
+    def theirs(gy, x, w):
+        return [part for part, need in zip((gy @ w, gy.T @ x, gy.sum(0)), needs, strict=True) if need]
+
+    compare(gpu, ours, theirs, random(300, 5), random(300, 7), random(5, 7))
+    compare(gpu, ours, theirs, random(0, 5), random(0, 7), random(5, 7))

@@ -57,7 +57,7 @@ from minigrad.backends.cpu.pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from minigrad.backends.cpu.products import matmul, sum_rows
+from minigrad.backends.cpu.products import linear, linear_backward, matmul, sum_rows
 from minigrad.backends.cpu.softmax import (
     cross_entropy,
     cross_entropy_backward,

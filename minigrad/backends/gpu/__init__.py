@@ -57,7 +57,7 @@ from .pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from .products import matmul, sum_rows
+from .products import linear, linear_backward, matmul, sum_rows
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,

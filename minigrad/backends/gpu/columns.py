@@ -33,6 +33,7 @@ class Geometry:
     C: int
     H: int
     W: int
+    allow_tf32: bool = False
 
     @property
     def G(self) -> int:

@@ -25,7 +25,7 @@ from .layout import from_rows, to_rows
 from .pooling import Pooling, Shape, pool_images, pool_images_backward
 
 MAP_BYTES = 128 * 2**20
-TILE, DEPTH, THREADS, RESULTS = 64, 16, 256, 16  # as in convolution.cu
+TILE, DEPTH, THREADS, RESULTS = 64, 16, 256, 16  # as in tiles.cuh
 LEAST_ROWS = 256  # of one split of the rows that the gradient of w sums over
 
 Needs = Sequence[bool]
@@ -39,8 +39,8 @@ def _contiguous(array: Array) -> Array:
     return None if array is None else xp.ascontiguousarray(array)
 
 
-def _kernel(name: str, dtype: np.dtype) -> Any:
-    return kernel("convolution", name, dtype, tf32=tensor_cores(dtype, cudnn.allow_tf32))
+def _kernel(g: Geometry, name: str, dtype: np.dtype) -> Any:
+    return kernel("convolution", name, dtype, tf32=tensor_cores(dtype, g.allow_tf32))
 
 
 def _convolve(g: Geometry, x: Array, w: Array, b: Array, relu: bool, out: Array) -> None:
@@ -48,7 +48,7 @@ def _convolve(g: Geometry, x: Array, w: Array, b: Array, relu: bool, out: Array)
     rows = out.size // max(1, g.O)
     if rows:
         grid = (_tiles(rows), _tiles(g.O // g.G), g.G)
-        _kernel("convolve", x.dtype).launch(grid, (THREADS,), x, w, b, out, rows, relu, *g.sizes)
+        _kernel(g, "convolve", x.dtype).launch(grid, (THREADS,), x, w, b, out, rows, relu, *g.sizes)
 
 
 def _gradient_of_x(g: Geometry, gy: Array, y: Array, w: Array, gx: Array) -> None:
@@ -56,10 +56,10 @@ def _gradient_of_x(g: Geometry, gy: Array, y: Array, w: Array, gx: Array) -> Non
     rows = gx.size // max(1, g.C)
     if rows:
         grid = (_tiles(rows), _tiles(g.C // g.G), g.G)
-        _kernel("convolve_backward_x", gy.dtype).launch(grid, (THREADS,), gy, y, w, gx, rows, *g.sizes)
+        _kernel(g, "convolve_backward_x", gy.dtype).launch(grid, (THREADS,), gy, y, w, gx, rows, *g.sizes)
 
 
-def _gradient_of_w(g: Geometry, gy: Array, y: Array, x: Array, gw: Array, gb: Array, accumulate: bool) -> None:
+def gradient_of_w(g: Geometry, gy: Array, y: Array, x: Array, gw: Array, gb: Array, accumulate: bool) -> None:
     """gw (O, C/G, KH, KW) and gb (O,), either may be None, from gy (n, OH, OW, O), which is not empty, and x (n, H, W, C)."""
     rows = gy.size // g.O
     first = 0 if gw is not None else g.K // TILE  # the tile that the bias is in
@@ -69,7 +69,7 @@ def _gradient_of_w(g: Geometry, gy: Array, y: Array, x: Array, gw: Array, gb: Ar
     split_rows = -(-rows // splits // DEPTH) * DEPTH
     splits = -(-rows // split_rows)
     parts = xp.empty(tiles * splits * THREADS * RESULTS if splits > 1 else 1, gy.dtype)
-    _kernel("convolve_backward_w", gy.dtype).launch(
+    _kernel(g, "convolve_backward_w", gy.dtype).launch(
         (*across, g.G * splits), (THREADS,), gy, y, x, gw, gb, parts, counters(tiles), rows, split_rows, splits, first,
         accumulate, *g.sizes,
     )  # fmt: skip
@@ -92,7 +92,7 @@ def _convolve_backward(
     for images in groups if whole else ():
         gy, y = gradient(images)
         if needs_w or needs_b:
-            _gradient_of_w(g, gy, y, x[images] if needs_w else None, gw, gb, images.start > 0)
+            gradient_of_w(g, gy, y, x[images] if needs_w else None, gw, gb, images.start > 0)
         if needs_x:
             _gradient_of_x(g, gy, y, w, gx[images])
     return (from_rows(gx, xp) if needs_x else None), gw, gb
@@ -100,7 +100,7 @@ def _convolve_backward(
 
 def conv2d(x: Array, w: Array, b: Array, *, window: Window, relu: bool = False) -> Array:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
-    g = Geometry(window, w.shape[0], *x.shape)
+    g = Geometry(window, w.shape[0], *x.shape, cudnn.allow_tf32)
     x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
     y = xp.empty((g.N, *g.out, g.O), x.dtype)
     for images in g.images():
@@ -112,7 +112,7 @@ def conv2d_backward(
     gy: Array, x: Array, w: Array, y: Array, *, x_shape: Shape, window: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
-    g = Geometry(window, gy.shape[1], *x_shape)
+    g = Geometry(window, gy.shape[1], *x_shape, cudnn.allow_tf32)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
@@ -127,7 +127,7 @@ def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    g = Geometry(window, w.shape[0], *x.shape)
+    g = Geometry(window, w.shape[0], *x.shape, cudnn.allow_tf32)
     pooling = Pooling(pool, g.N, g.O, *g.out)
     x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
     p, tap = pooling.empty_outputs(x.dtype)
@@ -142,7 +142,7 @@ def conv2d_relu_max_pool2d_backward(
     gp: Array, x: Array, w: Array, tap: Array, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
-    g = Geometry(window, gp.shape[1], *x_shape)
+    g = Geometry(window, gp.shape[1], *x_shape, cudnn.allow_tf32)
     pooling = Pooling(pool, g.N, g.O, *g.out)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,9 @@ NULL = np.uintp(0)  # the pointer to nothing, for arrays that may be None
 
 
 def source(name: str) -> str:
-    """The CUDA source `name`.cu as it is compiled: common.cuh before it."""
-    return (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    """The CUDA source `name`.cu as it is compiled: common.cuh before it, what it includes in its place."""
+    text = (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda found: (SOURCES / found[1]).read_text(), text)
 
 
 @functools.cache
