@@ -161,9 +161,15 @@ def test_conv2d_of_several_tiles(gpu, sizes):
     conv_both(gpu, (*sizes, (1, 1), (1, 1), (1, 1), 1), True)
 
 
-@pytest.mark.parametrize("name", ["3x3", "groups", "stem"])
-def test_conv2d_without_tensor_cores(gpu, monkeypatch, name):
-    monkeypatch.setattr(gpu.convolution, "tensor_cores", lambda dtype, allowed: 0)
+@pytest.fixture
+def precise_tensor_cores(gpu, monkeypatch):
+    """Products of float32 go by tensor cores, on both halves of each number, on the emulator as well."""
+    for module in (gpu.convolution, gpu.products):
+        monkeypatch.setattr(module, "tensor_cores", lambda dtype, allowed: 3 * (dtype == np.float32))
+
+
+@pytest.mark.parametrize("name", ["3x3", "groups", "stem", "wide stride"])
+def test_conv2d_by_tensor_cores(gpu, precise_tensor_cores, name):
     conv_both(gpu, CONVOLUTIONS[name], True)
 
 
@@ -179,11 +185,12 @@ def test_convolutions_may_round_to_tf32(gpu, monkeypatch):
         return [gpu.to_host(a) for a in (y, *gpu.conv2d_backward(gy, x, w, None, **options))]
 
     precise, sizes = results(x, w, gy), results(*map(np.abs, (x, w, gy)))
+    monkeypatch.setattr(gpu.launch, "_has_tensor_cores", lambda device: True)
     monkeypatch.setattr(gpu.convolution.cudnn, "allow_tf32", True)
     for rounded, exact, size in zip(results(x, w, gy), precise, sizes, strict=True):
         off = np.abs(rounded - exact)
         assert (off <= 2.0**-10 * size).all()
-    assert (off > 0).any() or gpu.launch.tensor_cores(x.dtype, True) == 0
+    assert (off > 0).any()
 
 
 def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
@@ -671,7 +678,7 @@ PRODUCTS = {
     "a row": lambda a: (a(1, 200), a(200, 1)),
     "slices": lambda a: (a(6, 10)[::2, 1:9:2], a(8, 7)[1::2, ::3]),
     "a batch": lambda a: (a(3, 4, 5), a(3, 5, 2)),
-    "a broadcast batch": lambda a: (a(4, 1, 3, 5), a(2, 5, 2).swapaxes(0, 0)),
+    "a broadcast batch": lambda a: (a(4, 1, 3, 5), a(2, 5, 2)),
     "two axes transposed": lambda a: (a(2, 5, 3, 4).swapaxes(1, 2), a(2, 3, 6, 4).swapaxes(2, 3)),
     "three axes": lambda a: (a(2, 3, 2, 4, 5), a(2, 5, 4)),
     "no steps": lambda a: (a(3, 0), a(0, 2)),
@@ -682,17 +689,28 @@ PRODUCTS = {
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize("operands", PRODUCTS.values(), ids=PRODUCTS)
 def test_matmul(gpu, operands, bias):
-    for dtype in (np.float64, np.float32):
-        given: list[np.ndarray] = []
-        host = operands(lambda *shape: given.append(random(*shape, seed=len(given)).astype(dtype)) or given[-1])
-        put = iter([gpu.from_host(a) for a in given])
-        x, y = operands(lambda *shape: next(put))
-        b = random(y.shape[-1]).astype(dtype) if bias else None
-        found = gpu.to_host(gpu.matmul(x, y, None if b is None else gpu.from_host(b)))
-        wide = [a.astype(np.float64) for a in host]
-        exact = wide[0] @ wide[1] + (0 if b is None else b)
-        reference = (host[0] @ host[1] + (0 if b is None else b)).astype(dtype)
-        close(found, reference, exact)
+    shapes: list[tuple[int, ...]] = []
+    operands(lambda *shape: shapes.append(shape) or np.empty(shape))
+    arrays = [random(*shape, seed=i) for i, shape in enumerate(shapes)]
+
+    def product(matmul):
+        def run(*given):
+            put = iter(given)
+            x, y = operands(lambda *shape: next(put))
+            return [matmul(x, y, next(put) if bias else None)]
+
+        return run
+
+    def theirs(x, y, b):
+        return x @ y if b is None else x @ y + b
+
+    columns = operands(lambda *shape: np.empty(shape))[1].shape[-1]
+    compare(gpu, product(gpu.matmul), product(theirs), *arrays, *([random(columns)] if bias else []))
+
+
+@pytest.mark.parametrize("operands", [PRODUCTS["transposed"], PRODUCTS["a broadcast batch"]])
+def test_matmul_by_tensor_cores(gpu, precise_tensor_cores, operands):
+    test_matmul(gpu, operands, True)
 
 
 def test_matmul_of_more_matrices_than_a_launch_takes(gpu, monkeypatch):

@@ -87,10 +87,11 @@ class RawModule:
 
 
 class Device:
-    """A device: one, unless a test has more. One processor, so that grids stay small."""
+    """A device: one, unless a test has more. One processor, so that grids stay small; no tensor cores, unless a test asks for
+    them: they are slow to emulate."""
 
     attributes = {"MultiProcessorCount": 1}
-    compute_capability = "90"
+    compute_capability = "75"
 
     def __init__(self, device: int | None = None) -> None:
         self.id = CURRENT.device if device is None else device
