@@ -144,10 +144,24 @@ class Kernels(Protocol):
         The op has a target that is neither a class nor ignore_index refused (check_indices); on a GPU its loss is NaN.
         """
 
+    @property
+    def sums_losses(self) -> bool:
+        """Whether a loss and its mean come out of one kernel, cross_entropy_total: on a GPU, where each launch costs."""
+
+    def cross_entropy_total(
+        self, logits: Array, target: Array, weight: Array | None, *, ignore_index: int, label_smoothing: float, mean: bool,
+        error: type[Exception], message: str,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
+        """(the losses' sum over `divisor`, logp, divisor): 0-d, and the sum of the targets' weights if `mean`, else 1.
+
+        `error`, as check_indices raises it, for a target that is neither a class nor ignore_index.
+        """
+
     def cross_entropy_backward(
-        self, g: Array, logp: Array, target: Array, weight: Array | None, *, ignore_index: int, label_smoothing: float
-    ) -> Array:
-        """g_logits (M, C) for g (M,)."""
+        self, g: Array, logp: Array, target: Array, weight: Array | None, divisor: Array | None = None, *,
+        ignore_index: int, label_smoothing: float,
+    ) -> Array:  # fmt: skip
+        """g_logits (M, C) for g (M,), or for g 0-d over divisor."""
 
     # -- normalisation: w, b None for 1 and 0; variances are biased, invstd = 1 / sqrt(var + eps) ------------------------
 
@@ -164,6 +178,12 @@ class Kernels(Protocol):
         needs: Sequence[bool],
     ) -> Gradients:  # fmt: skip
         """(gx, gw, gb). training: the statistics are x's own, so that gx goes through them too."""
+
+    def follow(
+        self, running_mean: Array | None, running_var: Array | None, mean: Array, var: Array, *, momentum: float,
+        unbias: float,
+    ) -> None:  # fmt: skip
+        """running = (1 - momentum) running + momentum batch, in place, the batch's variance times `unbias` first."""
 
     def layer_norm(self, x: Array, w: Array | None, b: Array | None, *, eps: float) -> tuple[Array, Array, Array]:
         """(y, mean, invstd): each row of x (M, D) by its own statistics (M,); w, b (D,)."""

@@ -37,6 +37,7 @@ from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,
     batch_norm_backward,
+    follow,
 )
 from minigrad.backends.cpu.optimizer import (
     adadelta_step,
@@ -61,9 +62,11 @@ from minigrad.backends.cpu.products import linear, linear_backward, matmul, sum_
 from minigrad.backends.cpu.softmax import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_total,
     log_softmax,
     log_softmax_backward,
     softmax,
     softmax_backward,
+    sums_losses,
 )
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads

@@ -37,7 +37,7 @@ from .folding import fold, unfold
 from .indexing import assign, check_indices, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
-from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
+from .normalization import batch_norm, batch_norm_apply, batch_norm_backward, follow
 from .optimizer import (
     adadelta_step,
     adagrad_step,
@@ -61,8 +61,10 @@ from .products import linear, linear_backward, matmul, sum_rows
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_total,
     log_softmax,
     log_softmax_backward,
     softmax,
     softmax_backward,
+    sums_losses,
 )

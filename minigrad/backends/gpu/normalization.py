@@ -69,6 +69,29 @@ def batch_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Arra
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
 
 
+def follow(
+    running_mean: Array | None, running_var: Array | None, mean: Array, var: Array, *, momentum: float, unbias: float
+) -> None:
+    """running = (1 - momentum) running + momentum batch, in place, the batch's variance times `unbias` first."""
+    known = [a for a in (running_mean, running_var) if a is not None]
+    if any(a.dtype != mean.dtype or not a.flags.c_contiguous for a in known):
+        for running, batch in ((running_mean, mean), (running_var, var * unbias)):
+            if running is not None:
+                running[...] = (1 - momentum) * running.astype(batch.dtype) + momentum * batch
+    elif known:
+        kernel("normalization", "follow", mean.dtype).over(
+            mean.size,
+            mean,
+            var,
+            running_mean,
+            running_var,
+            mean.size,
+            float(momentum),
+            1 - float(momentum),
+            float(unbias),
+        )
+
+
 def batch_norm_apply(x: Array, w: Array, b: Array, mean: Array, invstd: Array) -> Array:
     """y = (x - mean) invstd w + b with the statistics given, all (C,)."""
     rows = to_rows(x, xp)

@@ -5,7 +5,7 @@
 //
 // The naive form is a product, a scaling, a mask, five launches of softmax, a product: the scores go through memory at each.
 // Here a warp has a query: lane j has the scores of keys j, j + 32, j + 64, j + 96 in registers, softmax is shuffles, and then
-// lane f gathers feature f, f + 32, ... of y. Keys and values of one (batch, head) are read again by each query, from L1: they
+// lane f gathers feature f, f + 32, ... of y, the probabilities in shared memory. Keys and values of one (batch, head) are read again by each query, from L1: they
 // are some kilobytes. For the gradients a block has a (batch, head); its warps leave gs and p dropped of all queries in
 // `scratch` (which stays in L2), and after a barrier gather gq by queries, gk and gv by keys: no atomics, the same sums in
 // every run. Traffic: q, k, v once, y once; gradients twice that, and the scratch. The limit is latency and L1; longer rows
@@ -84,16 +84,14 @@ extern "C" __global__ void attention(ROWS(q), ROWS(k), ROWS(v), LOOK(mask), LOOK
         values[i] *= factor(dropped, batch, head, row, j);
     }
     if (threadIdx.x % 32 == 0) lse[place] = nowhere ? -NEGATIVE_INFINITY : largest + log(sum);
-    for (int f0 = 0; f0 < F; f0 += 32) {
-        int f = f0 + threadIdx.x % 32;
+    __shared__ scalar_t weights[WARPS][32 * OF_LANE];       // of this warp's query, for all its lanes
+    scalar_t* of_query = weights[threadIdx.x / 32];
+    EVERY_KEY(j, i) of_query[j] = values[i];
+    __syncwarp();
+    for (int f = threadIdx.x % 32; f < F; f += 32) {
         scalar_t total = 0;
-        for (int j = 0; j < S; j++) {
-            scalar_t mine = 0;
-            for (int i = 0; i < OF_LANE; i++) mine = i == j / 32 ? values[i] : mine;
-            scalar_t weight = __shfl_sync(ALL_LANES, mine, j % 32);
-            if (f < F) total += weight * ROW_OF(v, j)[f];
-        }
-        if (f < F) y[(((long long)batch * L + row) * H + head) * F + f] = total;
+        for (int j = 0; j < S; j++) total += of_query[j] * ROW_OF(v, j)[f];
+        y[(((long long)batch * L + row) * H + head) * F + f] = total;
     }
 }
 

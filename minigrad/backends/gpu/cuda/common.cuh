@@ -36,15 +36,16 @@ __device__ __forceinline__ bool passes(scalar_t y) { return !(y <= 0); }
 #define ALL_LANES 0xffffffffu
 #define MAX_WARPS 32
 
-// The sum of `value` over the block (its threads along x, a multiple of 32), known to all of them. The order is fixed.
+// The sum of `value` over the block (of a multiple of 32 threads along x), known to all of them. The order is fixed.
 __device__ double block_sum(double value) {
     __shared__ double warps[MAX_WARPS];
+    int thread = threadIdx.y * blockDim.x + threadIdx.x, count = blockDim.x * blockDim.y / 32;
     for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(ALL_LANES, value, bit);
     __syncthreads();                                        // the last sum has been read by all
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    if (thread % 32 == 0) warps[thread / 32] = value;
     __syncthreads();
     value = warps[0];
-    for (int i = 1; i < int(blockDim.x / 32); i++) value += warps[i];
+    for (int i = 1; i < count; i++) value += warps[i];
     return value;
 }
 

@@ -25,10 +25,15 @@ extern "C" __global__ void layer_norm(const scalar_t* x, const scalar_t* w, cons
     }
 }
 
-// gx = invstd (g - mean(g) - z mean(g z)) with g = gy w and z = (x - mean) invstd; w may be null.
+// gx = invstd (g - mean(g) - z mean(g z)) with g = gy w and z = (x - mean) invstd; w may be null. A block goes through several
+// rows, so that its threads can add up gy z and gy of the columns that they have (OF_THREAD each at most): chunk_gw and chunk_gb
+// get a row a block, and the last block adds them up. Without gw or gb nothing is added up, without gx it is not written.
+#define OF_THREAD 4
 extern "C" __global__ void layer_norm_backward(const scalar_t* gy, const scalar_t* x, const scalar_t* w,
-                                               const scalar_t* mean, const scalar_t* invstd, scalar_t* gx, long long M,
-                                               int D) {
+                                               const scalar_t* mean, const scalar_t* invstd, scalar_t* gx, scalar_t* gw,
+                                               scalar_t* gb, double* chunk_gw, double* chunk_gb, unsigned* counter,
+                                               long long M, int D) {
+    double sums[OF_THREAD] = {}, sums_z[OF_THREAD] = {};
     for (long long row = blockIdx.x; row < M; row += gridDim.x) {
         const scalar_t *g = gy + row * D, *from = x + row * D;
         double sum = 0, sum_z = 0, center = mean[row], scale = invstd[row];
@@ -39,14 +44,39 @@ extern "C" __global__ void layer_norm_backward(const scalar_t* gy, const scalar_
         }
         sum = block_sum(sum) / D;
         sum_z = block_sum(sum_z) / D;
-        for (int d = threadIdx.x; d < D; d += blockDim.x) {
+        for (int d = threadIdx.x; gx && d < D; d += blockDim.x) {
             double value = w ? double(g[d]) * w[d] : double(g[d]);
             gx[row * D + d] = scalar_t(scale * (value - sum - (from[d] - center) * scale * sum_z));
         }
+#pragma unroll
+        for (int i = 0; i < OF_THREAD; i++) {
+            int d = threadIdx.x + i * blockDim.x;
+            if (!gb || d >= D) continue;
+            sums[i] += g[d];
+            sums_z[i] += g[d] * (from[d] - center) * scale;
+        }
+    }
+    if (!gb) return;
+#pragma unroll
+    for (int i = 0; i < OF_THREAD; i++) {
+        int d = threadIdx.x + i * blockDim.x;
+        if (d >= D) continue;
+        chunk_gw[(long long)blockIdx.x * D + d] = sums_z[i];
+        chunk_gb[(long long)blockIdx.x * D + d] = sums[i];
+    }
+    if (!is_last_block(counter, gridDim.x)) return;
+    for (int d = threadIdx.x; d < D; d += blockDim.x) {
+        double sum = 0, sum_z = 0;
+        for (int i = 0; i < int(gridDim.x); i++) {
+            sum_z += chunk_gw[(long long)i * D + d];
+            sum += chunk_gb[(long long)i * D + d];
+        }
+        gw[d] = scalar_t(sum_z);
+        gb[d] = scalar_t(sum);
     }
 }
 
-// gw = the sums over the rows of gy z, gb = those of gy: chunk by chunk, and the last block of a tile adds up the chunks.
+// Of longer rows gw = the sums over the rows of gy z, gb = those of gy: chunk by chunk, and the last block of a tile adds up the chunks.
 extern "C" __global__ void layer_norm_sums(const scalar_t* gy, const scalar_t* x, const scalar_t* mean,
                                            const scalar_t* invstd, double* chunk_gw, double* chunk_gb, unsigned* counters,
                                            scalar_t* gw, scalar_t* gb, long long M, int D, int chunk_rows) {

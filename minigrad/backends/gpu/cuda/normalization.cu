@@ -50,6 +50,15 @@ extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double
     }
 }
 
+// running = (1 - momentum) running + momentum batch, of means and of variances (times `unbias`); each may be null.
+extern "C" __global__ void follow(const scalar_t* mean, const scalar_t* var, scalar_t* running_mean, scalar_t* running_var,
+                                  int C, scalar_t momentum, scalar_t rest, scalar_t unbias) {
+    FOR_EACH(c, C) {
+        if (running_mean) running_mean[c] = running_mean[c] * rest + momentum * mean[c];
+        if (running_var) running_var[c] = running_var[c] * rest + momentum * (var[c] * unbias);
+    }
+}
+
 // y = (x - mean) invstd w + b; w and b may be null.
 extern "C" __global__ void normalize(const scalar_t* x, const scalar_t* w, const scalar_t* b, const scalar_t* mean,
                                      const scalar_t* invstd, scalar_t* y, long long count, int C) {

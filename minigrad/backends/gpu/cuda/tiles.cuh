@@ -78,7 +78,9 @@ __device__ void multiply(const Tile& a, const Tile& b, scalar_t* sums) {
     for (int k = 0; k < DEPTH; k++) {
         Four x = *reinterpret_cast<const Four*>(&a.value[k][row]), y = *reinterpret_cast<const Four*>(&b.value[k][column]);
 #pragma unroll
-        for (int e = 0; e < RESULTS; e++) some[e] += x.value[e / 4] * y.value[e % 4];
+        for (int i = 0; i < 4; i++)
+#pragma unroll
+            for (int j = 0; j < 4; j++) some[4 * i + j] += x.value[i] * y.value[j];
     }
 #pragma unroll
     for (int e = 0; e < RESULTS; e++) sums[e] += some[e];
