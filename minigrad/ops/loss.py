@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class CrossEntropy(FusedOp):
     fresh = True
     widens = True
     saves = {1: 0}
-    keeps = ("logp",)
+    keeps: ClassVar[tuple[str, ...]] = ("logp",)
 
     def __init__(self, weight: Tensor | None, ignore_index: int, smoothing: float) -> None:
         self.weight, self.ignore, self.smoothing = weight, ignore_index, smoothing

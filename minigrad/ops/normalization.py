@@ -287,12 +287,12 @@ def _follow(
     running_mean: Tensor | None, running_var: Tensor | None, mean: Array, var: Array, momentum: float, unbias: float
 ) -> None:
     """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
-    known = [running for running in (running_mean, running_var) if running is not None]
-    arrays = [None if running is None else running.array for running in (running_mean, running_var)]
-    if known:
-        backends.of(mean).follow(*arrays, mean, var, momentum=momentum, unbias=unbias)
-    for running in known:
-        running._bump_version()
+    means = None if running_mean is None else running_mean.array
+    variances = None if running_var is None else running_var.array
+    backends.of(mean).follow(means, variances, mean, var, momentum=momentum, unbias=unbias)
+    for running in (running_mean, running_var):
+        if running is not None:
+            running._bump_version()
 
 
 def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, ...]:

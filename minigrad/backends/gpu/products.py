@@ -82,9 +82,9 @@ def linear_backward(
         gw = matmul(gy.T, x) if needs_w else None
         return gx, gw, sum_rows(gy) if needs_b else None
     gy = xp.ascontiguousarray(gy)
-    if not needs_w:
+    if not needs_w or x is None:
         return gx, None, column_sums(gy)
-    g = Geometry(Window((1, 1)), gy.shape[1], len(gy), x.shape[1], 1, 1, cuda.matmul.allow_tf32)
+    g = Geometry(Window((1, 1)), gy.shape[1], len(gy), x.shape[1], 1, 1, allow_tf32=cuda.matmul.allow_tf32)
     gw, gb = xp.empty((gy.shape[1], x.shape[1]), gy.dtype), xp.empty(gy.shape[1], gy.dtype) if needs_b else None
     gradient_of_w(g, gy, None, xp.ascontiguousarray(x), gw, gb, False)
     return gx, gw, gb
