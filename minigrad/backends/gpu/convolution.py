@@ -31,6 +31,12 @@ LEAST_ROWS = 256  # of one split of the rows that the gradient of w sums over
 Needs = Sequence[bool]
 
 
+def _geometry(window: Window, outputs: int, shape: Sequence[int]) -> Geometry:
+    """Of a convolution of images of that shape, at the precision that is allowed now."""
+    n, c, h, w = shape
+    return Geometry(window, outputs, n, c, h, w, cudnn.allow_tf32)
+
+
 def _tiles(count: int) -> int:
     return -(-count // TILE)
 
@@ -100,7 +106,7 @@ def _convolve_backward(
 
 def conv2d(x: Array, w: Array, b: Array, *, window: Window, relu: bool = False) -> Array:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
-    g = Geometry(window, w.shape[0], *x.shape, allow_tf32=cudnn.allow_tf32)
+    g = _geometry(window, w.shape[0], x.shape)
     x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
     y = xp.empty((g.N, *g.out, g.O), x.dtype)
     for images in g.images():
@@ -112,7 +118,7 @@ def conv2d_backward(
     gy: Array, x: Array, w: Array, y: Array, *, x_shape: Shape, window: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
-    g = Geometry(window, gy.shape[1], *x_shape, allow_tf32=cudnn.allow_tf32)
+    g = _geometry(window, gy.shape[1], x_shape)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
@@ -127,7 +133,7 @@ def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    g = Geometry(window, w.shape[0], *x.shape, allow_tf32=cudnn.allow_tf32)
+    g = _geometry(window, w.shape[0], x.shape)
     pooling = Pooling(pool, g.N, g.O, *g.out)
     x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
     p, tap = pooling.empty_outputs(x.dtype)
@@ -142,7 +148,7 @@ def conv2d_relu_max_pool2d_backward(
     gp: Array, x: Array, w: Array, tap: Array, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
-    g = Geometry(window, gp.shape[1], *x_shape, allow_tf32=cudnn.allow_tf32)
+    g = _geometry(window, gp.shape[1], x_shape)
     pooling = Pooling(pool, g.N, g.O, *g.out)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
