@@ -43,7 +43,7 @@ from models import MODELS, create
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
     device = minigrad.get_device(options.device)
-    if device.type == "gpu":
+    if device.type == "cuda":
         minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
@@ -131,7 +131,7 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
 def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
     """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
     and what the forward pass keeps, which is measured on two images."""
-    if device.type != "gpu":
+    if device.type != "cuda":
         return
     count, size = min(options.batch_size, 2), options.image_size
     copied = copy.deepcopy(model).train(not options.freeze_backbone)

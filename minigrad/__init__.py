@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad import program as _program  # isort: skip  (first: Ctrl-C while a program imports leaves no traceback)
 from minigrad import autograd, backends, dtypes, interop, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
@@ -52,6 +53,7 @@ from minigrad.queries import (
     is_nonzero,
     is_same_size,
     is_signed,
+    is_storage,
     is_tensor,
     nan,
     newaxis,
@@ -99,7 +101,7 @@ Function, FusedFunction = Op, FusedOp  # their former names
 
 
 def _backend(device: Any) -> Any:
-    return backends.get(get_device(device).type)
+    return backends.get(get_device(device).backend)
 
 
 def memory_allocated(device: Any = None) -> Any:

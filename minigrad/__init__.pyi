@@ -77,6 +77,7 @@ from minigrad.queries import is_floating_point as is_floating_point
 from minigrad.queries import is_nonzero as is_nonzero
 from minigrad.queries import is_same_size as is_same_size
 from minigrad.queries import is_signed as is_signed
+from minigrad.queries import is_storage as is_storage
 from minigrad.queries import is_tensor as is_tensor
 from minigrad.queries import nan as nan
 from minigrad.queries import newaxis as newaxis
@@ -617,6 +618,8 @@ def round(input: Tensor, *, decimals: builtins.int = 0) -> Tensor:
     """input to that many decimals (negative: to tens, hundreds ...), halves to even. Integers only with decimals = 0."""
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(input)."""
+def rsub(input: Any, other: Any, alpha: builtins.float = 1) -> Tensor:
+    """other - alpha input."""
 @overload
 def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Any = None, value: Any = None, *, reduce: builtins.str | None = None) -> Tensor:
     """The input, with src[i, j, ...] (or one value) put at [index[i, j, ...], j, ...] for dim = 0, and so on."""

@@ -131,6 +131,14 @@ def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     return yes.where(which.reshape(-1, *(1 for _ in yes.shape[1:])), no)
 
 
+def aim_of(needs: str, labels: Any, targets: Any) -> Any:
+    """The labels or the targets, as is needed. ValueError where they are not given."""
+    given = {"labels": labels, "targets": targets}[needs]
+    if given is None:
+        raise ValueError(f"this attack needs {needs}")
+    return given
+
+
 def indices(which: Tensor) -> Tensor:
     """Where `which` (N,) holds: int64, ascending."""
     return which.nonzero().flatten()

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import as_written
 from minigrad.random import Generator
 from minigrad.training.options import Options
+
+ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
+"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
+
+
+def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
+    """The attack of a name in ATTACKS, made by a framework's attacks: minigrad.attacks, or models.reference.attacks."""
+    if name in PRESETS:
+        return library.preset(name, **settings)
+    aimed = {"target": "label", "direction": "ascend", **settings}
+    if name == "fgsm":
+        return library.FGSM(**{key: value for key, value in aimed.items() if key not in ("steps", "alpha")})
+    return library.MIFGSM(**aimed) if name == "mifgsm" else library.APGD(**aimed)
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
-from minigrad.option import Option, Parser, Type, as_written, count, number
+from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import (
     ALPHA,
@@ -42,13 +42,7 @@ def _amount(text: str) -> float | list[float]:
     return found if len(found) > 1 else found[0]
 
 
-def _fraction(text: str) -> float:
-    """0.1, or 8/255."""
-    numerator, slash, divisor = text.partition("/")
-    return float(numerator) / float(divisor) if slash and float(divisor) else float(text)
-
-
-_SIZE = number(_fraction, 0, LARGEST)
+_SIZE = number(fraction, 0, LARGEST)
 
 
 def _option(
@@ -219,12 +213,13 @@ OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
 
 
-def parse_options(arguments: Sequence[str], models: Iterable[str], program: str) -> Options:
+def parse_options(arguments: Sequence[str], models: Iterable[str], program: str, command: str | None = None) -> Options:
     """The options of a command line. OptionError in one line for anything unknown or out of range.
 
+    program: the script, which has options of its own. command: what --help calls it (the script's name).
     On --resume, what is not given is taken from the checkpoint, and what contradicts it is refused.
     """
-    given = vars(_parser(program, list(models)).parse_args(arguments))
+    given = vars(_parser(command or program, list(models)).parse_args(arguments))
     _check_combinations(given, program)
     settings = {name: given.pop(name) for name in {*given} - {*_OPTIONS}}
     if given.get("weights", "imagenet") != "imagenet":

@@ -96,12 +96,12 @@ def defaults() -> str:
         rows.append([kind, *(f.name.replace("_", "-") for f in fields(Recipe))])
         for model, card in models().items():
             values = getattr(card, attribute).as_dict()
-            rows.append([f"  {model}", *(f"{v:g}" if name != "optimizer" else v for name, v in values.items())])
+            rows.append([f" {model}", *(f"{v:g}" if name != "optimizer" else v for name, v in values.items())])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    table = (" ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     notes = _NOTES.format("\n".join(card.notes for card in models().values() if card.notes))
     return "\n".join(
-        ["defaults by data set and model, as far as an option is not given:", *(f"  {row}" for row in table), notes]
+        ["defaults by data set and model, as far as an option is not given:", *(f" {row}" for row in table), "", notes]
     )
 
 

@@ -20,17 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
-from minigrad.errors import (
-    CheckpointError,
-    DataError,
-    MinigradError,
-    OptionError,
-    WriteError,
-    is_device_failure,
-    one_line,
-)
+from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
+from minigrad.program import Interrupted
 from minigrad.random import Generator
 from minigrad.tracing import watch
 from minigrad.training.attacks import attacked
@@ -61,14 +55,6 @@ FILES, THREADS = (
 
 class NotFiniteError(MinigradError, ArithmeticError):
     """The loss, a gradient or a weight became NaN or infinite."""
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM, noticed between two steps, when everything is saved."""
-
-    def __init__(self, signum: int, message: str) -> None:
-        super().__init__(message)
-        self.signum = signum
 
 
 class Data:
@@ -112,6 +98,19 @@ class Data:
         if found:
             more = f"; and {len(found) - 1} more, such as {found[1]}" if len(found) > 1 else ""
             raise DataError(found[0] + more)
+
+    def facts(self) -> dict[str, Any]:
+        """The data set as checkpoints and config.json have it: all that it takes to show the network other images."""
+        val = self.val
+        return {
+            "name": val.name,
+            "classes": self.num_classes,
+            "class_names": list(val.classes),
+            "channels": self.channels,
+            "mean": [float(value) for value in val.mean],
+            "std": [float(value) for value in val.std],
+            "photographs": isinstance(val, FolderDataset),
+        }
 
     def close(self) -> None:
         """End the loaders' processes."""
@@ -369,7 +368,7 @@ class Run:
         if self.caught is None:
             return
         self._save("last")
-        command = f"python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self.folder.path))}"
+        command = f"{program.as_called('train')} --resume {shlex.quote(str(self.folder.path))}"
         where = f"epoch {self.epoch + 1} after step {self.step} of {self.steps}"
         raise Interrupted(self.caught, f"stopped in {where}, and saved; go on with: {command}")
 
@@ -383,7 +382,7 @@ class Run:
             "model": self.options.model,
             "framework": self.facts["framework"],
             "loaded": self.facts["loaded"],
-            "dataset": {"name": self.data.val.name, "classes": self.data.num_classes, "channels": self.data.channels},
+            "dataset": self.data.facts(),
             "epoch": self.epoch,
             "step": self.step,
             "steps_per_epoch": self.steps,
@@ -448,15 +447,7 @@ class Run:
         return {
             "options": as_dict(self.options),
             "command": shlex.join([Path(sys.executable).name, *sys.argv]),
-            "dataset": {
-                "name": data.val.name,
-                "training_images": len(data.train),
-                "validation_images": len(data.val),
-                "classes": data.num_classes,
-                "channels": data.channels,
-                "mean": [float(value) for value in data.val.mean],
-                "std": [float(value) for value in data.val.std],
-            },
+            "dataset": {"training_images": len(data.train), "validation_images": len(data.val), **data.facts()},
             "steps_per_epoch": self.steps,
             **self.facts,
             "python": platform.python_version(),
@@ -490,37 +481,17 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
 
 def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     """Run a script: parse the options, train, and turn a user's mistakes into one line and exit code 2."""
-    program = Path(sys.argv[0]).name
+    name = Path(sys.argv[0]).name
+    return program.run(lambda: run_script(train, models, sys.argv[1:], name, name))
+
+
+def run_script(
+    train: Callable[[Options], None], models: Sequence[str], arguments: Sequence[str], script: str, command: str
+) -> int:
+    """Train, or evaluate. script: its file's name, which has options of its own; command: what --help calls it."""
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-    try:
-        options = parse_options(sys.argv[1:], models, program)
-        check_folder(options)
-        train(options)
-        sys.stdout.flush()
-    except (MinigradError, FloatingPointError, OSError, MemoryError) as error:
-        print(one_line(error), file=sys.stderr)
-        _give_up_output()
-        return 2
-    except Interrupted as stop:
-        print(stop)
-        return 128 + stop.signum
-    except Exception as error:
-        if not is_device_failure(error):
-            raise
-        print(one_line(error), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 128 + signal.SIGINT
+    options = parse_options(arguments, models, script, command)
+    check_folder(options)
+    train(options)
     return 0
-
-
-def _give_up_output() -> None:
-    """Print what is left to be printed; if that fails, as where the log is on a full disk, let it be, without a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
