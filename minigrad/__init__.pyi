@@ -12,6 +12,7 @@ from minigrad import backends as backends
 from minigrad import cuda as cuda
 from minigrad import data as data
 from minigrad import dtypes as dtypes
+from minigrad import files as files
 from minigrad import interop as interop
 from minigrad import linalg as linalg
 from minigrad import methods as methods
@@ -21,6 +22,7 @@ from minigrad import special as special
 from minigrad import tracing as tracing
 from minigrad import training as training
 from minigrad import utils as utils
+from minigrad import weights as weights
 from minigrad.autograd import detect_anomaly as detect_anomaly
 from minigrad.autograd import enable_grad as enable_grad
 from minigrad.autograd import inference_mode as inference_mode

@@ -32,9 +32,9 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
         return op
     code = inspect.unwrap(op).__code__
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    called = {"input": parameters[0]} if parameters[:1] in (("x",), ("A",)) else {}  # as torch.linalg's pages call it
-    names = {alias: called.get(name, name) for alias, name in [*ALIASES.items(), *zip(called, called, strict=True)]}
-    names = {alias: name for alias, name in names.items() if name in parameters and alias not in parameters}
+    names = {alias: name for alias, name in ALIASES.items() if name in parameters and alias not in parameters}
+    if parameters[:1] in (("x",), ("A",)):  # torch.linalg's pages call it `input`
+        names |= {alias: parameters[0] for alias in ("input", "x", "a", "x1") if alias not in parameters}
     takes_out = module == "minigrad" and "out" not in parameters
     factors = FACTORS.get(op.__name__, ())
     if not (names or takes_out or factors):

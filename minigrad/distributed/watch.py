@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import socket
@@ -73,6 +74,7 @@ class Watch:
         self.lines: dict[int, Line] = {}
         self._waiters: dict[int, float] = {0: 0.0}  # on rank 0: {rank: how long it has waited}
         self._parting: set[int] = set()  # ranks that have said goodbye
+        self._parted_at = math.inf
         self._gathered: dict[str, dict[int, Any]] = {}
         self._answers: dict[str, list[Any]] = {}
         self._changed = threading.Condition()
@@ -174,7 +176,8 @@ class Watch:
                 self._broadcast(
                     f"rank {key.data} has not been heard of for {SILENCE:.0f} s: it hangs, or its machine is gone"
                 )
-        if self.rank == 0 and self._parting and max(self._waiters.values()) > GRACE:
+        waiting = [waited for rank, waited in self._waiters.items() if rank not in self._parting]
+        if self.rank == 0 and now - self._parted_at > 2 * GRACE and max(waiting, default=0.0) > GRACE:
             self._broadcast(f"{_ranks(sorted(self._parting))} has ended, and others wait for it")
 
     def _closed(self, rank: int) -> None:
@@ -194,6 +197,7 @@ class Watch:
             self._stuck(message["stuck"])
         elif "bye" in message:
             self._parting.add(rank)
+            self._parted_at = time.monotonic()
         elif "fault" in message:
             if self.rank == 0:
                 self._of_a_rank(rank, message["fault"])

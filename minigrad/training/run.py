@@ -38,15 +38,27 @@ from minigrad.training.checkpoints import (
     part,
     save_checkpoint,
 )
-from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
+from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
+from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
+from minigrad.training.mixing import mixed
 from minigrad.training.options import Options, as_dict, parse_options
+from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
+from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
+from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+LOG_EVERY = 10  # steps between two of TensorBoard's, and of --logger's
+MAY_DIFFER = (
+    "data",
+    "device",
+    "workers",
+    "print_freq",
+)  # between ranks: paths, and what does not change what is learnt
 FILES, THREADS = (
     100,
     8,
@@ -61,27 +73,47 @@ class Data:
     """The images of a run, and their loaders."""
 
     def __init__(self, options: Options) -> None:
+        ranks = current()
+        shared: Any = {"workers": ranks.shared_among(options.workers), "rank": ranks.rank, "ranks": ranks.size}
         self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
-        self.val_loader = DataLoader(
-            self.val, VAL_BATCH, train=False, workers=options.workers, seed=options.seed, drop_last=False
-        )
+        self.val_loader = DataLoader(self.val, VAL_BATCH, train=False, seed=options.seed, drop_last=False, **shared)
         if not options.evaluate:
             self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
+            check_batch(options.batch_size)
             self.train_loader = DataLoader(
-                self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
+                self.train, options.batch_size, train=True, seed=options.seed, drop_last=True, **shared
             )
+            self._check_classes()
+        if ranks.size > 1:
+            for images in self._opened():
+                ranks.agree("data", fingerprint(images))
         self.print_freq = options.print_freq
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def _check_classes(self) -> None:
+        """DataError if there is nothing to tell apart; a note for classes that no validation image measures."""
+        names = self.val.classes
+        if len(names) < 2:
+            raise DataError(f"{self.val.name} has one class alone ({names[0]}): there is nothing to tell apart")
+        if len(trained := np.unique(self.train.labels)) < 2:
+            raise DataError(
+                f"all training images are of one class ({names[trained[0]]}): there is nothing to tell apart"
+            )
+        for images, what in ((self.train, "training"), (self.val, "validation")):
+            if without := sorted(set(range(len(names))) - set(np.unique(images.labels).tolist())):
+                some = ", ".join(names[k] for k in without[:5]) + (", ..." if len(without) > 5 else "")
+                print(f"note: {len(without)} of {len(names)} classes have no {what} images: {some}")
 
     def check_files(self) -> None:
         """DataError, with the first of them and how many there are, if image files are bad: later they would end the run.
 
         Opened is each file, and its header read; `minigrad.data.decode.check_image` says what that cannot find.
         """
-        opened = [self.train, self.val] if hasattr(self, "train") else [self.val]
-        sets = [images for images in opened if isinstance(images, FolderDataset)]
+        if current().launch.local_rank:
+            return  # another rank of this machine does it
+        sets = [images for images in self._opened() if isinstance(images, FolderDataset)]
         tasks = [
             (images, range(i, min(i + FILES, len(images)))) for images in sets for i in range(0, len(images), FILES)
         ]
@@ -112,6 +144,10 @@ class Data:
             "photographs": isinstance(val, FolderDataset),
         }
 
+    def _opened(self) -> list[Any]:
+        """The data sets."""
+        return [self.train, self.val] if hasattr(self, "train") else [self.val]
+
     def close(self) -> None:
         """End the loaders' processes."""
         self.val_loader.close()
@@ -121,9 +157,9 @@ class Data:
     def val_batches(self, title: str = "validation") -> Iterator[Any]:
         """The batches of the validation images, with their progress."""
         with Progress(title, len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
-            for batch in self.val_loader.epoch(0):
+            for batch in current().batches(self.val_loader.epoch(0)):
                 yield batch
-                progress.update(len(batch.labels))
+                progress.update(batch.total)
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""
@@ -171,24 +207,32 @@ class Run:
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
         self.history: list[dict[str, Any]] = []
-        self.caught: int | None = None
+        self.caught: int | None = None  # the signal that this process was sent
+        self.asked_to_stop = False  # whether a rank was sent one, as all ranks know since the last step
         self.handlers: dict[int, Any] = {}
         if options.resume is None:
-            path, new = new_folder(options.out, options.model, data.val.name), True
+            out = current().from_first(lambda: str(new_folder(options.out, options.model, data.val.name)))
+            path, new = Path(out), True
         else:
             path, new = self._resume(find_checkpoint(options.resume), load)
+        if current().size > 1:
+            current().agree("weights", checksums(save()))
         title = f"{options.model} on {data.val.name} ({facts['framework'].split()[0]})"
-        for leftover in path.glob(".*.tmp"):  # of a run that was killed while it wrote
+        for leftover in path.glob(".*.tmp") if current().first else ():  # of a run that was killed while it wrote
             with suppress(OSError):
                 leftover.unlink()
-        self.folder = RunFolder(path, title)
+        self.lock = Lock(path) if current().first else None
+        if current().first and (out := output()) is not None:
+            out.log_to(path / "log.txt")
+        self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
         try:
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
             self.folder.write_metrics(self.history)
         except BaseException:
-            if new:
+            self._release()
+            if new and current().first:
                 remove_run(path)
             raise
         self._print_start(path)
@@ -225,7 +269,7 @@ class Run:
         title = f"epoch {self.epoch + 1}/{options.epochs}"
         first, before, started = self.step, self.seconds, time.perf_counter()
         with Progress(title, self.steps, options.batch_size, options.print_freq, self.step) as self.progress:
-            for batch in self._loaded(self.data.train_loader.epoch(self.epoch, start_batch=self.step)):
+            for batch in self._loaded(current().batches(self._epoch())):
                 self._stop_if_interrupted()
                 yield batch, self._rate(self.step)
                 self.step += 1
@@ -234,12 +278,50 @@ class Run:
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
 
-    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Count the step just done. NotFiniteError if its mean loss is NaN or infinite."""
-        if not math.isfinite(loss):
-            raise NotFiniteError(self._where(f"the loss is {loss}"))
-        self.meter.update(loss, logits, labels)
-        self.progress.update(len(labels), self.meter.loss)
+    @property
+    def wants_norm(self) -> bool:
+        """Whether `record` takes the norm of this step's gradient: TensorBoard has each tenth step."""
+        return self.last_of_update and self._steps_done % LOG_EVERY == 0
+
+    @property
+    def _steps_done(self) -> int:
+        return self.epoch * self.steps + self.step
+
+    def _epoch(self) -> Iterator[Any]:
+        return self.data.train_loader.epoch(self.epoch, start_batch=self.step)
+
+    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray, norm: float | None = None) -> None:
+        """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite. norm: of the gradient."""
+        counted = Meter()
+        counted.update(loss, logits, labels)
+        counted, self.asked_to_stop = current().step(counted, self.caught is not None)
+        if not math.isfinite(counted.loss):
+            raise NotFiniteError(self._where(f"the loss is {counted.loss}"))
+        self.meter.add(counted)
+        if self._steps_done % LOG_EVERY == 0:
+            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
+            self.folder.write_step(values | {"step/lr": self._rate(self.step)}, self._steps_done)
+        self.progress.update(counted.images, self.meter.loss)
+
+    @property
+    def first_of_update(self) -> bool:
+        """Whether this batch is the first of those (--accumulate) whose gradients make one step of the optimizer."""
+        return self.step % self.options.accumulate == 0 or self.step == self.steps
+
+    @property
+    def last_of_update(self) -> bool:
+        """Whether it is the last of them; the last of an epoch always is."""
+        return (self.step + 1) % self.options.accumulate == 0 or self.step + 1 == self.steps
+
+    @property
+    def share(self) -> float:
+        """What each of these batches counts: 1 / their number, which is smaller at the end of an epoch."""
+        first = self.step - self.step % self.options.accumulate
+        return 1 / min(self.options.accumulate, self.steps - first)
+
+    def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
+        return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -247,7 +329,7 @@ class Run:
 
     def watching(self, model: Any, optimizer: Any) -> AbstractContextManager[Any]:
         """With --watch, a context that notes gradients, updates and dead units in the run folder; else an empty one."""
-        if not self.options.watch:
+        if not self.options.watch or not current().first:
             return nullcontext()
         first = self.epoch * self.steps + self.step
         return watch(model, optimizer, every=self.options.watch, folder=self.folder.path, first=first)
@@ -290,7 +372,7 @@ class Run:
         attacks = ""
         if self.options.adversarial:
             row["attacked_share"] = self._attacked_share()
-            attacks = f"  attacked {100 * row['attacked_share']:.1f} %"
+            attacks = f"\n  attacked {100 * row['attacked_share']:.1f} %"
         best = all(row["val_top1"] > earlier["val_top1"] for earlier in self.history)
         self.history.append(row)
         self.epoch, self.step, self.meter, self.seconds = self.epoch + 1, 0, Meter(), 0.0
@@ -298,20 +380,19 @@ class Run:
             self._save("best")  # before "last": a run killed in between comes back to this epoch, and writes it again
         self._save("last")
         self.folder.write_metrics(self.history)
-        self.folder.write_events(row)
+        self.folder.write_events(row, self._steps_done)
         print(
-            f"epoch {row['epoch']}/{self.options.epochs}  lr {row['lr']:.4g}  "
-            f"train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f} top-5 {row['train_top5']:.2f}  "
-            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f} top-5 {row['val_top5']:.2f}  "
-            f"{row['images_per_second']:.0f} images/s"
-            f"{attacks}{'  best' if best else ''}",
+            f"epoch {row['epoch']}/{self.options.epochs}  train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f}  "
+            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f}{'  best' if best else ''}{attacks}",
             flush=True,
         )
 
     def __enter__(self) -> Run:
-        """From here on, Ctrl-C and SIGTERM wait for the end of a step."""
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[signum] = signal.signal(signum, self._catch)
+        """From here on, Ctrl-C, SIGTERM and SIGHUP wait for the end of a step; under nohup SIGHUP stays ignored."""
+        for signum in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            nohup = signum == getattr(signal, "SIGHUP", None) and signal.getsignal(signum) is signal.SIG_IGN
+            if signum not in self.handlers and not nohup:
+                self.handlers[signum] = signal.signal(signum, self._catch)
         self.began = time.perf_counter()
         return self
 
@@ -320,11 +401,12 @@ class Run:
             signal.signal(signum, handler)
         self.folder.close()
         self.data.close()
+        self._release()
         if kind is None and self.history:
             best = max(self.history, key=lambda row: row["val_top1"])
             print(
                 f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %) in epoch "
-                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; all is in {self.folder.path}"
+                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}\nall is in {self.folder.path}"
             )
 
     # Inside
@@ -337,7 +419,12 @@ class Run:
             total=options.epochs * self.steps,
             warmup=round(options.warmup * self.steps),
             peak=options.lr,
+            schedule=options.schedule,
         )
+
+    def _release(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
 
     def _attacked_share(self) -> float:
         """The share of this epoch's batches that are attacked: nobody needs to count them, the seed decides."""
@@ -365,12 +452,17 @@ class Run:
         self.caught = signum
 
     def _stop_if_interrupted(self) -> None:
-        if self.caught is None:
+        out = output()
+        if self.caught is None and out is not None and out.reader_gone:
+            self.caught = getattr(signal, "SIGPIPE", 13)
+        if (self.caught is None and not self.asked_to_stop) or not self.first_of_update:
             return
+        if current().size > 1 and not self.asked_to_stop:
+            return  # the others have to hear of it first, at the end of a step
         self._save("last")
         command = f"{program.as_called('train')} --resume {shlex.quote(str(self.folder.path))}"
         where = f"epoch {self.epoch + 1} after step {self.step} of {self.steps}"
-        raise Interrupted(self.caught, f"stopped in {where}, and saved; go on with: {command}")
+        raise Interrupted(self.caught or signal.SIGTERM, f"stopped in {where}, and saved; go on with: {command}")
 
     def _save(self, name: str) -> None:
         arrays = self.save_arrays()
@@ -378,26 +470,29 @@ class Run:
         for key, array in part(arrays, "model.").items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise NotFiniteError(self._where(f"{key} is no longer finite"))
+        if not current().first:
+            return
         state = {
             "model": self.options.model,
             "framework": self.facts["framework"],
             "loaded": self.facts["loaded"],
             "dataset": self.data.facts(),
             "epoch": self.epoch,
-            "step": self.step,
+            "step": self.step if self.first_of_update else self.step - self.step % self.options.accumulate,
             "steps_per_epoch": self.steps,
             "meter": self.meter.state(),
             "seconds": self.seconds,
             "metrics": self.history,
             "options": as_dict(self.options),
         }
+        self.folder.restore()
         save_checkpoint(self.folder.path / f"{name}.safetensors", arrays, state)
 
     def _resume(self, path: Path, load: Callable[[Arrays], None]) -> tuple[Path, bool]:
         """Take everything from the checkpoint; returns the folder to go on in, and whether that is a new one."""
         arrays, state = load_checkpoint(path)
         expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
-        check_weights(part(arrays, "model."), expected, path)
+        check_weights(part(arrays, "model."), expected, path, models()[self.options.model].head)
         check_finite(part(arrays, "model."), path)
         if state["steps_per_epoch"] != self.steps:
             raise OptionError(
@@ -410,15 +505,24 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        print(f"resumed {path}: epoch {self.epoch + 1}, {self._next_step()}")
+        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        print(
+            f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
+        )
+        if self.epoch > self.options.epochs:
+            raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
+        if state["options"]["epochs"] != self.options.epochs:
+            planned = f"{state['options']['epochs']} epochs were planned, now {self.options.epochs}"
+            print(f"note: {planned}; the learning rate goes on where that plan has it")
         for name in ("framework", "device", "data"):
             then = state["options"][name] if name != "framework" else state[name]
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
             if then != now:
                 print(f"note: the checkpoint was written with {name} {then}, this run goes on with {now}")
-        return self._folder_to_go_on_in(path)
+        folder, new = current().from_first(lambda: self._folder_to_go_on_in(path))
+        return Path(folder), new
 
-    def _folder_to_go_on_in(self, path: Path) -> tuple[Path, bool]:
+    def _folder_to_go_on_in(self, path: Path) -> tuple[str, bool]:
         """The checkpoint's own run folder, or the new one (True) that --out names: a branch of the run."""
         folder, out = path.parent, self.options.out
         if out is not None and Path(out).resolve() != folder.resolve():
@@ -430,7 +534,7 @@ class Run:
                 except WriteError:
                     remove_run(branch)
                     raise
-            return branch, True
+            return str(branch), True
         if not (folder / "config.json").is_file():
             raise OptionError(f"{path} is not in a run folder: name the folder to go on in with --out")
         last = folder / "last.safetensors"
@@ -440,7 +544,7 @@ class Run:
                 raise OptionError(
                     f"{path} is older than {last}, which would be lost: resume that one, or give --out for a new folder"
                 )
-        return folder, False
+        return str(folder), False
 
     def _config(self) -> dict[str, Any]:
         data = self.data
@@ -449,6 +553,7 @@ class Run:
             "command": shlex.join([Path(sys.executable).name, *sys.argv]),
             "dataset": {"training_images": len(data.train), "validation_images": len(data.val), **data.facts()},
             "steps_per_epoch": self.steps,
+            "ranks": current().size,
             **self.facts,
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -470,7 +575,7 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
         return weights
     if options.evaluate:
         path = find_checkpoint(str(options.resume), "best.safetensors")
-        weights = load_checked(path, shapes)
+        weights = load_checked(path, shapes, head)
         check_finite(weights, path)
         print(f"weights: {path}")
         return weights
@@ -491,7 +596,12 @@ def run_script(
     """Train, or evaluate. script: its file's name, which has options of its own; command: what --help calls it."""
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-    options = parse_options(arguments, models, script, command)
-    check_folder(options)
-    train(options)
+    with captured(), together():
+        options = parse_options(arguments, models, script, command)
+        if current().size > 1:
+            current().agree(
+                "options", {name: value for name, value in as_dict(options).items() if name not in MAY_DIFFER}
+            )
+        check_folder(options)
+        train(options)
     return 0
