@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,10 @@ def _answer_torchs_questions() -> None:
     """Gives NumPy's types torch's attributes: x.dtype.is_floating_point, is_complex, is_signed.
 
     np.dtype takes neither subclasses nor attributes from Python, so they go into the dict of the class itself, which is what
-    the garbage collector finds behind its read-only `__dict__`.
+    the garbage collector finds behind its read-only `__dict__`. Elsewhere than in CPython types go without them.
     """
+    if sys.implementation.name != "cpython":
+        return
     questions = {
         "is_floating_point": lambda self: self.kind == "f",
         "is_complex": lambda self: self.kind == "c",
