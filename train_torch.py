@@ -28,22 +28,23 @@ except ImportError as missing:
 
 from minigrad.errors import DeviceError, OptionError
 from minigrad.training import (
+    Attacker,
     BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
-    attack_settings,
     current,
+    epsilons,
     main,
+    make_attack,
     pack,
     report_attack,
     report_evaluation,
     unpack,
     weights_to_load,
 )
-from models.reference import MODELS, create
-from models.reference.attacks import PGD, preset
+from models.reference import MODELS, attacks, create
 from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
@@ -64,7 +65,7 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
     if options.check_files:
@@ -154,7 +155,7 @@ def evaluate(
     data: Data,
     batches: Iterable[Any],
     device: torch.device,
-    attack: PGD | None = None,
+    attack: Any = None,
     tta: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
@@ -174,14 +175,19 @@ def evaluate(
     return current().total(meter)
 
 
-def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: PGD | None) -> None:
+def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
-    report_evaluation(options, data, clean, under_attack)
+    if sizes := epsilons(options):
+        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+        report_evaluation(options, data, clean, curve=curve)
+    else:
+        attacker = Attacker(attack)
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = torch.from_numpy(data.inputs(batch.images)).to(device)

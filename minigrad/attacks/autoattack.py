@@ -43,10 +43,10 @@ class APGDT(APGD):
                 f"APGDT chooses its targets itself, or takes the ones given: target is not {self.target!r}"
             )
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         """The perturbed images (N, C, H, W)."""
         return (
-            super().__call__(model, images, labels, targets)
+            super()._perturbed(model, images, labels, targets)
             if targets is not None
             else self.worst(model, images, labels)[0]
         )
@@ -198,7 +198,7 @@ class AutoAttack(Attack):
         fab = FAB(steps=self.steps, restarts=5, **threat)
         return found | {"apgd-dlr": APGD(loss="dlr", **starts), "fab": fab} | square | targeted
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         """The perturbed images (N, C, H, W), of the dtype and on the device of `images`."""
         found = self.run(model, images, aim_of("labels", labels, targets)).images
         assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator as Generator_
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -52,7 +53,7 @@ class MinimumNorm(Attack):
     needed: the model is wrong about them as they are.
     """
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         """The perturbed images (N, C, H, W) nearest to `images`: see the class."""
         return self.nearest(model, images, labels, targets)[0]
 
@@ -64,6 +65,13 @@ class MinimumNorm(Attack):
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,) in the attack's norm and units: infinite where none was found."""
         raise NotImplementedError
+
+    def _at_each(
+        self, epsilons: Sequence[Any], model: Model, images: Tensor, labels: Any, targets: Any
+    ) -> list[Tensor]:
+        """One search, at the largest epsilon: within each epsilon what was found there, elsewhere the image as it is."""
+        found, distance = self.at(max(epsilons)).nearest(model, images, labels, targets)
+        return [pick(distance <= epsilon, found, images.detach()) for epsilon in epsilons]
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Square(Attack):
         self._set("p", p)
         check_criterion(self.criterion)
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         """The perturbed images (N, C, H, W); of each image that has not succeeded, the one with the least margin."""
         return self._search(model, images, labels, targets)[0]
 

@@ -1,6 +1,6 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import attack_settings
+from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
@@ -11,18 +11,21 @@ from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 __all__ = [
+    "Attacker",
     "BatchGenerator",
     "Data",
     "Meter",
     "Options",
     "Run",
     "attack_settings",
+    "epsilons",
     "current",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "main",
+    "make_attack",
     "pack",
     "parse_options",
     "report_attack",

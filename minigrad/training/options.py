@@ -15,6 +15,7 @@ from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import (
     ALPHA,
     ATTACK_STEPS,
+    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
     attack_options,
@@ -25,6 +26,7 @@ from minigrad.training.recipes import (
 )
 
 MOST_ROWS = 32  # of one picture
+MOST_EPSILONS = 1000  # of one curve
 LARGEST = 1e38  # that is finite in float32, too
 
 
@@ -34,6 +36,22 @@ def _rows(text: str) -> list[int]:
     if not all(part.isdecimal() for part in parts) or len(parts) > MOST_ROWS:
         raise argparse.ArgumentTypeError(f"at most {MOST_ROWS} numbers such as 2,4,7 are wanted, not {text!r}")
     return list(dict.fromkeys(int(part) for part in parts))
+
+
+def _amounts(text: str) -> float | list[float] | str:
+    """An argparse type: a size, one for each channel, or a range of them, from:to:step, as it is written."""
+    if ":" not in text:
+        return _amount(text)
+    parts = [_SIZE(part) for part in text.split(":")]
+    if (
+        len(parts) != 3
+        or not (parts[0] < parts[1] and parts[2] > 0)
+        or (parts[1] - parts[0]) / parts[2] > MOST_EPSILONS
+    ):
+        raise argparse.ArgumentTypeError(
+            f"a range is from:to:step such as 0:0.2:0.02, up, of at most {MOST_EPSILONS} steps, not {text!r}"
+        )
+    return text
 
 
 def _amount(text: str) -> float | list[float]:
@@ -150,8 +168,9 @@ class Options:
     )
     attack: str | None = _option(
         "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label (the strongest). With --adversarial: what to train on ({DEFENCE})",
-        choices=tuple(PRESETS),
+        "it (weak); untargeted: away from the label (the strongest of these); autoattack, autoattack-plus: the worst of "
+        f"four attacks, or six, for minutes to hours. With --adversarial: what to train on ({DEFENCE})",
+        choices=(*PRESETS, *AUTO),
         default=None,
         attack=True,
     )
@@ -159,15 +178,17 @@ class Options:
         f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
     )
     alpha: float | list[float] = _option(
-        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
+        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "
+        "of the largest); 2/255 will do",
         _amount,
         default=None,
         attack=True,
         metavar="SIZE",
     )
-    epsilon: float | list[float] = _option(
-        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha",
-        _amount,
+    epsilon: float | list[float] | str = _option(
+        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha. "
+        "With --evaluate also a range, 0:0.2:0.02: accuracy at each of these, alpha in proportion",
+        _amounts,
         default=0.1,
         attack=True,
         metavar="SIZE",

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minigrad.attacks import PRESETS
+from minigrad.attacks import PRESETS, Attack
 from minigrad.random import Generator  # random starts of both frameworks are drawn alike
 from models.reference.attacks.losses import LOSSES, cross_entropy, dlr_targeted
 
@@ -79,6 +79,8 @@ class Threat:
     mean: Any
     std: Any
     generator: Generator
+
+    at = Attack.at  # the same attack at another epsilon: numbers alone
 
     def _units(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """std and mean: what turns normalised images into the attack's units."""
