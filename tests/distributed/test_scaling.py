@@ -17,7 +17,9 @@ def test_a_step_of_the_simulation_by_hand() -> None:
     layers = [simulation.Layer(10, 3e12), simulation.Layer(20, 6e12)]
     rate, network = simulation.RATE, 1e3
     work = 3 * 9e12 / rate + simulation.OVERHEAD
-    assert simulation.step(layers, 1, 1, network) == pytest.approx((work, 0.0), abs=1e-12)  # one GPU has nobody to wait for
+    assert simulation.step(layers, 1, 1, network) == pytest.approx(
+        (work, 0.0), abs=1e-12
+    )  # one GPU has nobody to wait for
     # On two machines one bucket of 30 bytes is sent at the end: half of them twice over the network, and two hops.
     end, waited = simulation.step(layers, 1, 16, network)
     near = 2 * 7 / 8 * 30 / simulation.NVLINK + 14 * simulation.NEAR
