@@ -106,7 +106,9 @@ def point(draw: random.Random, launcher: str, script: Path, out: Path) -> str:
     try:
         while time.monotonic() - began < after and job.process.poll() is None:
             time.sleep(0.01)
-        hit = job.ranks().get(victim) if job.process.poll() is None else None
+        hit = None
+        while hit is None and job.process.poll() is None and what != "full":  # it may not be there yet
+            hit = job.ranks().get(victim)
         if hit is not None and what in ("kill", "hang", "term"):
             names = {"kill": signal.SIGKILL, "hang": signal.SIGSTOP, "term": signal.SIGTERM}
             with contextlib.suppress(ProcessLookupError):
