@@ -1,4 +1,4 @@
-"""A rank that is lost in the middle of a training: the others end soon, the checkpoint is whole, another number of ranks goes on."""
+"""A rank that is lost in the middle of a training: the others end, the checkpoint is whole, other numbers of ranks go on."""
 
 from __future__ import annotations
 
