@@ -38,6 +38,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from minigrad import backends
+
+    backends.cudnn.allow_tf32 = False  # what is compared with PyTorch on a CPU is the precise form
     if not _real_gpu():
         from tests.emulator import install
 

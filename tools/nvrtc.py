@@ -106,7 +106,8 @@ def compile_source(source: str, architecture: int, options: tuple[str, ...]) -> 
 
 def source(name: str) -> str:
     """The source as the GPU backend hands it to CuPy."""
-    return (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    text = (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda found: (SOURCES / found[1]).read_text(), text)
 
 
 def names() -> list[str]:
@@ -114,9 +115,14 @@ def names() -> list[str]:
     return sorted(path.stem for path in SOURCES.glob("*.cu"))
 
 
-def costs(name: str, architecture: int, scalar: str, tap: str = TAPS[0]) -> list[Cost]:
+def forms(name: str, scalar: str) -> tuple[int, ...]:
+    """The values of the option TF32 with which a source is compiled: there are tensor cores for products of floats only."""
+    return (0, 1, 3) if scalar == "float" and "#if TF32" in source(name) else (0,)
+
+
+def costs(name: str, architecture: int, scalar: str, tap: str = TAPS[0], tf32: int = 0) -> list[Cost]:
     """What each kernel of a source costs. CompileError where the compiler refuses it or warns."""
-    options = ("--std=c++17", f"-Dscalar_t={scalar}", f"-Dtap_t={tap}")
+    options = ("--std=c++17", f"-Dscalar_t={scalar}", f"-Dtap_t={tap}", f"-DTF32={tf32}")
     _, log = compile_source(source(name), architecture, options)
     if "warning" in log:
         raise CompileError(log)
@@ -144,13 +150,29 @@ def table() -> str:
         "| --- | --- |" + " ---: |" * (len(columns) + 2),
     ]
     for name in names():
-        by_column = {column: {cost.kernel: cost for cost in costs(name, *column)} for column in columns}
-        for kernel in by_column[columns[0]]:
-            row = [by_column[column][kernel] for column in columns]
-            shared = f"{row[0].shared} / {row[1].shared}" if row[1].shared else "-"
-            registers = " | ".join(str(cost.registers) for cost in row)
-            lines.append(f"| {kernel} | {name}.cu | {registers} | {shared} | {max(cost.spilled for cost in row)} |")
+        for tf32 in forms(name, "float"):
+            lines += _rows(name, tf32, columns)
     return "\n".join(lines)
+
+
+def _rows(name: str, tf32: int, columns: list[tuple[int, str]]) -> list[str]:
+    """The kernels of a source, compiled with that TF32: a row each."""
+    by_column = {
+        column: {cost.kernel: cost for cost in costs(name, *column, tf32=tf32)}
+        if tf32 in forms(name, column[1])
+        else {}
+        for column in columns
+    }
+    lines = []
+    for kernel in by_column[columns[0]]:
+        row = [by_column[column].get(kernel) for column in columns]
+        sizes = [str(cost.shared) for cost in row[:2] if cost is not None]
+        shared = " / ".join(sizes) if any(size != "0" for size in sizes) else "-"
+        registers = " | ".join("-" if cost is None else str(cost.registers) for cost in row)
+        spilled = max(cost.spilled for cost in row if cost is not None)
+        title = f"{kernel}:TF32={tf32}" if tf32 else kernel
+        lines.append(f"| {title} | {name}.cu | {registers} | {shared} | {spilled} |")
+    return lines
 
 
 def main() -> None:

@@ -13,13 +13,14 @@ import numpy as np
 
 from minigrad.backends import cpu
 from minigrad.backends.kernels import Array, Kernels
+from minigrad.backends.precision import cuda, cudnn
 
 if TYPE_CHECKING:
     from minigrad.backends import gpu
 
     _: tuple[Kernels, Kernels] = (cpu, gpu)  # mypy holds both to the list, name by name
 
-__all__ = ["Array", "Kernels", "get", "keeping_layout", "of"]
+__all__ = ["Array", "Kernels", "cuda", "cudnn", "get", "keeping_layout", "of"]
 
 
 def of(array: Array) -> Kernels:

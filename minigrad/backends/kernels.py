@@ -10,6 +10,7 @@ it alone would read. NaN in is NaN out, in the elements that depend on it; nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -112,6 +113,12 @@ class Kernels(Protocol):
     def matmul(self, x: Array, y: Array, b: Array | None = None) -> Array:
         """x @ y as numpy.matmul, of any dtype, plus b (N,)."""
 
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        """x w^T + b for x (M, K), w (N, K), b (N,) or None."""
+
+    def linear_backward(self, gy: Array, x: Array | None, w: Array | None, *, needs: Sequence[bool]) -> Gradients:
+        """(gx, gw, gb) = (gy w, gy^T x, the sum of gy's rows)."""
+
     def sum_rows(self, x: Array) -> Array:
         """The sum over M of x (M, N), as (N,), added in float64."""
 
@@ -137,10 +144,24 @@ class Kernels(Protocol):
         The op has a target that is neither a class nor ignore_index refused (check_indices); on a GPU its loss is NaN.
         """
 
+    @property
+    def sums_losses(self) -> bool:
+        """Whether a loss and its mean come out of one kernel, cross_entropy_total: on a GPU, where each launch costs."""
+
+    def cross_entropy_total(
+        self, logits: Array, target: Array, weight: Array | None, *, ignore_index: int, label_smoothing: float, mean: bool,
+        error: type[Exception], message: str,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
+        """(the losses' sum over `divisor`, logp, divisor): 0-d, and the sum of the targets' weights if `mean`, else 1.
+
+        `error`, as check_indices raises it, for a target that is neither a class nor ignore_index.
+        """
+
     def cross_entropy_backward(
-        self, g: Array, logp: Array, target: Array, weight: Array | None, *, ignore_index: int, label_smoothing: float
-    ) -> Array:
-        """g_logits (M, C) for g (M,)."""
+        self, g: Array, logp: Array, target: Array, weight: Array | None, divisor: Array | None = None, *,
+        ignore_index: int, label_smoothing: float,
+    ) -> Array:  # fmt: skip
+        """g_logits (M, C) for g (M,), or for g 0-d over divisor."""
 
     # -- normalisation: w, b None for 1 and 0; variances are biased, invstd = 1 / sqrt(var + eps) ------------------------
 
@@ -157,6 +178,12 @@ class Kernels(Protocol):
         needs: Sequence[bool],
     ) -> Gradients:  # fmt: skip
         """(gx, gw, gb). training: the statistics are x's own, so that gx goes through them too."""
+
+    def follow(
+        self, running_mean: Array | None, running_var: Array | None, mean: Array, var: Array, *, momentum: float,
+        unbias: float,
+    ) -> None:  # fmt: skip
+        """running = (1 - momentum) running + momentum batch, in place, the batch's variance times `unbias` first."""
 
     def layer_norm(self, x: Array, w: Array | None, b: Array | None, *, eps: float) -> tuple[Array, Array, Array]:
         """(y, mean, invstd): each row of x (M, D) by its own statistics (M,); w, b (D,)."""
@@ -206,7 +233,18 @@ class Kernels(Protocol):
         index wraps around.
         """
 
+    # -- gradient clipping, of arrays of one type, float32 or float64 -----------------------------------------------------
+
+    def norm(self, arrays: Sequence[Array]) -> Array:
+        """The 2-norm of all arrays as one vector, 0-d."""
+
+    def clip(self, arrays: Sequence[Array], total: Array, *, largest: float) -> None:
+        """The arrays times min(1, largest / (total + 1e-6)), in place; total is 0-d."""
+
     # -- optimizer steps: in place on every array but g; maximize: -g; the formulas are torch's --------------------------
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within it steps may be put off until its end, to be made in one go. The arrays must not change until then."""
 
     def sgd_step(
         self, p: Array, g: Array, buf: Array | None, *, lr: float, momentum: float, dampening: float,

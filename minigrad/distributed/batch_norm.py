@@ -22,7 +22,7 @@ from minigrad.distributed.exchange import gathered, summed
 from minigrad.distributed.group import ProcessGroup
 from minigrad.fused import FusedOp
 from minigrad.op import HALF, Op
-from minigrad.ops.normalization import _affine, _update
+from minigrad.ops.normalization import _affine, _follow
 from minigrad.tensor import Tensor
 
 
@@ -110,7 +110,5 @@ def sync_batch_norm(
     y = op(input, weight, bias)
     if op.count <= 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    for running, batch in ((running_mean, op.mean), (running_var, op.var * (op.count / (op.count - 1)))):
-        if running is not None:
-            _update(running, batch, momentum)
+    _follow(running_mean, running_var, op.mean, op.var, momentum, op.count / (op.count - 1))
     return y

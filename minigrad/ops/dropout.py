@@ -28,6 +28,12 @@ def _kept(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator |
     return Tensor._wrap(drawn >= p).to(like.device)
 
 
+def _factor(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
+    """0 with probability p, else 1 / (1 - p): made on the host, so that a GPU has nothing to do but to multiply."""
+    drawn = (generator or default_generator).uniform(0, 1, shape, np.float32)
+    return Tensor._wrap((drawn >= p).astype(like.dtype) * (0.0 if p == 1 else 1 / (1 - p))).to(like.device)
+
+
 def _check(p: float) -> float:
     p = real(p, "p")
     if not 0 <= p <= 1:
@@ -41,8 +47,7 @@ def _drop_channels(x: Tensor, p: float, training: bool, inplace: bool, generator
         return x
     if x.ndim < 2:
         raise RuntimeError(f"Feature dropout requires at least 2 dimensions in the input, but got {describe(x)}")
-    kept = _kept((*x.shape[:2], *(1,) * (x.ndim - 2)), p, x, generator)
-    factor = kept.to(x.dtype) * (0.0 if p == 1 else 1 / (1 - p))
+    factor = _factor((*x.shape[:2], *(1,) * (x.ndim - 2)), p, x, generator)
     return x._in_place(lambda y: y * factor) if inplace else x * factor
 
 
@@ -135,8 +140,7 @@ def stochastic_depth(
     if not training or p == 0:
         return input
     rows = input.shape[0] if mode == "row" else 1
-    kept = _kept((rows, *(1,) * (input.ndim - 1)), p, input, generator)
-    return input * (kept.to(input.dtype) * (0.0 if p == 1 else 1 / (1 - p)))
+    return input * _factor((rows, *(1,) * (input.ndim - 1)), p, input, generator)
 
 
 offer("nn.functional", alpha_dropout, dropout1d, dropout2d, stochastic_depth)

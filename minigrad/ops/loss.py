@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad import backends, dtypes
 from minigrad.backends import Array
 from minigrad.fused import FusedOp
+from minigrad.grad_mode import is_definitions
 from minigrad.op import Op, in_float32
 from minigrad.ops.activation import log_softmax
 from minigrad.ops.choice import clamp_min, where
@@ -42,7 +43,7 @@ class CrossEntropy(FusedOp):
     fresh = True
     widens = True
     saves = {1: 0}
-    keeps = ("logp",)
+    keeps: ClassVar[tuple[str, ...]] = ("logp",)
 
     def __init__(self, weight: Tensor | None, ignore_index: int, smoothing: float) -> None:
         self.weight, self.ignore, self.smoothing = weight, ignore_index, smoothing
@@ -82,6 +83,37 @@ class CrossEntropy(FusedOp):
             return super().differentiate(definition, *gradients)
         finally:
             self._saved = [None, target]
+
+
+class TotalCrossEntropy(CrossEntropy):
+    """The sum of cross-entropy's losses, or their mean by the weights of the classes, in one kernel: g_m = g / divisor."""
+
+    known_as = "cross_entropy"
+    keeps = ("logp", "divisor")
+
+    def __init__(self, weight: Tensor | None, ignore_index: int, smoothing: float, mean: bool, message: str) -> None:
+        super().__init__(weight, ignore_index, smoothing)
+        self.mean, self.message = mean, message
+
+    def definition(self, x: Tensor, target: Tensor) -> Tensor:
+        losses = super().definition(x, target)
+        reduction = "mean" if self.mean else "sum"
+        return _reduce_classes(losses, target, (), self.weight, self.ignore, reduction)
+
+    def forward(self, x: Array, target: Array) -> Array:
+        weight = None if self.weight is None else self.weight.array
+        total, self.logp, self.divisor = backends.of(x).cross_entropy_total(
+            x, target, weight, ignore_index=self.ignore, label_smoothing=self.smoothing, mean=self.mean, error=IndexError,
+            message=self.message,
+        )  # fmt: skip
+        return total
+
+    def backward_arrays(self, g: Array) -> Any:
+        weight = None if self.weight is None else self.weight.array
+        gx = backends.of(g).cross_entropy_backward(
+            g, self.logp, self.arrays[1], weight, self.divisor, ignore_index=self.ignore, label_smoothing=self.smoothing
+        )
+        return gx, None
 
 
 class StandIn(Op):
@@ -205,6 +237,9 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    if reduction != "none" and backends.of(input.array).sums_losses and not is_definitions("cross_entropy"):
+        scores, classes, message = _rows_of_scores("cross_entropy", input, target)
+        return TotalCrossEntropy(weight, ignore_index, label_smoothing, reduction == "mean", message)(scores, classes)
     scores, classes = _class_rows("cross_entropy", input, target, ignore_index)
     losses = CrossEntropy(weight, ignore_index, label_smoothing)(scores, classes)
     return _reduce_classes(losses, classes, _without_classes(input), weight, ignore_index, reduction)
@@ -256,6 +291,14 @@ def _without_classes(x: Tensor) -> tuple[int, ...]:
 
 def _class_rows(name: str, x: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Scores (N, C, ...) or (C) as (M, C), classes (N, ...) or () as (M,), checked."""
+    rows, classes, message = _rows_of_scores(name, x, target)
+    kernels = backends.of(classes.array)
+    kernels.check_indices(classes.array, high=rows.shape[1], ignore=ignore_index, error=IndexError, message=message)
+    return rows, classes
+
+
+def _rows_of_scores(name: str, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, str]:
+    """Scores as (M, C), classes as (M,), checked but for their range; and what to say of a class that is out of it."""
     expected = _without_classes(x)
     if target.shape != expected and not (x.ndim == 1 and target.shape == (1,)):
         batches = x.ndim > 1 and (target.ndim == 0 or x.shape[0] != target.shape[0])
@@ -270,9 +313,7 @@ def _class_rows(name: str, x: Tensor, target: Tensor, ignore_index: int) -> tupl
         rows = rows.movedim(1, -1).reshape(target.numel(), count)
     classes = target.reshape(target.numel()).long()
     message = f"Target {{}} is out of bounds: there are {count} classes, 0 to {count - 1}."
-    kernels = backends.of(classes.array)
-    kernels.check_indices(classes.array, high=count, ignore=ignore_index, error=IndexError, message=message)
-    return rows, classes
+    return rows, classes, message
 
 
 def _reduce_classes(

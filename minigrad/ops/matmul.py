@@ -52,18 +52,15 @@ class Linear(FusedOp):
     def forward(self, x: Array, w: Array, b: Array) -> Array:
         self.shape, self.out = x.shape, w.shape[0]
         rows = x.reshape(math.prod(x.shape[:-1]), w.shape[1])
-        return backends.of(x).matmul(rows, w.T, b).reshape(*x.shape[:-1], w.shape[0])
+        return backends.of(x).linear(rows, w, b).reshape(*x.shape[:-1], w.shape[0])
 
     def backward_arrays(self, gy: Array) -> Any:
         x, w, _ = self.arrays
-        needs_x, needs_w, needs_b = self.asked_for
         rows = math.prod(self.shape[:-1])
-        gy, kernels = gy.reshape(rows, self.out), backends.of(gy)
-        return (
-            kernels.matmul(gy, w).reshape(self.shape) if needs_x else None,
-            kernels.matmul(gy.T, x.reshape(rows, x.shape[-1])) if needs_w else None,
-            kernels.sum_rows(gy) if needs_b else None,
-        )
+        x = None if x is None else x.reshape(rows, x.shape[-1])
+        needs = (*self.asked_for, False)[:3]
+        gx, gw, gb = backends.of(gy).linear_backward(gy.reshape(rows, self.out), x, w, needs=needs)
+        return None if gx is None else gx.reshape(self.shape), gw, gb
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

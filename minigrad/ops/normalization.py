@@ -279,10 +279,20 @@ def batch_norm(
         return BatchNormApply(mean, var, eps)(input, weight, bias)
     op = BatchNorm(eps)
     y = op(input, weight, bias)
-    for running, batch in ((running_mean, op.mean), (running_var, op.var * (count / (count - 1)))):
-        if running is not None:
-            _update(running, batch, momentum)
+    _follow(running_mean, running_var, op.mean, op.var, momentum, count / (count - 1))
     return y
+
+
+def _follow(
+    running_mean: Tensor | None, running_var: Tensor | None, mean: Array, var: Array, momentum: float, unbias: float
+) -> None:
+    """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
+    means = None if running_mean is None else running_mean.array
+    variances = None if running_var is None else running_var.array
+    backends.of(mean).follow(means, variances, mean, var, momentum=momentum, unbias=unbias)
+    for running in (running_mean, running_var):
+        if running is not None:
+            running._bump_version()
 
 
 def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, ...]:
@@ -419,21 +429,10 @@ def instance_norm(
         return _affine(input.clone(), weight, bias)
     x = input.array.reshape(*input.shape[:2], -1)
     x = x.astype(np.float32) if x.dtype == HALF else x
-    if running_mean is not None:
-        _update(running_mean, x.mean(axis=2).mean(axis=0), momentum)
-    if running_var is not None:
-        _update(running_var, x.var(axis=2, ddof=1).mean(axis=0), momentum)
+    if running_mean is not None or running_var is not None:
+        mean, var = x.mean(axis=2).mean(axis=0), x.var(axis=2, ddof=1).mean(axis=0)
+        _follow(running_mean, running_var, mean, var, momentum, 1.0)
     return GroupNorm(channels, eps)(input, weight, bias)
-
-
-def _update(running: Tensor, batch: Any, momentum: float) -> None:
-    """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
-    if running.dtype == HALF:
-        running.array[...] = (1 - momentum) * running.array.astype(np.float32) + momentum * batch
-    else:
-        running.array *= 1 - momentum
-        running.array += (momentum * batch).astype(running.dtype)
-    running._bump_version()
 
 
 @in_float32

@@ -7,6 +7,7 @@ import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -190,8 +191,9 @@ class Optimizer:
                 options = {
                     k: v if k == "params" else plain(v) for k, v in group.items()
                 }  # a rate set by hand may be NumPy's
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
+                moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+                with backends.of(moved[0].array).together() if moved else nullcontext():
+                    for parameter in moved:
                         self._update(parameter, options)
                         parameter._bump_version()
         return loss

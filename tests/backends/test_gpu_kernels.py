@@ -149,11 +149,48 @@ def test_conv2d_takes_any_strides(gpu, layout):
     conv_both(gpu, CONVOLUTIONS["1x1"], False, layout)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 3000])
-@pytest.mark.parametrize("name", ["3x3", "rectangles", "groups", "1x1", "wide stride"])
-def test_conv2d_in_chunks_smaller_than_an_image(gpu, monkeypatch, name, chunk_bytes):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
+@pytest.mark.parametrize("name", ["3x3", "groups"])
+def test_conv2d_of_more_rows_than_a_launch_counts(gpu, monkeypatch, name):
+    monkeypatch.setattr(gpu.columns, "MOST_ROWS", 50)
     conv_both(gpu, CONVOLUTIONS[name], True)
+
+
+@pytest.mark.parametrize("sizes", [(3, 70, 9, 8, 67, (2, 2)), (40, 5, 6, 5, 3, (3, 3))], ids=str)
+def test_conv2d_of_several_tiles(gpu, sizes):
+    """Of rows, outputs, channels, weights; and the rows split over blocks, whose sums the last one adds up."""
+    conv_both(gpu, (*sizes, (1, 1), (1, 1), (1, 1), 1), True)
+
+
+@pytest.fixture
+def precise_tensor_cores(gpu, monkeypatch):
+    """Products of float32 go by tensor cores, on both halves of each number, on the emulator as well."""
+    for module in (gpu.convolution, gpu.products):
+        monkeypatch.setattr(module, "tensor_cores", lambda dtype, allowed: 3 * (dtype == np.float32))
+
+
+@pytest.mark.parametrize("name", ["3x3", "groups", "stem", "wide stride"])
+def test_conv2d_by_tensor_cores(gpu, precise_tensor_cores, name):
+    conv_both(gpu, CONVOLUTIONS[name], True)
+
+
+def test_convolutions_may_round_to_tf32(gpu, monkeypatch):
+    """By torch's switch: each product's operands are rounded to 10 bits, so a result is off by 2^-11 of each at most."""
+    case = CONVOLUTIONS["3x3"]
+    x, w, b, gy = (a.astype(np.float32) for a in conv_arrays(case))
+    options = {"x_shape": x.shape, "window": window(case), "needs": (True,) * 3}
+
+    def results(x, w, gy):
+        x, w, gy = map(gpu.from_host, (x, w, gy))
+        y = gpu.conv2d(x, w, None, window=window(case))
+        return [gpu.to_host(a) for a in (y, *gpu.conv2d_backward(gy, x, w, None, **options))]
+
+    precise, sizes = results(x, w, gy), results(*map(np.abs, (x, w, gy)))
+    monkeypatch.setattr(gpu.launch, "_has_tensor_cores", lambda device: True)
+    monkeypatch.setattr(gpu.convolution.cudnn, "allow_tf32", True)
+    for rounded, exact, size in zip(results(x, w, gy), precise, sizes, strict=True):
+        off = np.abs(rounded - exact)
+        assert (off <= 2.0**-10 * size).all()
+    assert (off > 0).any()
 
 
 def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
@@ -188,11 +225,11 @@ def test_images_are_channels_last(gpu):
     assert gpu.relu_backward(gy, y).strides == y.strides
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 24 * 2**20])
+@pytest.mark.parametrize("chunk_bytes", [1, 128 * 2**20])
 @pytest.mark.parametrize("name", ["3x3", "groups", "stem", "empty batch"])
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 def test_conv2d_relu_max_pool2d(gpu, monkeypatch, name, chunk_bytes, bias):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(gpu.convolution, "MAP_BYTES", chunk_bytes)
     case = CONVOLUTIONS[name]
     options, pool = case[6:], ((3, 2), (2, 2), (1, 1), (1, 1), False)
     x, w, b, gy = conv_arrays(case)
@@ -563,7 +600,7 @@ def test_memory_is_metered(gpu):
 
 
 def test_a_pooled_convolution_never_holds_its_full_map(gpu, monkeypatch):
-    monkeypatch.setattr(gpu.columns, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(gpu.convolution, "MAP_BYTES", 1)
     x, w = gpu.from_host(random(8, 2, 16, 16)), gpu.from_host(random(16, 2, 3, 3))
     slid = {"window": Window((3, 3), padding=(1, 1)), "pool": Window((2, 2), (2, 2))}
     gpu.reset_peak_memory_stats()
@@ -579,7 +616,7 @@ def test_kernels_never_read_back(gpu):
         pytest.skip("the emulator counts the reads")
     x, w, b, gy = (gpu.from_host(a) for a in conv_arrays(CONVOLUTIONS["groups"]))
     slid = window(CONVOLUTIONS["groups"])
-    with emulator.capturing():
+    with emulator.capturing(), gpu.launch.numbers_listed():
         y = gpu.conv2d(x, w, b, window=slid, relu=True)
         gpu.conv2d_backward(gy, x, w, y, x_shape=x.shape, window=slid, needs=(True, True, True))
         y, mean, invstd, _ = gpu.batch_norm(y, None, None, eps=1e-5)
@@ -632,3 +669,66 @@ def test_the_order_of_threads_does_not_matter(gpu):
 def test_the_same_result_in_every_run(gpu):
     for first, second in zip(everything(gpu), everything(gpu), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+# ---- products ------------------------------------------------------------------------------------------------------
+PRODUCTS = {
+    "matrices": lambda a: (a(3, 5), a(5, 4)),
+    "transposed": lambda a: (a(70, 3).swapaxes(0, 1), a(66, 70).swapaxes(0, 1)),
+    "a row": lambda a: (a(1, 200), a(200, 1)),
+    "slices": lambda a: (a(6, 10)[::2, 1:9:2], a(8, 7)[1::2, ::3]),
+    "a batch": lambda a: (a(3, 4, 5), a(3, 5, 2)),
+    "a broadcast batch": lambda a: (a(4, 1, 3, 5), a(2, 5, 2)),
+    "two axes transposed": lambda a: (a(2, 5, 3, 4).swapaxes(1, 2), a(2, 3, 6, 4).swapaxes(2, 3)),
+    "three axes": lambda a: (a(2, 3, 2, 4, 5), a(2, 5, 4)),
+    "no steps": lambda a: (a(3, 0), a(0, 2)),
+    "nothing": lambda a: (a(0, 3), a(3, 2)),
+}
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("operands", PRODUCTS.values(), ids=PRODUCTS)
+def test_matmul(gpu, operands, bias):
+    shapes: list[tuple[int, ...]] = []
+    operands(lambda *shape: shapes.append(shape) or np.empty(shape))
+    arrays = [random(*shape, seed=i) for i, shape in enumerate(shapes)]
+
+    def product(matmul):
+        def run(*given):
+            put = iter(given)
+            x, y = operands(lambda *shape: next(put))
+            return [matmul(x, y, next(put) if bias else None)]
+
+        return run
+
+    def theirs(x, y, b):
+        return x @ y if b is None else x @ y + b
+
+    columns = operands(lambda *shape: np.empty(shape))[1].shape[-1]
+    compare(gpu, product(gpu.matmul), product(theirs), *arrays, *([random(columns)] if bias else []))
+
+
+@pytest.mark.parametrize("operands", [PRODUCTS["transposed"], PRODUCTS["a broadcast batch"]])
+def test_matmul_by_tensor_cores(gpu, precise_tensor_cores, operands):
+    test_matmul(gpu, operands, True)
+
+
+def test_matmul_of_more_matrices_than_a_launch_takes(gpu, monkeypatch):
+    monkeypatch.setattr(gpu.products, "MOST_MATRICES", 3)
+    x, y = random(5, 2, 3, 4), random(5, 2, 4, 2)
+    for many in ((x, y), (x.reshape(2, 5, 3, 4), y.reshape(2, 5, 4, 2))):
+        np.testing.assert_allclose(gpu.to_host(gpu.matmul(*map(gpu.from_host, many))), many[0] @ many[1], 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("needs", list(itertools.product((False, True), repeat=3)), ids=str)
+def test_linear_backward(gpu, needs):
+    def ours(gy, x, w):
+        found = gpu.linear_backward(gy, x if needs[1] else None, w if needs[0] else None, needs=needs)
+        assert [part is not None for part in found] == list(needs)
+        return [part for part in found if part is not None]
+
+    def theirs(gy, x, w):
+        return [part for part, need in zip((gy @ w, gy.T @ x, gy.sum(0)), needs, strict=True) if need]
+
+    compare(gpu, ours, theirs, random(300, 5), random(300, 7), random(5, 7))
+    compare(gpu, ours, theirs, random(0, 5), random(0, 7), random(5, 7))

@@ -319,6 +319,31 @@ template <class T> static T shuffle_down(T value, unsigned delta, int line) {
     return shuffle(value, lane + delta < WARP ? lane + delta : lane, line);
 }
 
+// Tensor cores: cvt.rna.tf32.f32, and mma.sync m16n8k8 on the fragments of a warp's lanes (PTX ISA, Matrix Fragments).
+static inline float to_tf32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if (std::isfinite(x)) bits = (bits + 0x1000u) & ~0x1fffu;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+static float fragments[MAX_THREADS][6];
+static inline void multiply_fragments(float* c, const float* a, const float* b) {
+    unsigned me = current->number, warp = me / WARP * WARP, group = me % WARP / 4, lane = me % 4;
+    memcpy(fragments[me], a, 16);
+    memcpy(fragments[me] + 4, b, 8);
+    warp_barrier(__LINE__);
+    for (unsigned k = 0; k < 8; k++) {
+        const float* left = fragments[warp + group * 4 + k % 4] + k / 4 * 2;
+        for (unsigned j = 0; j < 2; j++) {
+            float right = fragments[warp + (2 * lane + j) * 4 + k % 4][4 + k / 4];
+            c[j] += left[0] * right;
+            c[2 + j] += left[1] * right;
+        }
+    }
+    warp_barrier(__LINE__);                         // nobody brings the next fragments before all have read these
+}
+
 }  // namespace cuda_on_cpu
 
 #define threadIdx (cuda_on_cpu::current->thread)
@@ -332,6 +357,7 @@ template <class T> static T shuffle_down(T value, unsigned delta, int line) {
 #define __shfl_xor_sync(mask, value, bits) cuda_on_cpu::shuffle(value, (cuda_on_cpu::current->number % 32) ^ (bits), __LINE__)
 #define __shfl_down_sync(mask, value, delta) cuda_on_cpu::shuffle_down(value, delta, __LINE__)
 
+static inline void __threadfence() {}               // one thread runs at a time, and sees all that was written
 template <class T> static inline T atomicAdd(T* p, T value) { T old = *p; *p = old + value; return old; }
 
 #define CUDA_ON_CPU_KERNEL(name)                                                                                         \

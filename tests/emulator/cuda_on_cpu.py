@@ -67,7 +67,7 @@ def _compile(source: str, flags: Sequence[str]) -> Path:
     path = compiler()
     if path is None:
         raise KernelError("CUDA kernels are emulated with g++, which is not installed")
-    command = [path, "-std=c++17", "-O1", "-fPIC", "-shared", "-w", *flags]
+    command = [path, "-std=c++17", "-O2", "-ftree-vectorize", "-fPIC", "-shared", "-w", *flags]
     key = hashlib.sha256("\0".join([*command, HEADER.read_text(), source]).encode()).hexdigest()[:24]
     library = _cache_folder() / f"{key}.so"
     if not library.exists():
@@ -90,6 +90,7 @@ class Module:
         kernels = r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\('
         self.names = re.findall(kernels, source)
         body = re.sub(r"extern\s+__shared__\s+(\w+)\s+(\w+)\[\];", r"CUDA_ON_CPU_DYNAMIC_SHARED(\1, \2);", source)
+        body = body.replace("#pragma unroll", "#pragma GCC unroll 16")  # what g++ calls it
         emulated = "\n".join(f"CUDA_ON_CPU_KERNEL({name})" for name in self.names)
         text = f'#include "cuda_on_cpu.h"\n#line 1 "kernel.cu"\n{body}\n{emulated}\n'
         flags = [option for option in options if option.startswith("-D")]

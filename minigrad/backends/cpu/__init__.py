@@ -37,15 +37,19 @@ from minigrad.backends.cpu.normalization import (
     batch_norm,
     batch_norm_apply,
     batch_norm_backward,
+    follow,
 )
 from minigrad.backends.cpu.optimizer import (
     adadelta_step,
     adagrad_step,
     adamax_step,
     adamw_step,
+    clip,
     nadam_step,
+    norm,
     rmsprop_step,
     sgd_step,
+    together,
 )
 from minigrad.backends.cpu.pooling import (
     adaptive_avg_pool2d,
@@ -54,13 +58,15 @@ from minigrad.backends.cpu.pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from minigrad.backends.cpu.products import matmul, sum_rows
+from minigrad.backends.cpu.products import linear, linear_backward, matmul, sum_rows
 from minigrad.backends.cpu.softmax import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_total,
     log_softmax,
     log_softmax_backward,
     softmax,
     softmax_backward,
+    sums_losses,
 )
 from minigrad.backends.cpu.threads import blas_core, get_num_threads, set_num_threads

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.backends.cpu.threads import parallel_for, scratch
 
-__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_apply", "batch_norm_backward", "follow"]
 
 BLOCK = 1 << 14  # numbers worked on at a time
 SAMPLE = 256  # rows that a first guess at the mean is made from
@@ -96,6 +96,21 @@ def batch_norm(
         mean, invstd = first + guess, 1 / np.sqrt(var + eps)
     mean, invstd, var = mean.astype(x.dtype), invstd.astype(x.dtype), var.astype(x.dtype)
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
+
+
+def follow(
+    running_mean: np.ndarray | None, running_var: np.ndarray | None, mean: np.ndarray, var: np.ndarray, *, momentum: float,
+    unbias: float,
+) -> None:  # fmt: skip
+    """running = (1 - momentum) running + momentum batch, in place, the batch's variance times `unbias` first."""
+    for running, batch in ((running_mean, mean), (running_var, var * unbias)):
+        if running is None:
+            continue
+        if running.dtype == np.float16:
+            running[...] = (1 - momentum) * running.astype(np.float32) + momentum * batch
+        else:
+            running *= 1 - momentum
+            running += (momentum * batch).astype(running.dtype)
 
 
 def batch_norm_apply(

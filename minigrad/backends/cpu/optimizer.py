@@ -6,13 +6,18 @@ Formulas and their order are torch's (torch.optim, the loop over single tensors)
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
 from minigrad.backends.cpu.layout import in_blocks
 from minigrad.backends.cpu.threads import scratch
 
-__all__ = ["adadelta_step", "adagrad_step", "adamax_step", "adamw_step", "nadam_step", "rmsprop_step", "sgd_step"]
+__all__ = [
+    "adadelta_step", "adagrad_step", "adamax_step", "adamw_step", "clip", "nadam_step", "norm", "rmsprop_step", "sgd_step",
+    "together",
+]  # fmt: skip
 
 # Each step's body runs on one block of its arrays. Quotients of 0 and 0, or roots below 0, give NaN and no warning.
 silent = np.errstate(divide="ignore", invalid="ignore", over="ignore")
@@ -44,6 +49,25 @@ def _follow_square(mean: np.ndarray, value: np.ndarray, keep: float, work: np.nd
     np.multiply(value, 1 - keep, out=work)
     work *= value
     mean += work
+
+
+def together() -> AbstractContextManager[None]:
+    """Within it steps may be put off: here none is."""
+    return nullcontext()
+
+
+def norm(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The 2-norm of all arrays as one vector, 0-d: that of their norms."""
+    squares = np.stack([np.sqrt(np.sum(x * x)) for x in arrays])
+    return np.asarray(np.sqrt(np.sum(squares * squares)))
+
+
+def clip(arrays: Sequence[np.ndarray], total: np.ndarray, *, largest: float) -> None:
+    """The arrays times min(1, largest / (total + 1e-6)), in place."""
+    factor = np.minimum(largest / (total + 1e-6), 1.0)
+    with np.errstate(invalid="ignore"):  # an infinite norm makes NaN of infinite gradients, as in torch
+        for x in arrays:
+            x *= factor.astype(x.dtype)
 
 
 def sgd_step(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minigrad.backends.cpu.threads import get_num_threads, parallel_for
 
-__all__ = ["matmul", "sum_rows"]
+__all__ = ["linear", "linear_backward", "matmul", "sum_rows"]
 
 SMALL = 1 << 20  # multiply-adds below which a second thread costs more than it brings
 SHARES = 2  # of a product for each thread: more would balance better, but each packs the operand that all need anew
@@ -51,6 +53,20 @@ def _plus(z: np.ndarray, b: np.ndarray | None) -> np.ndarray:
     if b is not None:
         z += b
     return z
+
+
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+    """x w^T + b for x (M, K), w (N, K), b (N,) or None."""
+    return matmul(x, w.T, b)
+
+
+def linear_backward(
+    gy: np.ndarray, x: np.ndarray | None, w: np.ndarray | None, *, needs: Sequence[bool]
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """(gx, gw, gb) = (gy w, gy^T x, the sum of gy's rows), None where not needed."""
+    gx = matmul(gy, w) if needs[0] and w is not None else None
+    gw = matmul(gy.T, x) if needs[1] and x is not None else None
+    return gx, gw, sum_rows(gy) if needs[2] else None
 
 
 def sum_rows(x: np.ndarray) -> np.ndarray:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from minigrad.backends.cpu.indexing import check_indices
 from minigrad.backends.cpu.layout import memory_order
 from minigrad.backends.cpu.threads import parallel_for
 
 __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
+    "cross_entropy_total",
     "log_softmax",
     "log_softmax_backward",
     "softmax",
     "softmax_backward",
+    "sums_losses",
 ]
 
 BLOCK = 1 << 15  # numbers worked on at a time: they stay in a core's own cache
@@ -127,15 +131,35 @@ def cross_entropy(
     return np.where(kept, losses, logits.dtype.type(0)), logp
 
 
+sums_losses = False
+"""Whether a loss and its mean are one kernel: here they are ops of their own."""
+
+
+def cross_entropy_total(
+    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None, *, ignore_index: int, label_smoothing: float,
+    mean: bool, error: type[Exception], message: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """(the sum of the losses, over `divisor`; logp; divisor): the sum of the weights of the targets' classes if `mean`, else 1."""
+    check_indices(target, high=logits.shape[1], ignore=ignore_index, error=error, message=message)
+    options: dict[str, Any] = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    losses, logp = cross_entropy(logits, target, weight, **options)
+    kept = target != ignore_index
+    weights = kept if weight is None else kept * weight[np.where(kept, target, 0)]
+    divisor = np.asarray(weights.sum(dtype=np.float64) if mean else 1, logits.dtype)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(losses.sum(dtype=np.float64) / divisor, logits.dtype), logp, divisor
+
+
 def cross_entropy_backward(
-    g: np.ndarray, logp: np.ndarray, target: np.ndarray, weight: np.ndarray | None, *, ignore_index: int,
-    label_smoothing: float,
+    g: np.ndarray, logp: np.ndarray, target: np.ndarray, weight: np.ndarray | None, divisor: np.ndarray | None = None, *,
+    ignore_index: int, label_smoothing: float,
 ) -> np.ndarray:  # fmt: skip
-    """g_logits (M, C) = exp(logp) s - d for g (M,), where d[m, c] = g[m] ((1 - e) w[t] [c = t] + e / C w[c]).
+    """g_logits (M, C) = exp(logp) s - d, where d[m, c] = g[m] ((1 - e) w[t] [c = t] + e / C w[c]), g (M,), or 0-d over divisor.
 
     s are the row sums of d; e, w, t as in `cross_entropy`. Rows whose target is ignore_index get 0.
     """
     rows, classes = logp.shape
+    g = g if divisor is None else np.broadcast_to(g / divisor, (rows,))
     kept = target != ignore_index
     t = np.where(kept, target, 0)
     w = np.ones(classes, logp.dtype) if weight is None else weight

@@ -37,15 +37,18 @@ from .folding import fold, unfold
 from .indexing import assign, check_indices, scatter_add
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
-from .normalization import batch_norm, batch_norm_apply, batch_norm_backward
+from .normalization import batch_norm, batch_norm_apply, batch_norm_backward, follow
 from .optimizer import (
     adadelta_step,
     adagrad_step,
     adamax_step,
     adamw_step,
+    clip,
     nadam_step,
+    norm,
     rmsprop_step,
     sgd_step,
+    together,
 )
 from .pooling import (
     adaptive_avg_pool2d,
@@ -54,12 +57,14 @@ from .pooling import (
     max_pool2d_backward,
     max_pool2d_gather,
 )
-from .products import matmul, sum_rows
+from .products import linear, linear_backward, matmul, sum_rows
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_total,
     log_softmax,
     log_softmax_backward,
     softmax,
     softmax_backward,
+    sums_losses,
 )

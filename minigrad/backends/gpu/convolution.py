@@ -1,13 +1,15 @@
-"""Convolution as rows of patches times a matrix, alone and fused with the ReLU and the max-pooling that follow it.
+"""Convolution, alone and fused with the ReLU and the max-pooling that follow it: implicit products, one launch each.
 
-    y = cols w^T + b,   gw = gy^T cols,   gx = fold(gy w),   gb = sum over rows of gy
+    y = patches w^T + b,   gx = the patches of gy times w,   gw = gy^T patches,   gb = sum over rows of gy
 
-The columns of a chunk (columns.py) are made for the product and made again for the gradient of the weights.
+cuda/convolution.cu says how. A map that is pooled is there for MAP_BYTES of it at a time: some images at once.
+
+N images, C channels, G groups, O output channels, K = KH*KW*C/G numbers in a patch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,83 +17,100 @@ import numpy as np
 from minigrad.window import Window
 
 from ..kernels import Array
-from .columns import Geometry, columns, fold_rows
+from ..precision import cudnn
+from .columns import Geometry
 from .device import xp
-from .elementwise import bias_relu, relu_backward, split_groups
+from .launch import counters, kernel, max_blocks, tensor_cores
 from .layout import from_rows, to_rows
-from .normalization import column_sums
 from .pooling import Pooling, Shape, pool_images, pool_images_backward
-from .products import gemm
+
+MAP_BYTES = 128 * 2**20
+TILE, DEPTH, THREADS, RESULTS = 64, 16, 256, 16  # as in tiles.cuh
+LEAST_ROWS = 256  # of one split of the rows that the gradient of w sums over
 
 Needs = Sequence[bool]
 
 
-def _matrix(g: Geometry, w: Array) -> Array:
-    """w (O, C/G, KH, KW) as G matrices (G, O/G, K), a patch's numbers in the order (kh, kw, c)."""
-    return xp.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(g.G, g.O // g.G, g.K)
+def _geometry(window: Window, outputs: int, shape: Sequence[int]) -> Geometry:
+    """Of a convolution of images of that shape, at the precision that is allowed now."""
+    n, c, h, w = shape
+    return Geometry(window, outputs, n, c, h, w, cudnn.allow_tf32)
 
 
-def _convolve(g: Geometry, x: Array, matrix: Array, b: Array, relu: bool, images: slice, out: Array) -> None:
-    """out (images, OH, OW, O) = the convolution of these images of x (N, H, W, C)."""
-    first = images.start * g.OH * g.OW
-    out = out.reshape(-1, g.O)
-    for rows in g.row_groups(images, x.itemsize):
-        y = out[rows.start - first : rows.stop - first]
-        cols = columns(g, x, rows)
-        if g.G == 1:
-            z = gemm(cols[0], matrix[0], out=y, transpose_b=True)[None]
-        else:
-            z = gemm(cols, matrix, transpose_b=True)
-        if g.G > 1 or relu or b is not None:
-            bias_relu(z, b, y, relu)
+def _tiles(count: int) -> int:
+    return -(-count // TILE)
+
+
+def _contiguous(array: Array) -> Array:
+    return None if array is None else xp.ascontiguousarray(array)
+
+
+def _kernel(g: Geometry, name: str, dtype: np.dtype) -> Any:
+    return kernel("convolution", name, dtype, tf32=tensor_cores(dtype, g.allow_tf32))
+
+
+def _convolve(g: Geometry, x: Array, w: Array, b: Array, relu: bool, out: Array) -> None:
+    """out (n, OH, OW, O) = the convolution of x (n, H, W, C)."""
+    rows = out.size // max(1, g.O)
+    if rows:
+        grid = (_tiles(rows), _tiles(g.O // g.G), g.G)
+        _kernel(g, "convolve", x.dtype).launch(grid, (THREADS,), x, w, b, out, rows, relu, *g.sizes)
+
+
+def _gradient_of_x(g: Geometry, gy: Array, y: Array, w: Array, gx: Array) -> None:
+    """gx (n, H, W, C) from gy (n, OH, OW, O), cut where y <= 0 if there is one."""
+    rows = gx.size // max(1, g.C)
+    if rows:
+        grid = (_tiles(rows), _tiles(g.C // g.G), g.G)
+        _kernel(g, "convolve_backward_x", gy.dtype).launch(grid, (THREADS,), gy, y, w, gx, rows, *g.sizes)
+
+
+def gradient_of_w(g: Geometry, gy: Array, y: Array, x: Array, gw: Array, gb: Array, accumulate: bool) -> None:
+    """gw (O, C/G, KH, KW) and gb (O,), either may be None, from gy (n, OH, OW, O), which is not empty, and x (n, H, W, C)."""
+    rows = gy.size // g.O
+    first = 0 if gw is not None else g.K // TILE  # the tile that the bias is in
+    across = (_tiles(g.O // g.G), _tiles(g.K + (gb is not None)) - first)
+    tiles = _tiles(g.O // g.G) * _tiles(g.K + 1) * g.G
+    splits = min(-(-max_blocks() // (4 * tiles)), -(-rows // LEAST_ROWS))  # four blocks a processor fill it
+    split_rows = -(-rows // splits // DEPTH) * DEPTH
+    splits = -(-rows // split_rows)
+    parts = xp.empty(tiles * splits * THREADS * RESULTS if splits > 1 else 1, gy.dtype)
+    _kernel(g, "convolve_backward_w", gy.dtype).launch(
+        (*across, g.G * splits), (THREADS,), gy, y, x, gw, gb, parts, counters(tiles), rows, split_rows, splits, first,
+        accumulate, *g.sizes,
+    )  # fmt: skip
 
 
 def _convolve_backward(
-    g: Geometry, gradient: Callable[[slice], Any], x: Array, w: Array, dtype: np.dtype, needs: Needs
-) -> tuple[Array, Array, Array]:
-    """(gx, gw, gb), where gradient(images) is the gradient (images, OH, OW, O) of the convolution's result."""
+    g: Geometry, x: Array, w: Array, dtype: np.dtype, needs: Needs, groups: Iterator[slice],
+    gradient: Callable[[slice], tuple[Array, Array]],
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """(gx, gw, gb), where gradient(images) is (the gradient of the convolution's result, the ReLU's result or None)."""
     needs_x, needs_w, needs_b = needs
-    gx: Array = xp.zeros((g.N, g.H, g.W, g.C), dtype) if needs_x else None  # zeros: parts of images are added up
-    gw: Array = xp.zeros((g.G, g.O // g.G, g.K), dtype) if needs_w else None
-    gb = xp.zeros(g.O, dtype) if needs_b else None
-    matrix = _matrix(g, w) if needs_x else None
-    x = to_rows(x, xp) if needs_w else None
-    for images in g.image_groups(dtype.itemsize):
-        gz_images = gradient(images).reshape(-1, g.O)
-        first = images.start * g.OH * g.OW
-        for rows in g.row_groups(images, dtype.itemsize):
-            gz = gz_images[rows.start - first : rows.stop - first]
-            if needs_b:
-                column_sums(gz, gb)
-            gz = gz[None] if g.G == 1 else split_groups(gz, g.G)
-            if needs_w:
-                _product(gz, columns(g, x, rows), gw, transpose_a=True, accumulate=True)
-            if needs_x and g.is_pointwise:
-                _product(gz, matrix, gx.reshape(1, -1, g.C)[:, rows])
-            elif needs_x:
-                cols = xp.empty((g.G, rows.stop - rows.start, g.K), dtype)
-                _product(gz, matrix, cols)
-                fold_rows(g, cols, gx, rows)
-    if needs_w:
-        gw = gw.reshape(g.O, *g.window.kernel, g.C // g.G).transpose(0, 3, 1, 2)
+    whole = g.N * g.out[0] * g.out[1] * g.O > 0
+    gx: Array = xp.empty((g.N, g.H, g.W, g.C), dtype) if needs_x else None
+    make = xp.empty if whole else xp.zeros  # without rows nothing is launched
+    gw: Array = make((g.O, g.C // g.G, *g.window.kernel), dtype) if needs_w else None
+    gb: Array = make(g.O, dtype) if needs_b else None
+    if needs_x and not whole:
+        gx.fill(0)
+    x, w = to_rows(x, xp) if needs_w else None, _contiguous(w) if needs_x else None
+    for images in groups if whole else ():
+        gy, y = gradient(images)
+        if needs_w or needs_b:
+            gradient_of_w(g, gy, y, x[images] if needs_w else None, gw, gb, images.start > 0)
+        if needs_x:
+            _gradient_of_x(g, gy, y, w, gx[images])
     return (from_rows(gx, xp) if needs_x else None), gw, gb
-
-
-def _product(a: Array, b: Array, out: Array, transpose_a: bool = False, accumulate: bool = False) -> None:
-    """gemm of G matrices each; one matrix goes as 2-D, which needs no copies of transposed operands."""
-    if len(a) == 1:
-        a, b, out = a[0], b[0], out[0]
-    gemm(a, b, out=out, transpose_a=transpose_a, accumulate=accumulate)
 
 
 def conv2d(x: Array, w: Array, b: Array, *, window: Window, relu: bool = False) -> Array:
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/G, KH, KW) and b (O,) or None; ReLU in the same pass if asked for."""
-    g = Geometry(window, w.shape[0], *x.shape)
-    x, matrix = to_rows(x, xp), _matrix(g, w)
-    b = None if b is None else xp.ascontiguousarray(b)
-    y = xp.empty((g.N, g.OH, g.OW, g.O), x.dtype)
-    for images in g.image_groups(x.itemsize):
-        _convolve(g, x, matrix, b, relu, images, y[images])
+    g = _geometry(window, w.shape[0], x.shape)
+    x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
+    y = xp.empty((g.N, *g.out, g.O), x.dtype)
+    for images in g.images():
+        _convolve(g, x[images], w, b, relu, y[images])
     return from_rows(y, xp)
 
 
@@ -99,29 +118,28 @@ def conv2d_backward(
     gy: Array, x: Array, w: Array, y: Array, *, x_shape: Shape, window: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
-    g = Geometry(window, gy.shape[1], *x_shape)
+    g = _geometry(window, gy.shape[1], x_shape)
     gy = to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
-    def gradient(images: slice) -> Array:
-        return gy[images] if y is None else relu_backward(gy[images], y[images])
+    def gradient(images: slice) -> tuple[Array, Array]:
+        return gy[images], None if y is None else y[images]
 
-    return _convolve_backward(g, gradient, x, w, gy.dtype, needs)
+    return _convolve_backward(g, x, w, gy.dtype, needs, g.images(), gradient)
 
 
 def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool: Window) -> tuple[Array, Array]:
-    """(p, tap): the pooled ReLU'd convolution. Its full map lives for one chunk of images at a time.
+    """(p, tap): the pooled ReLU'd convolution. Its full map lives for MAP_BYTES of it at a time.
 
     `cut_bit` is set in tap where p <= 0, so that the gradient needs no p.
     """
-    g = Geometry(window, w.shape[0], *x.shape)
-    pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
-    x, matrix = to_rows(x, xp), _matrix(g, w)
-    b = None if b is None else xp.ascontiguousarray(b)
+    g = _geometry(window, w.shape[0], x.shape)
+    pooling = Pooling(pool, g.N, g.O, *g.out)
+    x, w, b = to_rows(x, xp), _contiguous(w), _contiguous(b)
     p, tap = pooling.empty_outputs(x.dtype)
-    for images in g.image_groups(x.itemsize):
-        z = xp.empty((images.stop - images.start, g.OH, g.OW, g.O), x.dtype)
-        _convolve(g, x, matrix, None, False, images, z)
+    for images in g.images(MAP_BYTES, x.itemsize):
+        z = xp.empty((images.stop - images.start, *g.out, g.O), x.dtype)
+        _convolve(g, x[images], w, None, False, z)
         pool_images(pooling, z, b, True, p[images], tap[images])
     return from_rows(p, xp), from_rows(tap, xp)
 
@@ -130,11 +148,11 @@ def conv2d_relu_max_pool2d_backward(
     gp: Array, x: Array, w: Array, tap: Array, *, x_shape: Shape, window: Window, pool: Window, needs: Needs
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed; gp counts at the winner, unless `cut_bit` is set."""
-    g = Geometry(window, gp.shape[1], *x_shape)
-    pooling = Pooling(pool, g.N, g.O, g.OH, g.OW)
+    g = _geometry(window, gp.shape[1], x_shape)
+    pooling = Pooling(pool, g.N, g.O, *g.out)
     gp, tap = to_rows(gp, xp), to_rows(tap, xp)
 
-    def gradient(images: slice) -> Array:
-        return pool_images_backward(pooling, gp[images], tap[images])
+    def gradient(images: slice) -> tuple[Array, Array]:
+        return pool_images_backward(pooling, gp[images], tap[images]), None
 
-    return _convolve_backward(g, gradient, x, w, gp.dtype, needs)
+    return _convolve_backward(g, x, w, gp.dtype, needs, g.images(MAP_BYTES, gp.itemsize), gradient)

@@ -1,4 +1,4 @@
-"""ReLU, the error function, GELU; and the end of a convolution: bias, ReLU, groups."""
+"""ReLU, the error function, GELU."""
 
 from __future__ import annotations
 
@@ -88,17 +88,3 @@ def remainder(x: Array, y: Array) -> Array:
     left = xp.fmod(x, y)
     left = xp.where((left != 0) & ((y < 0) != (left < 0)), left + y, left)
     return xp.where(left == 0, xp.copysign(left, y), left)
-
-
-def bias_relu(z: Array, b: Array, y: Array, relu: bool) -> None:
-    """y (rows, G*O) = z (G, rows, O) + b (G*O,) or None, then ReLU if asked for. For G = 1, y may be z's own memory."""
-    groups, rows, channels = z.shape
-    kernel("elementwise", "bias_relu", z.dtype).over(z.size, z, b, y, np.int64(rows), groups, channels, relu)
-
-
-def split_groups(gy: Array, groups: int) -> Array:
-    """z (G, rows, O) from gy (rows, G*O): the matrices of a grouped convolution."""
-    rows, channels = gy.shape
-    z = xp.empty((groups, rows, channels // groups), gy.dtype)
-    kernel("elementwise", "split_groups", gy.dtype).over(z.size, gy, z, np.int64(rows), groups, channels // groups)
-    return z

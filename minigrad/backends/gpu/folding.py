@@ -15,7 +15,7 @@ from .layout import from_rows, to_rows
 def unfold(x: Array, *, window: Window) -> Array:
     """The patches of x (N, C, H, W) as (N, C*KH*KW, L), L = OH*OW, in torch's order."""
     g = Geometry(replace(window, groups=1), 0, *x.shape)
-    cols = columns(g, to_rows(x, xp), slice(0, g.N * g.OH * g.OW))
+    cols = columns(g, to_rows(x, xp))
     patches = cols.reshape(g.N, g.OH * g.OW, *window.kernel, g.C).transpose(0, 4, 2, 3, 1)
     return xp.ascontiguousarray(patches).reshape(g.N, g.K, g.OH * g.OW)
 
@@ -25,7 +25,4 @@ def fold(cols: Array, *, output_size: Pair, window: Window) -> Array:
     n, channels = cols.shape[0], cols.shape[1] // (window.kernel[0] * window.kernel[1])
     g = Geometry(replace(window, groups=1), 0, n, channels, *output_size)
     patches = cols.reshape(n, channels, *window.kernel, cols.shape[2]).transpose(0, 4, 2, 3, 1)
-    x = xp.empty((n, *output_size, channels), cols.dtype)
-    rows = slice(0, n * g.OH * g.OW)
-    fold_rows(g, xp.ascontiguousarray(patches).reshape(1, rows.stop, g.K), x, rows)
-    return from_rows(x, xp)
+    return from_rows(fold_rows(g, xp.ascontiguousarray(patches).reshape(n * g.OH * g.OW, g.K)), xp)

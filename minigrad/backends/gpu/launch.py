@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,14 @@ NULL = np.uintp(0)  # the pointer to nothing, for arrays that may be None
 
 
 def source(name: str) -> str:
-    """The CUDA source `name`.cu as it is compiled: common.cuh before it."""
-    return (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    """The CUDA source `name`.cu as it is compiled: common.cuh before it, what it includes in its place."""
+    text = (SOURCES / "common.cuh").read_text() + (SOURCES / f"{name}.cu").read_text()
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda found: (SOURCES / found[1]).read_text(), text)
 
 
 @functools.cache
-def _module(name: str, scalar: str, tap: str) -> Any:
-    options = ("--std=c++17", f"-Dscalar_t={scalar}", f"-Dtap_t={tap}")
+def _module(name: str, scalar: str, tap: str, tf32: int) -> Any:
+    options = ("--std=c++17", f"-Dscalar_t={scalar}", f"-Dtap_t={tap}", f"-DTF32={tf32}")
     return xp.RawModule(code=source(name), options=options, backend="nvrtc")
 
 
@@ -39,6 +44,58 @@ def max_blocks() -> int:
     return _processors(xp.cuda.Device().id) * BLOCKS_PER_PROCESSOR
 
 
+@functools.cache
+def _counters(device: int, count: int) -> Any:
+    return xp.zeros(count, np.uint32)
+
+
+def counters(count: int) -> Any:
+    """That many counters of the current GPU, at 0: kernels that use them (is_last_block of common.cuh) put them back to 0."""
+    return _counters(xp.cuda.Device().id, 1 << (count - 1).bit_length())
+
+
+class _Numbers(threading.local):
+    """Where the numbers for kernels go while a graph is captured: this thread's list, None outside of a capture."""
+
+    listed: list[tuple[Any, np.ndarray]] | None = None
+
+
+_numbers = _Numbers()
+
+
+@contextlib.contextmanager
+def numbers_listed() -> Iterator[list[tuple[Any, np.ndarray]]]:
+    """Within it, while a graph is captured, on_device copies nothing: what it was given is listed with the arrays where it has
+    to be when the graph is launched."""
+    before, _numbers.listed = _numbers.listed, []
+    try:
+        yield _numbers.listed
+    finally:
+        _numbers.listed = before
+
+
+def on_device(numbers: np.ndarray) -> Any:
+    """A copy of host numbers on the current GPU, for a kernel to read: it is not waited for."""
+    if _numbers.listed is None:
+        return xp.asarray(numbers)
+    array = xp.empty(numbers.shape, numbers.dtype)
+    _numbers.listed.append((array, numbers))
+    return array
+
+
+@functools.cache
+def _has_tensor_cores(device: int) -> bool:
+    return int(xp.cuda.Device(device).compute_capability) >= 80
+
+
+def tensor_cores(dtype: np.dtype, allowed: bool) -> int:
+    """How products of a type are made on the current GPU (cuda/convolution.cu): 0, by multiply-adds; 1, by tensor cores in TF32,
+    if it is allowed; 3, by tensor cores on both halves of each number."""
+    if dtype != np.float32 or not _has_tensor_cores(xp.cuda.Device().id):
+        return 0
+    return 1 if allowed else 3
+
+
 class Kernel:
     """The kernel `name` of `file`.cu, for one dtype.
 
@@ -46,12 +103,12 @@ class Kernel:
     the kernel takes another type, such as np.int64 for a count.
     """
 
-    def __init__(self, file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8) -> None:
+    def __init__(self, file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8, tf32: int = 0) -> None:
         if np.dtype(dtype) not in C_TYPES:
             raise NotImplementedError(f"{name} works on float32 and float64 on a GPU, not {dtype}")
         self.dtype = np.dtype(dtype)
         tap = "unsigned char" if tap_dtype == UINT8 else "int"
-        self._function = _module(file, C_TYPES[self.dtype], tap).get_function(name)
+        self._function = _module(file, C_TYPES[self.dtype], tap, tf32).get_function(name)
 
     def _argument(self, value: Any) -> Any:
         if value is None:
@@ -73,6 +130,6 @@ class Kernel:
 
 
 @functools.cache
-def kernel(file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8) -> Kernel:
+def kernel(file: str, name: str, dtype: np.dtype, tap_dtype: np.dtype = UINT8, tf32: int = 0) -> Kernel:
     """The kernel `name` of `file`.cu for `dtype`, compiled at the first call."""
-    return Kernel(file, name, dtype, tap_dtype)
+    return Kernel(file, name, dtype, tap_dtype, tf32)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..kernels import Array
 from .device import xp
-from .launch import kernel
+from .launch import counters, kernel
 from .layout import from_rows, to_rows
 
 COLUMNS, ROW_THREADS = 32, 8  # as in common.cuh
@@ -29,33 +29,24 @@ def _chunk_rows(rows: int) -> int:
     return max(MIN_CHUNK_ROWS, -(-rows // MAX_CHUNKS))
 
 
-def chunked_sums(file: str, name: str, x: Array, out_arrays: int, *args: Any) -> tuple[list[Array], int]:
-    """Run a kernel that leaves one row of sums a chunk: `out_arrays` times (chunks, C) doubles; and a chunk's rows."""
+def chunked_sums(file: str, name: str, x: Array, inputs: Sequence[Array], outputs: Sequence[Array], *args: Any) -> None:
+    """Run a kernel that sums over the rows of x (R, C): two sums of each chunk in double, and `outputs` (C,) from all of them."""
     rows, channels = x.shape
     chunk_rows = _chunk_rows(rows)
     chunks, tiles = -(-rows // chunk_rows), -(-channels // COLUMNS)
-    sums = [xp.empty((chunks, channels), xp.float64) for _ in range(out_arrays)]
+    sums = xp.empty((2, chunks, channels), xp.float64)
     kernel(file, name, x.dtype).launch(
-        (chunks, tiles), (COLUMNS, ROW_THREADS), x, *args, *sums, np.int64(rows), channels, chunk_rows
-    )
-    return sums, chunk_rows
+        (chunks, tiles), (COLUMNS, ROW_THREADS), x, *inputs, sums[0], sums[1], counters(tiles), *outputs, np.int64(rows),
+        channels, chunk_rows, *args,
+    )  # fmt: skip
 
 
-def _merge(name: str, dtype: np.dtype, channels: int, *args: Any) -> None:
-    kernel("normalization", name, dtype).launch((-(-channels // COLUMNS),), (COLUMNS, ROW_THREADS), *args)
-
-
-def merge_sums(sums: Array, total: Array, accumulate: bool) -> None:
-    """Put the sums over the chunks (chunks, C) into total (C,), or add them to it if `accumulate`."""
-    chunks, channels = sums.shape
-    _merge("merge_sums", total.dtype, channels, sums, total, chunks, channels, accumulate)
-
-
-def column_sums(x: Array, total: Array) -> None:
-    """Add the sums over the columns of x (R, C), contiguous, to total (C,)."""
+def column_sums(x: Array) -> Array:
+    """The sums over the columns of x (R, C), contiguous: (C,)."""
+    total = xp.empty(x.shape[1], x.dtype) if x.size else xp.zeros(x.shape[1], x.dtype)
     if x.size:
-        (sums, _), _ = chunked_sums("normalization", "gradient_sums", x, 2, None, None, None)
-        merge_sums(sums, total, True)
+        chunked_sums("normalization", "gradient_sums", x, (None, None, None), (total, None))
+    return total
 
 
 def contiguous(*arrays: Array) -> list[Array]:
@@ -70,15 +61,35 @@ def batch_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Arra
     """
     rows = to_rows(x, xp)
     channels = x.shape[1]
-    mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
     if x.size:
-        matrix = rows.reshape(-1, channels)
-        (means, m2s), chunk_rows = chunked_sums("normalization", "moments", matrix, 2)
-        _merge(
-            "merge_moments", x.dtype, channels, means, m2s, mean, invstd, var, len(means), np.int64(len(matrix)),
-            channels, chunk_rows, np.float64(eps),
-        )  # fmt: skip
+        mean, invstd, var = (xp.empty(channels, x.dtype) for _ in range(3))
+        chunked_sums("normalization", "moments", rows.reshape(-1, channels), (), (mean, invstd, var), np.float64(eps))
+    else:
+        mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
+
+
+def follow(
+    running_mean: Array | None, running_var: Array | None, mean: Array, var: Array, *, momentum: float, unbias: float
+) -> None:
+    """running = (1 - momentum) running + momentum batch, in place, the batch's variance times `unbias` first."""
+    known = [a for a in (running_mean, running_var) if a is not None]
+    if any(a.dtype != mean.dtype or not a.flags.c_contiguous for a in known):
+        for running, batch in ((running_mean, mean), (running_var, var * unbias)):
+            if running is not None:
+                running[...] = (1 - momentum) * running.astype(batch.dtype) + momentum * batch
+    elif known:
+        kernel("normalization", "follow", mean.dtype).over(
+            mean.size,
+            mean,
+            var,
+            running_mean,
+            running_var,
+            mean.size,
+            float(momentum),
+            1 - float(momentum),
+            float(unbias),
+        )
 
 
 def batch_norm_apply(x: Array, w: Array, b: Array, mean: Array, invstd: Array) -> Array:
@@ -103,14 +114,10 @@ def batch_norm_backward(
     w, mean, invstd = contiguous(w, mean, invstd)
     gx = gw = gb = None
     if needs[1] or needs[2] or training:
-        gw, gb = xp.zeros(channels, gy.dtype), xp.zeros(channels, gy.dtype)
+        make = xp.empty if gy.size else xp.zeros
+        gw, gb = make(channels, gy.dtype), make(channels, gy.dtype)
         if gy.size:
-            (sums, sums_xhat), _ = chunked_sums(
-                "normalization", "gradient_sums", gy.reshape(-1, channels), 2, x, mean, invstd
-            )
-            merge_sums(sums, gb, False)
-            if x is not None:
-                merge_sums(sums_xhat, gw, False)
+            chunked_sums("normalization", "gradient_sums", gy.reshape(-1, channels), (x, mean, invstd), (gb, gw))
     if needs[0]:
         gx = xp.empty_like(gy)
         backward = kernel("normalization", "normalize_backward", gy.dtype)

@@ -1,33 +1,141 @@
-"""Optimizer steps: one kernel a parameter, everything in place in one pass."""
+"""Optimizer steps: one kernel for all parameters, everything in place in one pass; and gradient clipping in two.
+
+A step of one parameter is a row of a table (cuda/optimizer.cu): addresses, length, numbers. Within `together()` rows are
+gathered, and launched at its end: an optimizer's whole step is then one copy of some kilobytes to the device and one launch.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..kernels import Array
 from .device import xp
-from .launch import kernel
+from .launch import BLOCK, counters, kernel, max_blocks, on_device
 from .layout import is_dense, like
 
 
-def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *args: Any) -> None:
+@dataclass
+class _Table:
+    """Rows for one kernel: their cells, the length of the longest array, what they keep alive, what is copied back after."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    longest: int = 0
+    held: list[Any] = field(default_factory=list)
+    copies: list[tuple[Array, Array]] = field(default_factory=list)
+
+    def launch(self, name: str, dtype: np.dtype, *args: Any) -> None:
+        """Run the kernel on all rows, in one launch."""
+        grid = _grid(self.longest, len(self.rows))
+        table = on_device(np.array(self.rows, np.int64))
+        kernel("optimizer", name, dtype).launch(grid, (BLOCK,), table, table.shape[1], *args)
+        for given, used in self.copies:
+            given[...] = used
+
+
+def _grid(longest: int, rows: int) -> tuple[int, int]:
+    """Blocks along an array, and arrays: enough to fill the GPU by the longest array alone."""
+    return max(1, min(-(-longest // BLOCK), max_blocks())), rows
+
+
+class _Pending(threading.local):
+    """The steps of this thread that wait for the end of `together()`, by kernel and type; None outside of it."""
+
+    tables: dict[tuple[str, np.dtype], _Table] | None = None
+    moved: set[int]
+
+
+_pending = _Pending()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Within it, optimizer steps are put off until its end, and made in one launch for each kind."""
+    if _pending.tables is not None:
+        yield
+        return
+    _pending.tables, _pending.moved = {}, set()
+    try:
+        yield
+    finally:
+        _launch_pending()
+        _pending.tables = None
+
+
+def _launch_pending() -> None:
+    tables = _pending.tables or {}
+    _pending.tables, _pending.moved = {}, set()
+    for (name, dtype), table in tables.items():
+        table.launch(name, dtype)
+
+
+def _words(numbers: Sequence[float]) -> list[int]:
+    """The bits of doubles, as the table has them."""
+    return np.array(numbers, np.float64).view(np.int64).tolist()
+
+
+def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: float) -> None:
     """Run the step on arrays that lie alike: as p does, if p is dense, else on copies that are written back."""
     if p.dtype == np.float16:  # the kernels know float32 and float64
-        wide = [None if a is None else a.astype(np.float32) for a in (p, g, *states)]
-        _in_place(name, wide[0], wide[1], tuple(wide[2:]), *args)
-        for given, used in zip((p, *states), (wide[0], *wide[2:]), strict=True):
-            if given is not None:
-                given[...] = used
+        _in_float32(name, p, g, states, *numbers)
         return
+    if not p.size:
+        return
+    if _pending.tables is not None and p.data.ptr in _pending.moved:  # a parameter that is there twice moves twice
+        _launch_pending()
     model = p if is_dense(p) else xp.ascontiguousarray(p)
     arrays = [None if a is None else like(a, model, xp) for a in (p, g, *states)]
-    kernel("optimizer", name, p.dtype).over(p.size, *arrays, np.int64(p.size), *args)
-    for given, used in zip((p, *states), (arrays[0], *arrays[2:]), strict=True):
-        if used is not given:
+    table = _Table() if _pending.tables is None else _pending.tables.setdefault((name, p.dtype), _Table())
+    table.rows.append([*(0 if a is None else a.data.ptr for a in arrays), p.size, *_words(numbers)])
+    table.longest = max(table.longest, p.size)
+    table.held += arrays
+    given_and_used = zip((p, *states), (arrays[0], *arrays[2:]), strict=True)
+    table.copies += [(given, used) for given, used in given_and_used if used is not given]
+    if _pending.tables is None:
+        table.launch(name, p.dtype)
+    else:
+        _pending.moved.add(p.data.ptr)
+
+
+def _in_float32(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: float) -> None:
+    """The step of a float16 parameter, at once."""
+    _launch_pending()
+    before, _pending.tables = _pending.tables, None
+    wide = [None if a is None else a.astype(np.float32) for a in (p, g, *states)]
+    _in_place(name, wide[0], wide[1], tuple(wide[2:]), *numbers)
+    for given, used in zip((p, *states), (wide[0], *wide[2:]), strict=True):
+        if given is not None:
             given[...] = used
+    _pending.tables = before
+
+
+def _gradients_table(arrays: Sequence[Array]) -> _Table:
+    table = _Table(held=list(arrays), longest=max(a.size for a in arrays))
+    table.rows = [[a.data.ptr, a.size] for a in arrays]
+    return table
+
+
+def norm(arrays: Sequence[Array]) -> Array:
+    """The 2-norm of all arrays, float32 or float64 and of one type, as one vector: a 0-d array. Squares are added in double."""
+    dense = [a if is_dense(a) else xp.ascontiguousarray(a) for a in arrays]
+    table, total = _gradients_table(dense), xp.empty((), arrays[0].dtype)
+    grid = _grid(table.longest, len(arrays))
+    table.launch("total_norm", total.dtype, xp.empty(math.prod(grid), np.float64), counters(1), total)
+    return total
+
+
+def clip(arrays: Sequence[Array], total: Array, *, largest: float) -> None:
+    """The arrays times min(1, largest / (total + 1e-6)), in place."""
+    dense = [a if is_dense(a) else xp.ascontiguousarray(a) for a in arrays]
+    table = _gradients_table(dense)
+    table.copies = [(given, used) for given, used in zip(arrays, dense, strict=True) if used is not given]
+    table.launch("clip_to", total.dtype, total, float(largest))
 
 
 def sgd_step(

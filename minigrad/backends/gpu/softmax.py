@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 
 from ..kernels import Array
-from .device import xp
-from .launch import kernel, max_blocks
+from .device import flag, xp
+from .launch import counters, kernel, max_blocks
 
 LONG_ROW = 1024  # from here on a row has a block of 256 threads; shorter ones have a warp each, eight to a block
 
 
+def _grid(rows: int, length: int) -> tuple[int, tuple[int, int]]:
+    """Blocks, and a block's threads: along a row, and rows."""
+    threads, rows_per_block = (256, 1) if length >= LONG_ROW else (32, 8)
+    return min(-(-rows // rows_per_block), max_blocks()), (threads, rows_per_block)
+
+
 def _launch(name: str, dtype: np.dtype, rows: int, length: int, *args: Any) -> None:
     if rows * length:
-        threads, rows_per_block = (256, 1) if length >= LONG_ROW else (32, 8)
-        blocks = min(-(-rows // rows_per_block), max_blocks())
-        kernel("softmax", name, dtype).launch((blocks,), (threads, rows_per_block), *args)
+        blocks, block = _grid(rows, length)
+        kernel("softmax", name, dtype).launch((blocks,), block, *args)
 
 
 def _over_rows(name: str, dim: int, *arrays: Array) -> Array:
@@ -66,7 +71,8 @@ def cross_entropy(
     A target that is no class gives a NaN loss: the op has it refused by check_indices.
     """
     rows, classes = logits.shape
-    losses, logp = xp.zeros(rows, logits.dtype), xp.empty((rows, classes), logits.dtype)
+    losses = xp.empty(rows, logits.dtype) if classes else xp.zeros(rows, logits.dtype)
+    logp = xp.empty((rows, classes), logits.dtype)
     _launch(
         "cross_entropy", logits.dtype, rows, classes, xp.ascontiguousarray(logits), _prepare(target, xp.int64),
         _prepare(weight, logits.dtype), losses, logp, np.int64(rows), classes, np.int64(ignore_index),
@@ -75,14 +81,49 @@ def cross_entropy(
     return losses, logp
 
 
+def cross_entropy_total(
+    logits: Array, target: Array, weight: Array, *, ignore_index: int, label_smoothing: float, mean: bool,
+    error: type[Exception], message: str,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """(the sum of the losses, over `divisor`; logp; divisor): the sum of the weights of the targets' classes if `mean`, else 1."""
+    rows, classes = logits.shape
+    total, divisor = xp.empty((), logits.dtype), xp.empty((), logits.dtype)
+    if not rows * classes:
+        total.fill(np.nan if mean else 0)
+        divisor.fill(0 if mean else 1)
+        return total, xp.empty((rows, classes), logits.dtype), divisor
+    logp, (blocks, block), (flagged, number) = (
+        xp.empty((rows, classes), logits.dtype),
+        _grid(rows, classes),
+        flag(error, message),
+    )
+    kernel("softmax", "cross_entropy_total", logits.dtype).launch(
+        (blocks,), block, xp.ascontiguousarray(logits), _prepare(target, xp.int64), _prepare(weight, logits.dtype), logp, total,
+        divisor, xp.empty(2 * blocks, np.float64), counters(1), flagged, np.int64(number), np.int64(rows), classes,
+        np.int64(ignore_index), float(label_smoothing), mean,
+    )  # fmt: skip
+    return total, logp, divisor
+
+
+sums_losses = True
+"""Whether a loss and its mean are one kernel, cross_entropy_total."""
+
+
 def cross_entropy_backward(
-    g: Array, logp: Array, target: Array, weight: Array, *, ignore_index: int, label_smoothing: float
+    g: Array,
+    logp: Array,
+    target: Array,
+    weight: Array,
+    divisor: Array = None,
+    *,
+    ignore_index: int,
+    label_smoothing: float,
 ) -> Array:
-    """g_logits (M, C) = g (exp(logp) sum q - q) for g (M,), where loss = -sum q logp."""
+    """g_logits (M, C) = g (exp(logp) sum q - q) for g (M,), or 0-d over divisor, where loss = -sum q logp."""
     rows, classes = logp.shape
     gx = xp.empty((rows, classes), logp.dtype)
     _launch(
-        "cross_entropy_backward", logp.dtype, rows, classes, xp.ascontiguousarray(g), xp.ascontiguousarray(logp),
+        "cross_entropy_backward", logp.dtype, rows, classes, xp.ascontiguousarray(g), divisor, xp.ascontiguousarray(logp),
         _prepare(target, xp.int64), _prepare(weight, logp.dtype), gx, np.int64(rows), classes, np.int64(ignore_index),
         float(label_smoothing),
     )  # fmt: skip

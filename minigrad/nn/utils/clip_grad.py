@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,12 @@ from minigrad.op import HALF
 from minigrad.tensor import Tensor
 
 Tensors = Tensor | Iterable[Tensor]
+
+
+def _alike(arrays: Sequence[Any]) -> bool:
+    """Whether the kernels take the arrays: none twice, of one type, float32 or float64, in one library."""
+    kinds = {(x.dtype, type(x)) for x in arrays}
+    return len(kinds) == 1 and arrays[0].dtype in (np.float32, np.float64) and len({*map(id, arrays)}) == len(arrays)
 
 
 def _norm(x: Any, p: float) -> Any:
@@ -46,7 +52,10 @@ def get_total_norm(
     if not arrays:
         return Tensor(np.zeros((), np.float32))
     xp = backends.of(arrays[0]).xp
-    total = Tensor(xp.asarray(_norm(xp.stack([xp.asarray(_norm(x, norm_type)) for x in arrays]), norm_type)))
+    if norm_type == 2 and _alike(arrays):
+        total = Tensor(backends.of(arrays[0]).norm(arrays))
+    else:
+        total = Tensor(xp.asarray(_norm(xp.stack([xp.asarray(_norm(x, norm_type)) for x in arrays]), norm_type)))
     if error_if_nonfinite and not bool(xp.isfinite(total.array)):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -72,11 +81,16 @@ def clip_grad_norm_(
     """
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    factor = backends.of(total.array).xp.minimum(float(max_norm) / (total.array + 1e-6), 1.0)
-    with np.errstate(invalid="ignore"):  # an infinite norm makes NaN of infinite gradients, as in torch
-        for gradient in gradients:
-            gradient.array *= factor.astype(gradient.dtype)
-            gradient._bump_version()
+    arrays = [gradient.array for gradient in gradients]
+    if arrays and _alike(arrays):
+        backends.of(total.array).clip(arrays, total.array, largest=float(max_norm))
+    else:
+        factor = backends.of(total.array).xp.minimum(float(max_norm) / (total.array + 1e-6), 1.0)
+        with np.errstate(invalid="ignore"):  # an infinite norm makes NaN of infinite gradients, as in torch
+            for array in arrays:
+                array *= factor.astype(array.dtype)
+    for gradient in gradients:
+        gradient._bump_version()
     return total
 
 

@@ -33,6 +33,37 @@ __device__ __forceinline__ scalar_t positive_part(scalar_t x) { return x <= 0 ? 
 // Whether a gradient passes back through y = positive_part(x): where y > 0, and where it is NaN, as in torch.
 __device__ __forceinline__ bool passes(scalar_t y) { return !(y <= 0); }
 
+#define ALL_LANES 0xffffffffu
+#define MAX_WARPS 32
+
+// The sum of `value` over the block (of a multiple of 32 threads along x), known to all of them. The order is fixed.
+__device__ double block_sum(double value) {
+    __shared__ double warps[MAX_WARPS];
+    int thread = threadIdx.y * blockDim.x + threadIdx.x, count = blockDim.x * blockDim.y / 32;
+    for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(ALL_LANES, value, bit);
+    __syncthreads();                                        // the last sum has been read by all
+    if (thread % 32 == 0) warps[thread / 32] = value;
+    __syncthreads();
+    value = warps[0];
+    for (int i = 1; i < count; i++) value += warps[i];
+    return value;
+}
+
+// Whether this block is the last of so many to get here: it sees what all the others have written before. It puts the counter
+// back to 0. So partial sums are added up in the launch that made them, in an order that does not depend on who came last.
+__device__ bool is_last_block(unsigned* counter, unsigned blocks) {
+    __shared__ bool last;
+    __threadfence();                                        // what this thread has written can be read by all
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0) {
+        last = atomicAdd(counter, 1u) == blocks - 1;
+        if (last) *counter = 0;
+    }
+    __syncthreads();
+    if (last) __threadfence();
+    return last;
+}
+
 // Sums over the rows of a matrix: blocks of COLUMNS x ROW_THREADS threads, threadIdx.x a column, threadIdx.y one of the
 // threads that share that column's rows.
 #define COLUMNS 32
@@ -47,4 +78,12 @@ __device__ double column_sum(double value) {
     double total = 0;
     for (int i = 0; i < ROW_THREADS; i++) total += sums[i][threadIdx.x];
     return total;
+}
+
+// The sum over the chunks of what they left for column c, known to all threads of the column.
+__device__ double sum_of_chunks(const double* chunk_sums, int chunks, int C, int c) {
+    double sum = 0;
+    if (c < C)
+        for (int i = threadIdx.y; i < chunks; i += ROW_THREADS) sum += chunk_sums[(long long)i * C + c];
+    return column_sum(sum);
 }

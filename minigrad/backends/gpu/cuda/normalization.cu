@@ -1,43 +1,41 @@
 // Sums over the rows of an (R, C) matrix, one for each column: the statistics of batch norm, the gradient of a bias.
 //
-// They are taken in two launches. First each block of (32 columns) x (8 row-threads) reduces its own chunk of rows; then
-// merge_* adds up the chunks. The order is fixed, so the result is the same in every run, and no atomics are needed.
-// Blocks: threadIdx.x is a column, threadIdx.y one of ROW_THREADS threads that share that column's rows.
+// The naive form, one block a column, would read memory in strides and fill few processors. Here a block has a tile of 32
+// columns x 8 row-threads and reduces its own chunk of rows; the last block of a tile to end (is_last_block, one counter a
+// tile) adds up the chunks' sums, in their order. So one launch does it, without atomics on floats: the result is the same in
+// every run. Traffic: x is read once from memory and once more from the cache (moments), chunks' sums are nothing beside it.
+// The limit is memory. Blocks: threadIdx.x is a column, threadIdx.y one of ROW_THREADS threads that share that column's rows.
 
-// chunk_mean[chunk][c] and chunk_m2[chunk][c] = sum of (x - chunk_mean)^2. Two passes over a chunk that lies in cache: no
-// cancellation, whatever the mean.
-extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double* chunk_m2, long long R, int C,
-                                   int chunk_rows) {
-    int c = blockIdx.y * COLUMNS + threadIdx.x;
+// Mean, 1 / sqrt(var + eps) and biased variance of each column. A chunk's are mean_i and m2_i = sum of (x - mean_i)^2, taken in
+// two passes over what lies in cache: no cancellation, whatever the mean. Then R mean = sum rows_i mean_i and
+// R var = sum m2_i + rows_i (mean_i - mean)^2 (Chan, Golub and LeVeque 1979).
+extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double* chunk_m2, unsigned* counters,
+                                   scalar_t* mean, scalar_t* invstd, scalar_t* var, long long R, int C, int chunk_rows,
+                                   double eps) {
+    int c = blockIdx.y * COLUMNS + threadIdx.x, chunks = gridDim.x;
     long long first = blockIdx.x * (long long)chunk_rows;
     long long last = min(first + chunk_rows, R);
     double sum = 0, m2 = 0;
     if (c < C)
         for (long long r = first + threadIdx.y; r < last; r += ROW_THREADS) sum += x[r * C + c];
-    double mean = column_sum(sum) / double(last - first);
+    double center = column_sum(sum) / double(last - first);
     if (c < C)
         for (long long r = first + threadIdx.y; r < last; r += ROW_THREADS) {
-            double d = x[r * C + c] - mean;
+            double d = x[r * C + c] - center;
             m2 += d * d;
         }
     m2 = column_sum(m2);
     if (c < C && threadIdx.y == 0) {
-        chunk_mean[(long long)blockIdx.x * C + c] = mean;
+        chunk_mean[(long long)blockIdx.x * C + c] = center;
         chunk_m2[(long long)blockIdx.x * C + c] = m2;
     }
-}
+    if (!is_last_block(counters + blockIdx.y, gridDim.x)) return;
 
-// Mean and biased variance of all R rows from those of the chunks:
-// R mean = sum rows_i mean_i, R var = sum m2_i + rows_i (mean_i - mean)^2 (Chan, Golub and LeVeque 1979).
-extern "C" __global__ void merge_moments(const double* chunk_mean, const double* chunk_m2, scalar_t* mean,
-                                         scalar_t* invstd, scalar_t* var, int chunks, long long R, int C, int chunk_rows,
-                                         double eps) {
-    int c = blockIdx.x * COLUMNS + threadIdx.x;
-    double sum = 0, m2 = 0;
+    sum = 0, m2 = 0;
     if (c < C)
         for (int i = threadIdx.y; i < chunks; i += ROW_THREADS)
             sum += chunk_mean[(long long)i * C + c] * double(min((long long)chunk_rows, R - (long long)i * chunk_rows));
-    double center = column_sum(sum) / double(R);
+    center = column_sum(sum) / double(R);
     if (c < C)
         for (int i = threadIdx.y; i < chunks; i += ROW_THREADS) {
             double d = chunk_mean[(long long)i * C + c] - center;
@@ -49,6 +47,15 @@ extern "C" __global__ void merge_moments(const double* chunk_mean, const double*
         mean[c] = scalar_t(center);
         invstd[c] = scalar_t(1 / sqrt(variance + eps));
         var[c] = scalar_t(variance);
+    }
+}
+
+// running = (1 - momentum) running + momentum batch, of means and of variances (times `unbias`); each may be null.
+extern "C" __global__ void follow(const scalar_t* mean, const scalar_t* var, scalar_t* running_mean, scalar_t* running_var,
+                                  int C, scalar_t momentum, scalar_t rest, scalar_t unbias) {
+    FOR_EACH(c, C) {
+        if (running_mean) running_mean[c] = running_mean[c] * rest + momentum * mean[c];
+        if (running_var) running_var[c] = running_var[c] * rest + momentum * (var[c] * unbias);
     }
 }
 
@@ -64,10 +71,11 @@ extern "C" __global__ void normalize(const scalar_t* x, const scalar_t* w, const
     }
 }
 
-// For each chunk and column: the sums of gy and of gy * xhat, xhat = (x - mean) invstd. x may be null: only the first then.
+// gb = the sums of gy, gw = those of gy * xhat, xhat = (x - mean) invstd. x may be null: only the first then.
 extern "C" __global__ void gradient_sums(const scalar_t* gy, const scalar_t* x, const scalar_t* mean,
-                                         const scalar_t* invstd, double* chunk_gy, double* chunk_gy_xhat, long long R,
-                                         int C, int chunk_rows) {
+                                         const scalar_t* invstd, double* chunk_gy, double* chunk_gy_xhat,
+                                         unsigned* counters, scalar_t* gb, scalar_t* gw, long long R, int C,
+                                         int chunk_rows) {
     int c = blockIdx.y * COLUMNS + threadIdx.x;
     long long first = blockIdx.x * (long long)chunk_rows;
     long long last = min(first + chunk_rows, R);
@@ -84,16 +92,13 @@ extern "C" __global__ void gradient_sums(const scalar_t* gy, const scalar_t* x, 
         chunk_gy[(long long)blockIdx.x * C + c] = sum;
         if (x) chunk_gy_xhat[(long long)blockIdx.x * C + c] = sum_xhat;
     }
-}
-
-// total[c] = the sum over the chunks; added to what total holds where `accumulate` is set.
-extern "C" __global__ void merge_sums(const double* chunk_sums, scalar_t* total, int chunks, int C, int accumulate) {
-    int c = blockIdx.x * COLUMNS + threadIdx.x;
-    double sum = 0;
-    if (c < C)
-        for (int i = threadIdx.y; i < chunks; i += ROW_THREADS) sum += chunk_sums[(long long)i * C + c];
-    sum = column_sum(sum);
-    if (c < C && threadIdx.y == 0) total[c] = scalar_t(accumulate ? total[c] + sum : sum);
+    if (!is_last_block(counters + blockIdx.y, gridDim.x)) return;
+    sum = sum_of_chunks(chunk_gy, gridDim.x, C, c);
+    sum_xhat = x ? sum_of_chunks(chunk_gy_xhat, gridDim.x, C, c) : 0;
+    if (c < C && threadIdx.y == 0) {
+        gb[c] = scalar_t(sum);
+        if (x) gw[c] = scalar_t(sum_xhat);
+    }
 }
 
 // gx = w invstd (gy - gb/R - xhat gw/R) where the statistics came from this batch, w invstd gy where they were given.
