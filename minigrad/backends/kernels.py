@@ -305,6 +305,10 @@ class Kernels(Protocol):
     def from_host(self, array: np.ndarray, *, index: int = 0) -> Array:
         """The array on device number `index`, lying in memory as it does: itself on the CPU."""
 
+    def drawn(self, make: Callable[[], np.ndarray], *, index: int = 0) -> Array:
+        """What make() draws on the host, on device number `index`; drawn anew each time a CUDA graph is launched in which it
+        was captured."""
+
     def memory_allocated(self) -> int:
         """Bytes: the process's resident memory on the CPU, the pool's in use on a GPU."""
 

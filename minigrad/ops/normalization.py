@@ -296,6 +296,18 @@ def batch_norm(
     return y
 
 
+def _follow(
+    running_mean: Tensor | None, running_var: Tensor | None, mean: Array, var: Array, momentum: float, unbias: float
+) -> None:
+    """running = (1 - momentum) running + momentum batch, in place and outside the graph."""
+    means = None if running_mean is None else running_mean.array
+    variances = None if running_var is None else running_var.array
+    backends.of(mean).follow(means, variances, mean, var, momentum=momentum, unbias=unbias)
+    for running in (running_mean, running_var):
+        if running is not None:
+            running._bump_version()
+
+
 def _check_normalized(x: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, ...]:
     """Raises as torch does where the last axes of x, or a parameter, are not of the normalised shape."""
     shape = tuple([integer(n, "normalized_shape") for n in shape])
@@ -432,11 +444,7 @@ def instance_norm(
     x = x.astype(np.float32) if x.dtype == HALF else x
     if running_mean is not None or running_var is not None:
         mean, var = x.mean(axis=2).mean(axis=0), x.var(axis=2, ddof=1).mean(axis=0)
-        running = [None if tensor is None else tensor.array for tensor in (running_mean, running_var)]
-        backends.of(mean).follow(running[0], running[1], mean, var, momentum=momentum, unbias=1.0)
-        for tensor in (running_mean, running_var):
-            if tensor is not None:
-                tensor._bump_version()
+        _follow(running_mean, running_var, mean, var, momentum, 1.0)
     return GroupNorm(channels, eps)(input, weight, bias)
 
 
