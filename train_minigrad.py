@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 
 import minigrad
-from minigrad import nn
-from minigrad.attacks import PGD, preset
+from minigrad import attacks, nn
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
+    Attacker,
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
-    attack_settings,
+    current,
+    epsilons,
     main,
+    make_attack,
     pack,
     report_attack,
     report_evaluation,
@@ -42,13 +44,13 @@ from models import MODELS, create
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = minigrad.get_device(options.device)
-    if device.type == "gpu":
+    device = minigrad.get_device(current().device(options.device, gpus))
+    if device.type == "cuda":
         minigrad.cuda.set_device(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     convolutions = minigrad.definitions("conv2d") if options.conv == "definition" else nullcontext()
@@ -56,7 +58,7 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
         check_memory(model, options, data.channels, device)
@@ -95,6 +97,7 @@ def train(options: Options) -> None:
     }
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -105,15 +108,23 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
-                    loss.backward()
+                    (loss * batch.share).backward()
                 if options.clip_grad:
                     nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+def over_ranks(model: nn.Module) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return nn.parallel.DistributedDataParallel(synchronised, forward_sync_buffers=False)
 
 
 @minigrad.no_grad()
@@ -131,7 +142,7 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
 def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
     """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
     and what the forward pass keeps, which is measured on two images."""
-    if device.type != "gpu":
+    if device.type != "cuda":
         return
     count, size = min(options.batch_size, 2), options.image_size
     copied = copy.deepcopy(model).train(not options.freeze_backbone)
@@ -156,7 +167,7 @@ def evaluate(
     data: Data,
     batches: Iterable[Any],
     device: minigrad.Device,
-    attack: PGD | None = None,
+    attack: Any = None,
     tta: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
@@ -173,17 +184,22 @@ def evaluate(
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
-    return meter
+    return current().total(meter)
 
 
-def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: PGD | None) -> None:
+def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
-    report_evaluation(options, data, clean, under_attack)
+    if sizes := epsilons(options):
+        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+        report_evaluation(options, data, clean, curve=curve)
+    else:
+        attacker = Attacker(attack)
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
@@ -203,6 +219,11 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:
     """The values on the host."""
     return value.detach().cpu().numpy()
+
+
+def gpus() -> int:
+    """How many GPUs this machine has."""
+    return minigrad.cuda.device_count() if minigrad.is_gpu_available() else 0
 
 
 def device_name(device: minigrad.Device) -> str:

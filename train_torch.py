@@ -27,32 +27,36 @@ except ImportError as missing:
     sys.exit(2)
 
 from minigrad.errors import DeviceError, OptionError
-from minigrad.random import Generator
 from minigrad.training import (
+    Attacker,
+    BatchGenerator,
     Data,
     Meter,
     Options,
     Run,
-    attack_settings,
+    current,
+    epsilons,
     main,
+    make_attack,
     pack,
     report_attack,
     report_evaluation,
     unpack,
     weights_to_load,
 )
-from models.reference import MODELS, create
-from models.reference.attacks import PGD, preset
+from models.reference import MODELS, attacks, create
+from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
-    device = find_device(options.device)
+    device = find_device(current().device(options.device, torch.cuda.device_count))
+    join_ranks(device)
     print(f"device: {device_name(device)}")
     data = Data(options)
     torch.manual_seed(options.seed)
-    masks = Generator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
+    masks = BatchGenerator(options.seed)  # of dropout and drop path: both scripts draw the same ones from it
     model = create(options.model, data.num_classes, data.channels, options.image_size, masks, **options.settings)
     model.to(device)
     if options.custom_conv:
@@ -61,7 +65,7 @@ def train(options: Options) -> None:
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     weights = weights_to_load(options, shapes, head)
     model.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()}, strict=False)
-    attack = preset(options.attack, **attack_settings(options, data.val.mean, data.val.std)) if options.attack else None
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
     if options.check_files:
@@ -104,6 +108,7 @@ def train(options: Options) -> None:
     if options.detect_anomaly:
         watch_layers(model)
     with Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
+        ranks_model = over_ranks(model, device)
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -114,15 +119,22 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = model(images)
+                    logits = ranks_model(images)
                     loss = loss_function(logits, labels)
                     optimizer.zero_grad()
-                    loss.backward()
+                    (loss * batch.share).backward()
                 if options.clip_grad:
                     nn.utils.clip_grad_norm_(trained, options.clip_grad)
                 optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), peak_memory(device))
+
+
+def over_ranks(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with batch norm over all ranks and gradients that are averaged over them; itself where there is one rank."""
+    if current().size == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(synchronise(model, device), forward_sync_buffers=False)
 
 
 @torch.no_grad()
@@ -143,7 +155,7 @@ def evaluate(
     data: Data,
     batches: Iterable[Any],
     device: torch.device,
-    attack: PGD | None = None,
+    attack: Any = None,
     tta: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
@@ -160,17 +172,22 @@ def evaluate(
             logits = (logits + model(torch.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
         meter.update(loss.item(), to_numpy(logits), batch.labels)
-    return meter
+    return current().total(meter)
 
 
-def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: PGD | None) -> None:
+def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
         return
-    under_attack = evaluate(model, data, data.val_batches("under attack"), device, attack)
-    report_evaluation(options, data, clean, under_attack)
+    if sizes := epsilons(options):
+        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+        report_evaluation(options, data, clean, curve=curve)
+    else:
+        attacker = Attacker(attack)
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
+        report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
         images = torch.from_numpy(data.inputs(batch.images)).to(device)

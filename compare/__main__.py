@@ -5,12 +5,14 @@ Exit codes: 0, all is well; 1, the frameworks differ; 2, bad input, reported in 
 
 from __future__ import annotations
 
-import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from compare.kit.command import ALIASES, find
-from minigrad.errors import MinigradError, OptionError, one_line
+from minigrad import program
+from minigrad.errors import OptionError
+from minigrad.option import did_you_mean
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
@@ -30,26 +32,27 @@ COMMANDS = {  # in the order in which a reader meets them: the same numbers, the
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; a user's mistake becomes one line and exit code 2."""
-    try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(usage())
-            return 0
-        name = ALIASES.get(arguments[0], arguments[0])
-        if name not in COMMANDS:
-            raise OptionError(f"unknown command {name!r}: there are {', '.join(COMMANDS)}")
-        return find(name).run(arguments[1:])
-    except (MinigradError, OSError, MemoryError) as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 128 + signal.SIGINT
+    return program.run(lambda: dispatch(arguments))
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """The exit code of the command that stands first. OptionError for one that does not exist."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name = ALIASES.get(arguments[0], arguments[0])
+    if name not in COMMANDS:
+        near = did_you_mean(name, COMMANDS)
+        raise OptionError(f"unknown command {name!r}{near}: there are {', '.join(COMMANDS)}")
+    return find(name).run(arguments[1:])
 
 
 def usage() -> str:
     """The list of commands."""
     lines = ["python -m compare COMMAND [options]; --help after a command lists its options", ""]
-    return "\n".join(lines + [f"  {name:10} {what}" for name, what in COMMANDS.items()])
+    for name, what in COMMANDS.items():
+        lines += textwrap.wrap(what, 79, initial_indent=f"  {name:10} ", subsequent_indent=13 * " ")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad import program as _program  # isort: skip  (first: Ctrl-C while a program imports leaves no traceback)
 from minigrad import autograd, backends, dtypes, interop, methods, tracing
 from minigrad.autograd import detect_anomaly, enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigrad.device import Device, get_device, is_gpu_available
@@ -52,6 +53,7 @@ from minigrad.queries import (
     is_nonzero,
     is_same_size,
     is_signed,
+    is_storage,
     is_tensor,
     nan,
     newaxis,
@@ -63,7 +65,6 @@ from minigrad.queries import (
 from minigrad.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from minigrad.size import Size
 from minigrad.tensor import Tensor
-from minigrad.weights import load_torch_state_dict, to_torch_state_dict
 
 __version__ = "0.1.0"
 
@@ -99,7 +100,7 @@ Function, FusedFunction = Op, FusedOp  # their former names
 
 
 def _backend(device: Any) -> Any:
-    return backends.get(get_device(device).type)
+    return backends.get(get_device(device).backend)
 
 
 def memory_allocated(device: Any = None) -> Any:
@@ -122,19 +123,23 @@ def synchronize(device: Any = None) -> None:
     _backend(device).synchronize()
 
 
-_WHEN_ASKED_FOR = "as_torch attacks attribution cuda data linalg nn optim special training utils".split()
+_MODULES_WHEN_ASKED_FOR = (
+    "as_torch attacks attribution cuda data files linalg nn optim special training utils weights".split()
+)
+_WHEN_ASKED_FOR = {
+    "save": "utils.serialization", "load": "utils.serialization",
+    "load_torch_state_dict": "weights", "to_torch_state_dict": "weights",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """What is named here is imported when first asked for."""
-    if name in _WHEN_ASKED_FOR:
-        import importlib
+    import importlib
 
+    if name in _MODULES_WHEN_ASKED_FOR:
         return importlib.import_module(f"minigrad.{name}")
-    if name in ("save", "load"):
-        from minigrad.utils import serialization
-
-        return getattr(serialization, name)
+    if name in _WHEN_ASKED_FOR:
+        return getattr(importlib.import_module(f"minigrad.{_WHEN_ASKED_FOR[name]}"), name)
     if name in dtypes.NOT_BUILT:
         return dtypes.NOT_BUILT[name]
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
@@ -147,4 +152,4 @@ __all__ = [
     name
     for name, value in globals().items()
     if name[0] != "_" and name not in ("Any", "annotations") and (type(value) is not type(dtypes) or value in _MODULES)
-]
+] + [*_WHEN_ASKED_FOR]

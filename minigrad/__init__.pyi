@@ -12,6 +12,7 @@ from minigrad import backends as backends
 from minigrad import cuda as cuda
 from minigrad import data as data
 from minigrad import dtypes as dtypes
+from minigrad import files as files
 from minigrad import interop as interop
 from minigrad import linalg as linalg
 from minigrad import methods as methods
@@ -21,6 +22,7 @@ from minigrad import special as special
 from minigrad import tracing as tracing
 from minigrad import training as training
 from minigrad import utils as utils
+from minigrad import weights as weights
 from minigrad.autograd import detect_anomaly as detect_anomaly
 from minigrad.autograd import enable_grad as enable_grad
 from minigrad.autograd import inference_mode as inference_mode
@@ -77,6 +79,7 @@ from minigrad.queries import is_floating_point as is_floating_point
 from minigrad.queries import is_nonzero as is_nonzero
 from minigrad.queries import is_same_size as is_same_size
 from minigrad.queries import is_signed as is_signed
+from minigrad.queries import is_storage as is_storage
 from minigrad.queries import is_tensor as is_tensor
 from minigrad.queries import nan as nan
 from minigrad.queries import newaxis as newaxis
@@ -617,6 +620,8 @@ def round(input: Tensor, *, decimals: builtins.int = 0) -> Tensor:
     """input to that many decimals (negative: to tens, hundreds ...), halves to even. Integers only with decimals = 0."""
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(input)."""
+def rsub(input: Any, other: Any, alpha: builtins.float = 1) -> Tensor:
+    """other - alpha input."""
 @overload
 def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Any = None, value: Any = None, *, reduce: builtins.str | None = None) -> Tensor:
     """The input, with src[i, j, ...] (or one value) put at [index[i, j, ...], j, ...] for dim = 0, and so on."""

@@ -109,10 +109,16 @@ class Methods:
         """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
     def _in_place(self, op: Callable[..., Tensor], *others: Any) -> Tensor:
         """self = op(self, *others), written into self's own memory; recorded as any op is."""
+    def _is_view(self) -> builtins.bool:
+        """Whether it shares the memory of a tensor that it was made of."""
     def _refresh(self) -> None:
         """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
+    def _root(self) -> Tensor:
+        """The base of a view, which moves up where it is turned in place; of a tensor that is no view itself."""
     def _share(self, base: Tensor, op: Op | None = None) -> None:
         """Notes that this tensor is a view of `base`, made by `op`."""
+    def _turn(self, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """self = op(self), which is a view of it: the elements stay where they are, under other axes."""
     def abs(self) -> Tensor:
         """|input|."""
     def abs_(self) -> Tensor:
@@ -809,6 +815,10 @@ class Methods:
         """The elements, in order, in another shape; -1 stands for what is left. Shares memory where it can."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """In other's shape."""
+    def resize_(self, *sizes: Any, size: Any = None, memory_format: MemoryFormat | None = None) -> Tensor:
+        """Gives this tensor another shape, of its first elements; of more than it has, the rest is unset."""
+    def resize_as_(self, the_template: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
+        """Gives this tensor the shape of another, as resize_ does."""
     def resolve_conj(self, *args: Any, **kwargs: Any) -> Tensor:
         """The tensor itself."""
     def resolve_neg(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -855,6 +865,12 @@ class Methods:
     @overload
     def scatter_reduce(self, *, axis: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, include_self: builtins.bool = True) -> Tensor:
         """scatter with "sum", "mean", "prod", "amax" or "amin" of what meets at a place, with what was there if include_self."""
+    @overload
+    def scatter_reduce_(self, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+        """As scatter_reduce, written into this tensor's own memory; returns the tensor."""
+    @overload
+    def scatter_reduce_(self, *, axis: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, include_self: builtins.bool = True) -> Tensor:
+        """As scatter_reduce, written into this tensor's own memory; returns the tensor."""
     @overload
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
         """The slice at one index of an axis."""
@@ -905,8 +921,12 @@ class Methods:
         """As square, written into this tensor's own memory; returns the tensor."""
     def squeeze(self, dim: Any = None, *, axis: Any = ...) -> Tensor:
         """Without axes of length 1: all of them, or those named."""
+    def squeeze_(self, dim: Any = None, *, axis: Any = ...) -> Tensor:
+        """As squeeze, of this tensor itself: its elements stay in place; returns the tensor."""
     def std(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
         """The square root of var; its gradient is 0 where all values are equal."""
+    def storage_offset(self) -> builtins.int:
+        """Where its first element lies in the memory that it is a view of, counted in elements."""
     def sub(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """input - alpha other. NotImplementedError for bools."""
     def sub_(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
@@ -919,10 +939,16 @@ class Methods:
         """The sum over `dim` (an axis, several, or None for all). Integers and bools are summed as int64."""
     def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Two axes exchanged."""
+    def swapaxes_(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+        """As swapaxes, of this tensor itself: its elements stay in place; returns the tensor."""
     def swapdims(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two axes exchanged."""
+    def swapdims_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """As transpose, of this tensor itself: its elements stay in place; returns the tensor."""
     def t(self) -> Tensor:
         """A matrix transposed."""
+    def t_(self) -> Tensor:
+        """As t, of this tensor itself: its elements stay in place; returns the tensor."""
     def take(self, index: Tensor) -> Tensor:
         """The elements at these indices of the flattened tensor, in the index's shape; negative ones count from the end."""
     def take_along_dim(self, indices: Tensor, dim: builtins.int | None = None, *, axis: builtins.int | None = ...) -> Tensor:
@@ -947,6 +973,8 @@ class Methods:
         """The sum of a matrix's diagonal."""
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two axes exchanged."""
+    def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """As transpose, of this tensor itself: its elements stay in place; returns the tensor."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of the last two axes, zeros above it."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:
@@ -987,6 +1015,12 @@ class Methods:
     @overload
     def unsqueeze(self, *, axis: builtins.int) -> Tensor:
         """With a new axis of length 1 at dim."""
+    @overload
+    def unsqueeze_(self, dim: builtins.int) -> Tensor:
+        """As unsqueeze, of this tensor itself: its elements stay in place; returns the tensor."""
+    @overload
+    def unsqueeze_(self, *, axis: builtins.int) -> Tensor:
+        """As unsqueeze, of this tensor itself: its elements stay in place; returns the tensor."""
     def var(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = ..., keepdims: builtins.bool = ...) -> Tensor:
         """sum (x - mean)^2 / max(0, count - correction) over `dim`; correction is 1 (unbiased) by default."""
     def vdot(self, other: Tensor) -> Tensor:

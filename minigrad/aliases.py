@@ -1,17 +1,26 @@
-"""Arguments that many ops share: NumPy's names, x.sum(axis=1, keepdims=True), which torch takes too; and out=, where to write."""
+"""Arguments that many ops share: NumPy's names, x.sum(axis=1, keepdims=True), which torch takes too; out=, where to write; and
+factors between tensors, x.add_(2, y), as torch once took them."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from minigrad.arguments import is_tensor
 from minigrad.grad_mode import state
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+FACTORS: dict[str, tuple[str, ...]] = {
+    "add": ("alpha",), "sub": ("alpha",), "addcmul": ("value",), "addcdiv": ("value",),
+    **{name: ("beta", "alpha") for name in ("addmm", "addmv", "addr", "baddbmm", "addbmm")},
+}  # fmt: skip
+"""The numbers that torch once took before the tensors that they multiply."""
 
 
 def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
@@ -23,13 +32,14 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
         return op
     code = inspect.unwrap(op).__code__
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    called = {"input": parameters[0]} if parameters[:1] in (("x",), ("A",)) else {}  # as torch.linalg's pages call it
-    names = {alias: called.get(name, name) for alias, name in [*ALIASES.items(), *zip(called, called, strict=True)]}
-    names = {alias: name for alias, name in names.items() if name in parameters and alias not in parameters}
+    names = {alias: name for alias, name in ALIASES.items() if name in parameters and alias not in parameters}
+    if parameters[:1] in (("x",), ("A",)):  # torch.linalg's pages call it `input`
+        names |= {alias: parameters[0] for alias in ("input", "x", "a", "x1") if alias not in parameters}
     takes_out = module == "minigrad" and "out" not in parameters
-    if not (names or takes_out):
+    factors = FACTORS.get(op.__name__, ())
+    if not (names or takes_out or factors):
         return op
-    are_names = frozenset(names)
+    are_names, most = frozenset(names), code.co_argcount if factors else sys.maxsize
 
     @functools.wraps(op)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -38,6 +48,8 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
                 if names[alias] in kwargs:
                     raise TypeError(f"{op.__name__}() got both {names[alias]!r} and {alias!r}, which are one argument")
                 kwargs[names[alias]] = kwargs.pop(alias)
+        if len(args) > most:
+            args, kwargs = _factors_by_name(op, args, kwargs, factors)
         if kwargs and takes_out and "out" in kwargs:
             return written(kwargs.pop("out"), op, args, kwargs)
         return op(*args, **kwargs)
@@ -45,6 +57,22 @@ def numpys_names(op: Callable[..., Any], module: str | None = None) -> Callable[
     if module is not None:
         call.__module__ = module
     return call
+
+
+def _factors_by_name(op: Callable[..., Any], args: Any, kwargs: Any, factors: tuple[str, ...]) -> tuple[Any, Any]:
+    """(args, kwargs) of add(x, 2, y) as add(x, y, alpha=2), with torch's warning."""
+    tensors, numbers = args[:1], args[1:]
+    if not is_tensor(args[0]):  # addmm(beta, x, alpha, a, b)
+        tensors, numbers = (), args
+    tensors += tuple(x for x in numbers if is_tensor(x))
+    numbers = tuple(x for x in numbers if not is_tensor(x))
+    if len(tensors) != inspect.unwrap(op).__code__.co_argcount or len(numbers) > len(factors):
+        return args, kwargs
+    warnings.warn(
+        f"This overload of {op.__name__} is deprecated: give {' and '.join(factors)} by name, after the tensors",
+        stacklevel=3,
+    )
+    return tensors, {**kwargs, **dict(zip(factors, numbers, strict=False))}
 
 
 def written(out: Any, op: Callable[..., Any], args: Any, kwargs: Any) -> Any:

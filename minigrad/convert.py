@@ -10,13 +10,13 @@ safetensors file are in the file's order, which is not always the model's; loadi
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from minigrad.errors import CheckpointError, MinigradError, OptionError, one_line
+from minigrad import program
+from minigrad.errors import CheckpointError, OptionError
+from minigrad.option import Parser
 from minigrad.weights import check_suffix, read_tensors, save_weights
 
 
@@ -44,28 +44,24 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
     return len(tensors)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(message)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 2, after one line, for what the user can put right."""
-    parser = _Parser(
-        prog="python -m minigrad.convert",
+def run(arguments: Sequence[str], name: str = "python -m minigrad.convert") -> int:
+    """Convert as a command line says, and print how many tensors there were."""
+    parser = Parser(
+        prog=name,
         description="Convert weights between torch's files (.pth, .pth.tar, .pt) and .safetensors, bit for bit.",
     )
     parser.add_argument("source", metavar="IN", help="weights, or a checkpoint of a run, whose model's part is taken")
     parser.add_argument("target", metavar="OUT", help="the file to write")
-    parser.add_argument("--force", action="store_true", help="overwrite OUT if it is there")
-    try:
-        given = parser.parse_args(arguments)
-        count = convert(given.source, given.target, given.force)
-    except (MinigradError, OSError, MemoryError) as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
+    parser.add_argument("--force", action="store_true", default=False, help="overwrite OUT if it is there")
+    given = parser.parse_args(arguments)
+    count = convert(given.source, given.target, given.force)
     print(f"{given.target}: {count} tensors")
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 2, after one line, for what the user can put right."""
+    return program.run(lambda: run(sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":

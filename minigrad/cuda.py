@@ -118,7 +118,7 @@ def _which(device: Any) -> Any:
     """CuPy's Device of a GPU: of that number or name, or the current one for None. DeviceError without one."""
     gpu = _gpu()
     found = Device("gpu", current_device()) if device is None else get_device(device)
-    if found.type != "gpu":
+    if found.type != "cuda":
         raise DeviceError(f"a GPU is wanted, not {found}")
     return gpu.xp.cuda.Device(found.index)
 

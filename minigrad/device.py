@@ -1,4 +1,4 @@
-"""Where an array lives: "cpu", or "gpu", "gpu:1" ("cuda" is an alias)."""
+"""Where an array lives: "cpu", or "gpu", "gpu:1" ("cuda" is torch's name of it)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minigrad.errors import DeviceError
 
 
 class Device:
-    """A device's type ("cpu" or "gpu") and number. Compares equal to its name.
+    """A device's type, as torch calls it ("cpu" or "cuda"), and number. Compares equal to its name.
 
     Device("cpu"), Device("gpu:1"), Device("cuda", 1), Device(1): the last three are one GPU.
     """
@@ -29,9 +29,14 @@ class Device:
         match = re.fullmatch(r"(cpu|gpu|cuda)(?::(\d+))?", str(type))
         if not match:
             raise DeviceError(f"unknown device {type!r}: use 'cpu', 'gpu' or 'gpu:N'")
-        self.type = "cpu" if match[1] == "cpu" else "gpu"
+        self.type = "cpu" if match[1] == "cpu" else "cuda"
         number = int(match[2]) if match[2] else index
         self.index = None if self.type == "cpu" else (number or 0)
+
+    @property
+    def backend(self) -> str:
+        """The backend that computes there: "cpu" or "gpu"."""
+        return "cpu" if self.type == "cpu" else "gpu"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):
@@ -64,7 +69,7 @@ def get_device(name: str | int | Device | None = None) -> Device:
     if name == "auto":
         return Device("gpu") if is_gpu_available() else CPU
     device = Device(name)
-    if device.type == "gpu":
+    if device.type == "cuda":
         count = backends.get("gpu").device_count()  # raises DeviceError where there is none
         if device.index >= count:  # type: ignore[operator]
             raise DeviceError(

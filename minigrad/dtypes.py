@@ -7,6 +7,8 @@ type of its kind (bool, int64, float32). (https://docs.pytorch.org/docs/stable/t
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from typing import Any
 
 import numpy as np
@@ -22,19 +24,45 @@ int64 = long = np.dtype(np.int64)
 bool_ = np.dtype(np.bool_)
 
 
+def _answer_torchs_questions() -> None:
+    """Gives NumPy's types torch's attributes: x.dtype.is_floating_point, is_complex, is_signed.
+
+    np.dtype takes neither subclasses nor attributes from Python, so they go into the dict of the class itself, which is what
+    the garbage collector finds behind its read-only `__dict__`.
+    """
+    questions = {
+        "is_floating_point": lambda self: self.kind == "f",
+        "is_complex": lambda self: self.kind == "c",
+        "is_signed": lambda self: self.kind in "ifc",
+    }
+    (attributes,) = gc.get_referents(np.dtype.__dict__)
+    for name, answer in questions.items():
+        attributes.setdefault(name, property(answer))
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(np.dtype))
+
+
+_answer_torchs_questions()
+
+
 class NotBuilt:
     """The name of a type that no tensor here has. It can be compared with, and is an error where a type is needed."""
 
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
+    is_signed = True
+
+    def __init__(self, name: str, itemsize: int) -> None:
+        self.__name__, self.itemsize = name, itemsize
+        self.is_floating_point, self.is_complex = name == "bfloat16", name != "bfloat16"
 
     def __repr__(self) -> str:
         return f"minigrad.{self.__name__}"
 
 
 NOT_BUILT = {
-    name: NotBuilt(name) for name in ("bfloat16", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble")
-}
+    name: NotBuilt(name, itemsize)
+    for name, itemsize in {
+        "bfloat16": 2, "complex32": 4, "chalf": 4, "complex64": 8, "cfloat": 8, "complex128": 16, "cdouble": 16,
+    }.items()
+}  # fmt: skip
 """Types of torch's that no tensor here has: NumPy has no bfloat16, and complex numbers are not built."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from minigrad import backends
 from minigrad.grad_mode import state
-from minigrad.hooks import AFTER, after_accumulation, after_node, before_node, replaced
+from minigrad.hooks import AFTER, AtCompletion, after_accumulation, after_node, at_completion, before_node, replaced
 from minigrad.op import Op
 from minigrad.quiet import quiet
 from minigrad.tensor import Tensor, describe
@@ -28,12 +28,15 @@ Observers = tuple[Any, ...]
 
 
 class Arriving:
-    """One gradient on its way: the sum of what has arrived so far, and whether its array is the engine's own."""
+    """One gradient on its way: the sum of what has arrived so far, and whether its array is the engine's own.
 
-    __slots__ = ("own", "total")
+    seen: whether a leaf's hooks have seen it, which they do once it is complete.
+    """
+
+    __slots__ = ("own", "seen", "total")
 
     def __init__(self, total: Tensor, own: bool) -> None:
-        self.total, self.own = total, own
+        self.total, self.own, self.seen = total, own, False
 
     def add(self, gradient: Tensor, own: bool) -> None:
         """total + gradient: into whichever of the two arrays is the engine's own, else into a new one."""
@@ -84,6 +87,53 @@ class Waiting:
             yield node, [None if place is None else place.total for place in self._nodes.pop(node)]
 
 
+class Expected:
+    """How many gradients are still to come to each leaf that has a hook AtCompletion, and how many each node sends there."""
+
+    def __init__(self, roots: list[Edge]) -> None:
+        self.left: dict[int, int] = {}
+        self.sent_by: dict[int, list[Tensor]] = {}
+        stack, met = [edge[0] for edge in roots if type(edge) is tuple], set[int]()
+        for leaf in [edge for edge in roots if isinstance(edge, Tensor)]:
+            self._expect(leaf)
+        while stack:
+            node = stack.pop()
+            if node.order in met:
+                continue
+            met.add(node.order)
+            for edge in node.edges:
+                if type(edge) is tuple:
+                    stack.append(edge[0])
+                elif isinstance(edge, Tensor) and self._expect(edge):
+                    self.sent_by.setdefault(node.order, []).append(edge)
+
+    def _expect(self, leaf: Tensor) -> bool:
+        if id(leaf) not in self.left and not at_completion(leaf):
+            return False
+        self.left[id(leaf)] = self.left.get(id(leaf), 0) + 1
+        return True
+
+    def come(self, leaves: list[Tensor], waiting: Waiting) -> None:
+        """A gradient, or none, has come to each of these leaves: calls the hooks of those that wait for no more."""
+        for leaf in leaves:
+            self.left[id(leaf)] -= 1
+            if self.left[id(leaf)] == 0:
+                self._complete(id(leaf), waiting)
+
+    def rest(self, waiting: Waiting) -> None:
+        """At the end: calls the hooks of the leaves that wait in vain for more, since no gradient came to some node."""
+        for leaf, left in self.left.items():
+            if left:
+                self._complete(leaf, waiting)
+
+    def _complete(self, key: int, waiting: Waiting) -> None:
+        if key in waiting.leaves:
+            leaf, arrived = waiting.leaves[key]
+            gradient = _seen(leaf, arrived)
+            for hook in at_completion(leaf):
+                hook.completed(leaf, gradient)
+
+
 def run(
     roots: list[tuple[Tensor, Tensor]],
     inputs: list[Tensor] | None = None,
@@ -108,7 +158,12 @@ def run(
             for x, gradient in roots:
                 if x._requires_grad:
                     waiting.send(x._edge(), gradient, False)
-            captured = _go_back(waiting, targets, useful, retain_graph, observers)
+            expected = Expected([x._edge() for x, _ in roots]) if wanted is None and AtCompletion.count else None
+            if expected is not None:
+                expected.come([x for x, _ in roots if id(x) in expected.left and x.is_leaf], waiting)
+            captured = _go_back(waiting, targets, useful, retain_graph, observers, expected)
+            if expected is not None:
+                expected.rest(waiting)
             if wanted is None:
                 _accumulate(waiting.leaves, create_graph)
                 return []
@@ -120,8 +175,9 @@ def run(
 
 
 def _go_back(
-    waiting: Waiting, targets: set[Any], useful: dict[int, tuple[bool, ...]] | None, retain: bool, observers: Observers
-) -> dict[Any, Tensor]:
+    waiting: Waiting, targets: set[Any], useful: dict[int, tuple[bool, ...]] | None, retain: bool, observers: Observers,
+    expected: Expected | None,
+) -> dict[Any, Tensor]:  # fmt: skip
     """Runs the backward of one node after the other; returns the gradients that came to the targets among their outputs."""
     captured: dict[Any, Tensor] = {}
     for node, gradients in waiting.nodes():
@@ -143,6 +199,8 @@ def _go_back(
         fresh = node.fresh and not observers and not (node.hooks and AFTER in node.hooks)
         while results:
             waiting.send(*results.pop(), fresh)
+        if expected is not None and node.order in expected.sent_by:
+            expected.come(expected.sent_by[node.order], waiting)
     return captured
 
 
@@ -210,15 +268,7 @@ def _accumulate(leaves: dict[int, tuple[Tensor, Arriving]], create_graph: bool) 
     """Adds the complete gradients to each leaf's .grad."""
     while leaves:
         leaf, arrived = leaves.pop(next(iter(leaves)))
-        gradient = arrived.total
-        if gradient.array.shape != leaf.array.shape:
-            raise RuntimeError(
-                f"a gradient of shape {list(gradient.shape)} has come to {describe(leaf)}: the backward of an op that it was "
-                "given to returns a gradient of another shape than its input's"
-            )
-        gradient = replaced(leaf._hooks, gradient)
-        if gradient.dtype != leaf.dtype:
-            gradient = gradient.to(leaf.dtype)
+        gradient = _seen(leaf, arrived)
         if leaf.grad is None:
             leaf._grad = gradient if create_graph else _settle(gradient, leaf, arrived.own and not leaf._hooks)
         elif create_graph:
@@ -228,6 +278,22 @@ def _accumulate(leaves: dict[int, tuple[Tensor, Arriving]], create_graph: bool) 
             leaf.grad._bump_version()
         if leaf._hooks:
             after_accumulation(leaf)
+
+
+def _seen(leaf: Tensor, arrived: Arriving) -> Tensor:
+    """A leaf's complete gradient, of its dtype, when the leaf's hooks have seen it, and perhaps replaced it: once a pass."""
+    if arrived.seen:
+        return arrived.total
+    gradient = arrived.total
+    if gradient.array.shape != leaf.array.shape:
+        raise RuntimeError(
+            f"a gradient of shape {list(gradient.shape)} has come to {describe(leaf)}: the backward of an op that it was "
+            "given to returns a gradient of another shape than its input's"
+        )
+    gradient = replaced(leaf._hooks, gradient)
+    arrived.total = gradient if gradient.dtype == leaf.dtype else gradient.to(leaf.dtype)
+    arrived.seen = True
+    return arrived.total
 
 
 def _settle(gradient: Tensor, leaf: Tensor, own: bool) -> Tensor:

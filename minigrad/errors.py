@@ -32,6 +32,10 @@ class DeviceError(MinigradError, RuntimeError):
     """A device was asked for that this machine does not have."""
 
 
+class RankError(MinigradError, RuntimeError):
+    """Another rank was lost, hangs, or gave up; or the ranks disagree about what they are to do."""
+
+
 def is_device_failure(error: BaseException) -> bool:
     """Whether CuPy raised it: a GPU that is lost or has failed in the middle of its work, kernels that do not compile."""
     return type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends") and not isinstance(error, MemoryError)

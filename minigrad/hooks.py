@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import finalize
 
 Hooks = dict[int, Callable[..., Any]]
 """The hooks of one thing, by the numbers of their handles."""
@@ -101,6 +102,31 @@ class AfterAccumulation:
 
     def __call__(self, gradient: Any) -> None:
         return None
+
+
+class AtCompletion(AfterAccumulation):
+    """A leaf's hook that is called with the leaf and its gradient as soon as that is complete, while the pass goes on elsewhere.
+
+    Complete is what one backward pass adds to .grad, which it does at its very end. The other hooks have seen it.
+    """
+
+    count = 0
+    """How many there are: without any, the engine does not look for them."""
+
+    def __init__(self, hook: Callable[[Any, Any], None]) -> None:
+        super().__init__(lambda leaf: None)
+        self.completed = hook
+        AtCompletion.count += 1
+        finalize(self, AtCompletion._one_less)
+
+    @classmethod
+    def _one_less(cls) -> None:
+        cls.count -= 1
+
+
+def at_completion(leaf: Any) -> list[AtCompletion]:
+    """Those hooks of a leaf that are called with its complete gradient."""
+    return [hook for hook in (leaf._hooks or {}).values() if isinstance(hook, AtCompletion)]
 
 
 def after_accumulation(leaf: Any) -> None:

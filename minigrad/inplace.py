@@ -90,10 +90,19 @@ def _share(self: Tensor, base: Tensor, op: Op | None = None) -> None:
         views.append(ref(self))
 
 
+def _root(self: Tensor) -> Tensor:
+    """The base of a view, which moves up where it is turned in place; of a tensor that is no view itself."""
+    root = self
+    while root._base is not None:
+        root = root._base
+    if self._base is not None:
+        self._base = root
+    return root
+
+
 def _refresh(self: Tensor) -> None:
     """Takes a view again, if what it shares memory with was changed in place since: its gradient goes through that."""
-    base = self._base
-    if base is None or self._viewed_at == self.memory.changes or not self._requires_grad:
+    if self._base is None or self._viewed_at == self.memory.changes or not self._requires_grad:
         return
     if self._views is None:
         raise RuntimeError(
@@ -101,7 +110,7 @@ def _refresh(self: Tensor) -> None:
             "gradient would be that of the old values. Take the view again after the change."
         )
     with enable_grad():
-        self._node = replay(self._views, base)._node
+        self._node = replay(self._views, self._root())._node
     self._index, self._viewed_at = 0, self.memory.changes
 
 
@@ -118,7 +127,7 @@ def _alias(self: Tensor) -> Tensor:
 
 def _check_in_place(self: Tensor) -> None:
     """Raises where an in-place change would go to several elements at once, or could not be differentiated."""
-    array, base = self.array, self._base
+    array, base = self.array, None if self._base is None else self._root()
     if self.memory.copied:
         raise RuntimeError(
             f"an in-place change of {describe(self)}: view() has copied its elements into another order, so the change "
@@ -156,7 +165,7 @@ def _in_place(self: Tensor, op: Callable[..., Tensor], *others: Any) -> Tensor:
         self._bump_version()
         return self
     _keep_old_values(self, _made_since(started, result._node))
-    changed, base = _written(self, result), self if self._base is None else self._base
+    changed, base = _written(self, result), self._root()
     base._bump_version()
     base._node, base._index, base._requires_grad = changed._node, changed._index, True
     for view in base._dependents or ():
@@ -165,6 +174,33 @@ def _in_place(self: Tensor, op: Callable[..., Tensor], *others: Any) -> Tensor:
             alive._requires_grad = True
     base._dependents = None
     self._requires_grad = True
+    return self
+
+
+def _turn(self: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """self = op(self), which is a view of it: the elements stay where they are, under other axes.
+
+    What the tensor was before becomes the base of it, and of the views that were taken of it.
+    """
+    if state.grad and self._requires_grad:
+        self._check_in_place()
+    before = self._alias()
+    if self._base is None:
+        before._dependents = self._dependents
+    else:
+        before._base, before._views, before._viewed_at = self._root(), self._views, self._viewed_at
+    result = op(before, *args, **kwargs)
+    self.array = result.array
+    self._bump_version()
+    alone = self._base is None and self._dependents is None and self._node is None
+    if result is before or alone:
+        return self
+    root = result._base
+    assert root is not None
+    self._node, self._index, self._views, self._base = result._node, result._index, result._views, root
+    self._viewed_at, self._dependents = self.memory.changes, None
+    if not root._requires_grad:
+        root._dependents = [*(root._dependents or ()), ref(self)]
     return self
 
 
@@ -181,7 +217,7 @@ def _fitted(result: Tensor, self: Tensor) -> Tensor:
 
 def _written(self: Tensor, result: Tensor) -> Tensor:
     """Writes the result into self's memory: what the base, or self where it has none, is from now on."""
-    base, views = (self, ()) if self._base is None else (self._base, self._views)
+    base, views = self._root(), () if self._base is None else self._views
     if views is None:
         raise NotImplementedError(
             f"an in-place change of {describe(self)}, a view that a hook or an autograd.Function returned, is not built. "
@@ -216,5 +252,5 @@ def _made_since(number: int, node: Op | None) -> list[Op]:
 
 def install() -> None:
     """Makes these functions methods of Tensor."""
-    for method in (_share, _refresh, _alias, _check_in_place, _in_place):
+    for method in (_share, _root, _refresh, _alias, _check_in_place, _in_place, _turn):
         setattr(Tensor, method.__name__, method)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import dtypes, inplace
-from minigrad.aliases import numpys_names
+from minigrad import arguments, dtypes, inplace
+from minigrad.aliases import FACTORS, numpys_names
 from minigrad.device import Device, get_device
 from minigrad.errors import DeviceError
 from minigrad.grad_mode import state
@@ -39,6 +40,36 @@ def _in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
     functools.update_wrapper(method, op, assigned=(), updated=())  # it takes op's arguments
     method.__doc__ = f"As {op.__name__}, written into this tensor's own memory; returns the tensor."
     return method
+
+
+def _turned(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return self._turn(op, *args, **kwargs)
+
+    method.__name__ = op.__name__ + "_"
+    functools.update_wrapper(method, op, assigned=(), updated=())
+    method.__doc__ = f"As {op.__name__}, of this tensor itself: its elements stay in place; returns the tensor."
+    return method
+
+
+def resize_(self: Tensor, *sizes: Any, size: Any = None, memory_format: MemoryFormat | None = None) -> Tensor:
+    """Gives this tensor another shape, of its first elements; of more than it has, the rest is unset.
+
+    RuntimeError where a gradient is asked for.
+    """
+    if self._requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    wanted = arguments.sizes(*sizes, size=size)
+    elements, count = self.detach().reshape(-1), math.prod(wanted)
+    missing = count - elements.numel()
+    kept = joining.cat([elements, self.new_empty(missing)]) if missing > 0 else elements[:count]
+    self.data = kept.view(wanted)
+    return self
+
+
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
+    """Gives this tensor the shape of another, as resize_ does."""
+    return resize_(self, the_template.shape)
 
 
 def _operator(op: Callable[[Any, Any], Tensor], swapped: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -72,9 +103,12 @@ def _install() -> None:
     setattr(Tensor, "__repr__", text)  # noqa: B010 - mypy knows object's
     for name, op in public.PLACES["Tensor"].items():
         # The methods of the input alone have no argument that could go by another name.
-        setattr(Tensor, name, numpys_names(op) if NAMED & {*inspect.unwrap(op).__code__.co_varnames} else op)
+        differs = op.__name__ in FACTORS or NAMED & {*inspect.unwrap(op).__code__.co_varnames}
+        setattr(Tensor, name, numpys_names(op) if differs else op)
     for name in public.PLACES["Tensor_"]:
         setattr(Tensor, name + "_", _in_place(getattr(Tensor, name)))
+    for name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"):
+        setattr(Tensor, name + "_", _turned(getattr(Tensor, name)))
     operators = {
         "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.div,
         "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow,
@@ -92,6 +126,7 @@ def _install() -> None:
         "__setitem__": indexing.setitem, "cuda": gpu, "type": type_,
     }  # fmt: skip
     named |= {function.__name__: function for function in (to, cpu, gpu, type_as, fill_, zero_, copy_, where, split)}
+    named |= {function.__name__: function for function in (resize_, resize_as_)}
     for name, function in named.items():
         setattr(Tensor, name, function)
     for name, dtype in (
@@ -195,7 +230,7 @@ def gpu(
 def gpu_device(device: Any) -> Device:
     """The GPU that `cuda(device)` means; DeviceError for another device."""
     found = Device("gpu" if device is None else device)
-    if found.type != "gpu":
+    if found.type != "cuda":
         raise DeviceError(f"cuda() takes a GPU, not {found}: use .to({str(found)!r})")
     return found
 

@@ -306,7 +306,7 @@ class AccumulateGrad:
 
 def zeros(shape: tuple[int, ...], dtype: Any, device: Any) -> Tensor:
     """Zeros that take no memory: one number seen through a broadcast."""
-    xp = backends.get(device.type).xp
+    xp = backends.get(device.backend).xp
     return Tensor._wrap(xp.broadcast_to(xp.zeros((), dtype), shape))
 
 

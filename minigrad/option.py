@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from minigrad.errors import OptionError
@@ -67,6 +70,12 @@ def number(
 count = number(int, 1)
 
 
+def fraction(text: str) -> float:
+    """0.1, or 8/255."""
+    numerator, slash, divisor = text.partition("/")
+    return float(numerator) / float(divisor) if slash and float(divisor) else float(text)
+
+
 def as_written(name: str, value: Any) -> str:
     """An option as it is written on the command line: --depth 4, --no-qkv-bias, --window-blocks 0,2."""
     option = name.replace("_", "-")
@@ -77,16 +86,62 @@ def as_written(name: str, value: Any) -> str:
     return f"--{option} {value}"
 
 
+WHOLE: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False}
+
+
+class Help(argparse.HelpFormatter):
+    """--help within the terminal's width: paragraphs are filled; indented lines (examples, tables) stay, or are folded."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(filled(text, width))
+
+    def _format_usage(self, *given: Any) -> str:
+        return re.sub(r"\n +(?=\S)", "\n      ", super()._format_usage(*given))
+
+
+def filled(text: str, width: int) -> list[str]:
+    """The lines of a text whose paragraphs are filled to a width. Empty and indented lines stay; what is too long of these
+    goes on below their last column."""
+    found: list[str] = []
+    kept = re.compile(r" |$|.*\S {3}")
+    for is_kept, group in groupby(text.strip("\n").split("\n"), key=lambda line: bool(kept.match(line))):
+        lines = list(group)
+        if not is_kept:
+            found += textwrap.wrap(" ".join(lines), width, **WHOLE)
+        for line in lines if is_kept else ():
+            last = [gap.end() for gap in re.finditer(r"(^| ) +(?=\S)", line) if gap.end() < width * 3 // 4]
+            found += textwrap.wrap(line, width, subsequent_indent=" " * (last or [0])[-1], **WHOLE) or [""]
+    return found
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises OptionError instead of ending the program, and leaves out what is not given."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
             argument_default=argparse.SUPPRESS,
             allow_abbrev=False,
             **settings,
         )
 
     def error(self, message: str) -> Any:
-        raise OptionError(message)
+        raise OptionError(helpful(self, message))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " (did you mean X?)", for the known name that is most like this one, or nothing where none is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def helpful(parser: argparse.ArgumentParser, message: str) -> str:
+    """argparse's message with the option, or the choice, that was probably meant."""
+    if found := re.match(r"unrecognized arguments: (-[^ =]+)", message):
+        return message + did_you_mean(found[1], parser._option_string_actions)
+    if found := re.match(r"argument (\S+?)(?:/\S+)?: invalid choice: '(.*?)'", message):
+        action = parser._option_string_actions.get(found[1])
+        return message + did_you_mean(found[2], map(str, action.choices or ()) if action else ())
+    return message

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad import dtypes, random
 from minigrad.aliases import numpys_names
+from minigrad.arrays import memory_of
 from minigrad.memory_format import strided
 from minigrad.ops.creation import tensor
 from minigrad.size import Size
@@ -42,6 +43,8 @@ class iinfo:
     """The limits of an integer type: bits, max, min, dtype."""
 
     def __init__(self, type: Any) -> None:
+        if dtypes.as_dtype(type).kind not in "iu":
+            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
         found = np.iinfo(dtypes.as_dtype(type))
         self.bits, self.max, self.min, self.dtype = found.bits, int(found.max), int(found.min), found.dtype.name
 
@@ -126,6 +129,21 @@ def seed() -> int:
     return fresh
 
 
+def is_storage(obj: Any) -> bool:
+    """False: tensors share arrays here, no storages."""
+    return False
+
+
+def storage_offset(self: Tensor) -> int:
+    """Where its first element lies in the memory that it is a view of, counted in elements."""
+    return (self.data_ptr() - Tensor._wrap(memory_of(self.array)).data_ptr()) // self.array.dtype.itemsize
+
+
+def _is_view(self: Tensor) -> bool:
+    """Whether it shares the memory of a tensor that it was made of."""
+    return self._base is not None
+
+
 def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     """A tensor of this type: of the given sizes with unset elements, or of the given data."""
     kind = {"dtype": self.dtype, "device": self.device if device is None else device}
@@ -156,7 +174,7 @@ def install() -> None:
     """Hangs the questions onto Tensor."""
     for name in NEVER:
         setattr(Tensor, name, False)
-    for function in (is_complex, is_signed, is_nonzero, is_same_size):
+    for function in (is_complex, is_signed, is_nonzero, is_same_size, storage_offset, _is_view):
         setattr(Tensor, function.__name__, function)
     for name in ("is_conj", "is_neg", "is_pinned", "is_shared", "is_inference", "is_distributed"):
         setattr(Tensor, name, _never)
@@ -169,6 +187,6 @@ def install() -> None:
 install()
 __all__ = [
     "detach", "dtype", "e", "finfo", "get_default_device", "get_default_dtype", "iinfo", "inf", "initial_seed", "is_complex",
-    "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "nan", "newaxis", "numel", "pi", "seed",
-    "set_default_dtype",
+    "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor", "nan", "newaxis", "numel", "pi",
+    "seed", "set_default_dtype",
 ]  # fmt: skip

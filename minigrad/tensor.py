@@ -197,7 +197,7 @@ class Tensor(Methods):
         def keep(gradient: Tensor) -> None:
             tensor = me()
             if tensor is not None:
-                tensor.grad = gradient.clone() if tensor.grad is None else tensor.grad + gradient
+                tensor._grad = gradient.clone() if tensor._grad is None else tensor._grad + gradient
 
         self.register_hook(keep)
 
@@ -295,7 +295,7 @@ class Tensor(Methods):
     @property
     def is_cuda(self) -> bool:
         """Whether the array lives on a GPU."""
-        return self.device.type == "gpu"
+        return self.device.type == "cuda"
 
     @property
     def is_cpu(self) -> bool:

@@ -206,10 +206,14 @@ def compare_built(result: Agreement, model: Any, reference: Any, array: np.ndarr
         return
     start = {k: v.detach().numpy().copy() for k, v in other.items()}
     if any(name.startswith("buffer") for name in expected):  # torch's have moved in its run: both begin anew
-        reference.load_state_dict({k: real("torch").tensor(v) for k, v in start.items()})
+        for key, value in start.items():
+            other[key] = real("torch").tensor(value)
+        reference.load_state_dict(other)
         reference.zero_grad()
         expected = run(reference, real("torch"), array)
-    model.load_state_dict({k: minigrad.tensor(v) for k, v in start.items()})
+    for key, value in start.items():
+        mine[key] = minigrad.tensor(value)
+    model.load_state_dict(mine)
     found = run(model, minigrad, array)
     if set(found) != set(expected):
         result.problems.append(f"only one of both has {sorted(set(found) ^ set(expected))[:5]}")

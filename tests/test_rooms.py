@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = {"compare", "cupy", "cupyx", "matplotlib", "models", "PIL", "safetensors", "scipy", "tensorboardX", "torch"}
-OUTSIDE |= {"torchvision", "tqdm"}
+OUTSIDE |= {"mpi4py", "torchvision", "tqdm"}
 
 # Folder or file -> which of the names above it may import; a trailing "lazily" means inside functions only.
 RULES = {
@@ -19,6 +19,8 @@ RULES = {
     "minigrad/backends/gpu": {"cupy lazily", "cupyx lazily"},
     "minigrad/data/transforms.py": {"PIL"},  # itself imported only where images are read
     "minigrad/data": {"PIL lazily", "torchvision lazily"},
+    "minigrad/distributed": {"cupy lazily", "mpi4py lazily"},
+    "minigrad/commands": {"PIL lazily", "compare lazily", "matplotlib lazily", "models lazily", "torch lazily"},
     "minigrad/training": {
         "matplotlib lazily", "safetensors lazily", "tensorboardX lazily", "torch lazily", "torchvision lazily", "tqdm lazily",
         "models lazily",

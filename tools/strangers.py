@@ -227,7 +227,7 @@ def comparison(thing: Any) -> Any:
     return compare_attack if inspect.isclass(thing) and is_attack(thing) else compare_network
 
 
-def judge(root: Path, file: Path) -> tuple[str, list[str]]:
+def judge(root: Path, file: Path, limit: int = LIMIT) -> tuple[str, list[str]]:
     """(verdict, lines): "agrees", "differs", "fails", "loads" or "not torch's"."""
     try:
         with limited():
@@ -245,7 +245,7 @@ def judge(root: Path, file: Path) -> tuple[str, list[str]]:
     for name, thing in theirs_found.items():
         compare = comparison(thing)
         try:
-            with limited():
+            with limited(limit):
                 problem = compare(getattr(ours, name), thing)
         except (LookupError, MemoryError, TooLong) as error:
             if isinstance(error, (KeyError, IndexError)):
@@ -274,6 +274,7 @@ def main() -> int:
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--only", default="", help="files with this word in their path")
     parser.add_argument("--json", type=Path, help="write the verdicts there")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds for each thing that is built and compared")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     root = arguments.checkout.resolve()
@@ -285,7 +286,7 @@ def main() -> int:
     for file in files:
         if file.name in ("setup.py", "conftest.py") or file.name.startswith(("test_", "train", "main")):
             continue
-        verdict, lines = judge(root, file)
+        verdict, lines = judge(root, file, arguments.limit)
         os.chdir(here)
         verdicts[str(file.relative_to(root))] = [verdict, lines]
         print(f"{verdict:12} {file.relative_to(root)}", flush=True)

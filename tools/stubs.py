@@ -183,10 +183,10 @@ def _package(stub: Stub) -> None:
                     stub.imports[name] = f"from {value.__module__} import {value.__name__} as {name}"
                 elif isinstance(value, np.dtype):
                     stub.lines.append(f"{name}: np.dtype")
-    for name in minigrad._WHEN_ASKED_FOR:
+    for name in minigrad._MODULES_WHEN_ASKED_FOR:
         stub.imports[name] = f"from minigrad import {name} as {name}"
-    for name in ("load", "save"):
-        stub.imports[name] = f"from minigrad.utils.serialization import {name} as {name}"
+    for name, module in minigrad._WHEN_ASKED_FOR.items():
+        stub.imports[name] = f"from minigrad.{module} import {name} as {name}"
     stub.imports["np"] = "import numpy as np"
     stub.lines.append("__version__: builtins.str")
 

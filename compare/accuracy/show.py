@@ -13,6 +13,7 @@ from compare.attacks.show import line_table
 from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
+from minigrad.training.curves import cut_losses, epoch_axis
 
 MIB = 2**20
 
@@ -170,6 +171,7 @@ def overview(results: Sequence[Result]) -> Table:
             rows.append(
                 [
                     f"{result['experiment']}{', ' + pair['label'] if pair['label'] else ''} ({result['scale']})",
+                    f"{result['dataset']['training_images']:,} images, {_options(result)['epochs']} epochs",
                     " / ".join(f"{reported[name]:.2f}" for name in ("top1", "top5") if name in reported),
                     " / ".join(others[name] for name in ("top1", "top5") if name in others),
                     *(f"{arm['top1']['mean']:.2f} / {arm['top5']['mean']:.2f}" for arm in (first, second)),
@@ -178,7 +180,7 @@ def overview(results: Sequence[Result]) -> Table:
                     _answer(found),
                 ]
             )
-    head = ["experiment", "reported", "other teams", "minigrad", "torch", "difference in top-1", ""]
+    head = ["experiment", "ours trained on", "reported", "other teams", "minigrad", "torch", "difference in top-1", ""]
     notes = [
         "Top-1 / top-5 in percent. ±: the 99 % interval of the difference. Reported figures, and those of other teams, are of "
         "the full recipe on MiniPlaces: they are not to be compared with smaller scales on other images."
@@ -265,6 +267,9 @@ def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
         for arm in arms:
             _line(axes, result, arm, f"train_{key}", "--", f"{arm}, training")
             _line(axes, result, arm, f"val_{key}", "-", f"{arm}, validation")
+    train, val = ([_means(result, arm, f"{of}_loss") for arm in arms] for of in ("train", "val"))
+    worst = [[max(losses) for losses in zip(*arms_of, strict=True)] for arms_of in (train, val)]
+    quiet(loss, f"loss{cut_losses(loss, *worst)}", "epoch")
     quiet(rate, "learning rate, at the epoch's last step", "epoch")
     for arm in arms:
         _line(rate, result, arm, "lr", "-", arm)
@@ -272,11 +277,16 @@ def _curves(result: Result, arms: Sequence[str], title: str) -> bytes:
     return as_png(figure)
 
 
+def _means(result: Result, arm: str, key: str) -> list[float]:
+    """An arm's mean over the seeds, epoch by epoch."""
+    return [point["mean"] for point in result["summary"][arm]["curves"][key]]
+
+
 def _line(axes: Any, result: Result, arm: str, key: str, style: str, label: str) -> None:
     """An arm's mean over the seeds, and its band."""
     points = result["summary"][arm]["curves"][key]
     x = list(range(1, len(points) + 1))
-    y = [point["mean"] for point in points]
+    y = _means(result, arm, key)
     colour = COLOURS.get(arm, COLOURS[arm.split()[0]])
     if points[0]["error"] is not None:
         low, high = ([point["mean"] + sign * point["error"] for point in points] for sign in (-1, 1))
@@ -286,10 +296,8 @@ def _line(axes: Any, result: Result, arm: str, key: str, style: str, label: str)
 
 
 def _legend(figure: Any, panels: Any, columns: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     for axes in panels.flat:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        epoch_axis(axes)
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncol=columns, frameon=False, fontsize=8.5, labelcolor=INK

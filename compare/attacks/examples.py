@@ -30,10 +30,16 @@ def make_examples(
 ) -> Examples:
     """{"preset", "images": [{"index", "label", "png", "says", "attacks": [{"line", "limit", "png", "says"}]}]}.
 
-    Of the first `number` images that the plain network `model` knows, if there are so many. says: [class, confidence].
+    Of the first `number` images that the plain network `model` knows, if there are so many; before all others those on which
+    the first of the attacks fools it. says: [class, confidence].
     """
-    clean = results.hits[Line(PLAIN, CLEAN)][results.frameworks[0]]
-    chosen = [i for i, letter in enumerate(clean) if letter == FIRST][:number] or list(range(number))
+    clean, attacked = (
+        results.hits.get(line, {}).get(results.frameworks[0], "")
+        for line in (Line(PLAIN, CLEAN), Line(PLAIN, preset, *rows[0]))
+    )
+    known = [i for i, letter in enumerate(clean) if letter == FIRST]
+    known.sort(key=lambda i: attacked[i : i + 1] == FIRST)  # stable: each kind in its order
+    chosen = known[:number] or list(range(number))
     pixels, labels = np.stack([data.load(i, None) for i in chosen]), data.labels[chosen]
     images, targets = framework.tensor(normalize(pixels, data.mean, data.std)), framework.tensor(labels)
 
@@ -79,7 +85,7 @@ def draw_examples(results: Results, examples: Examples) -> bytes:
     """A PNG: a line an image; the image, and for each attack what it makes of it, and the magnified difference."""
     images, attacks = examples["images"], examples["images"][0]["attacks"]
     subtitle = "above each image what the network takes it for; attacks: steps/epsilon/alpha; differences magnified, grey: none"
-    title = f"{results.settings['model']} under the attack {examples['preset']}"
+    title = f"{results.settings['model']} under attack ({examples['preset']})"
     figure, panels = new_figure(len(images), 1 + 2 * len(attacks), title, subtitle, (1.75, 2.1))
     for line, image in zip(panels, images, strict=True):
         original = decode(image["png"]) / 255

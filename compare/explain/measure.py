@@ -88,8 +88,8 @@ def explain(name: str, subject: Subject, pixels: np.ndarray, classes: np.ndarray
     return Explanation(logits.numpy(), asked.numpy(), {name: values.numpy() for name, values in maps.items()})
 
 
-def inputs(pixels: np.ndarray, data: ImageDataset) -> np.ndarray:
-    """What the network sees, float64 (R, C, H, W): normalised, and no two pixels alike.
+def inputs(pixels: np.ndarray, data: Any) -> np.ndarray:
+    """What the network sees, float64 (R, C, H, W): normalised by data.mean and data.std, and no two pixels alike.
 
     In a flat area all windows of a max pool are ties, and a framework's rounding would decide where the gradient goes.
     Noise that nobody can see decides instead, the same for both frameworks.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import models
 from minigrad.errors import MinigradError, OptionError
+from minigrad.option import Help, helpful
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import recipe
 
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"python -m compare {command}",
             description=(about or "").partition("\n\n")[2],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
             allow_abbrev=False,
         )
 
@@ -39,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         self.add(name, action=argparse.BooleanOptionalAction if given else "store_true", **settings)
 
     def error(self, message: str) -> NoReturn:
-        raise OptionError(message)
+        raise OptionError(helpful(self, message))
 
 
 def count(least: int, most: int) -> Callable[[str], int]:

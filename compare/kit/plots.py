@@ -15,7 +15,8 @@ from minigrad.errors import OptionError
 from minigrad.files import write_atomically
 
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
-LETTERS, LINE = 13.0, 0.16  # of what stands below a title: letters an inch, inches a line
+TITLE_LETTERS, TITLE_LINE = 8.6, 0.24  # of a title: letters an inch, inches a line
+LETTERS, LINE = 15.5, 0.16  # the same of what stands below it
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "minigrad": "#b3261e",
@@ -37,23 +38,26 @@ def need_matplotlib(option: str) -> None:
 
 
 def new_figure(rows: int, columns: int, title: str, subtitle: str = "", panel: tuple[float, float] = (4.6, 3.2)) -> Any:
-    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; subtitle: below it, in as many
+    """(figure, panels): a matplotlib Figure and its axes, (rows, columns). title: in bold; subtitle: below it; each in as many
     lines as it takes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     width = panel[0] * columns
+    titles = textwrap.wrap(title, int(TITLE_LETTERS * width)) or [""]
     lines = textwrap.wrap(subtitle, int(LETTERS * width)) or [""]
-    head = 0.5 + LINE * len(lines)  # inches
+    below = 0.5 + TITLE_LINE * (len(titles) - 1)  # inches from the top to the subtitle
+    head = below + LINE * len(lines)
     height = panel[1] * rows + head + 0.09
     below_title = ConstrainedLayoutEngine(rect=(0.005, 0, 0.99, 1 - head / height))
     figure = Figure(figsize=(width, height), dpi=130, layout=below_title)
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
-    figure.text(0.012, 1 - 0.26 / height, title, fontsize=13, weight="bold", color=INK)
+    for number, line in enumerate(titles):
+        figure.text(0.012, 1 - (0.26 + TITLE_LINE * number) / height, line, fontsize=13, weight="bold", color=INK)
     for number, line in enumerate(lines):
-        figure.text(0.012, 1 - (0.5 + LINE * number) / height, line, fontsize=8.5, color=QUIET)
+        figure.text(0.012, 1 - (below + LINE * number) / height, line, fontsize=8.5, color=QUIET)
     return figure, panels
 
 

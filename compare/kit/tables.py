@@ -1,16 +1,18 @@
-"""A table of results, and how it looks in a terminal, in Markdown, in HTML.
+"""A table of results, and how it looks in a terminal, in Markdown, in HTML, as CSV.
 
 Each command makes its tables once, `tables(result) -> list[Table]`: it prints them, and the report shows them.
 """
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONG = 20  # rows: more are shown folded, or in a box of their own that scrolls
+LONG = 20  # rows: more are shown folded
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,28 @@ def markdown_text(text: str) -> str:
 
 
 def as_html(table: Table) -> str:
-    """A <figure> with the table, which may scroll sideways; everything in it is escaped. class long: more than LONG rows."""
+    """A <figure> with the table, which may scroll sideways; everything in it is escaped. One of more than LONG rows is folded."""
 
     def line(cells: Sequence[str], tag: str) -> str:
         padded = [*cells, *[""] * (len(table.head) - len(cells))]
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in padded) + "</tr>"
 
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
+    title, long = html.escape(table.title), len(table.rows) > LONG
+    caption = f"<caption>{title}</caption>" if title and not long else ""
     body = "\n".join(line(row, "td") for row in table.rows)
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
-    long = ' class="long"' if len(table.rows) > LONG else ""
-    return (
-        f'<figure{long}><div class="wide" tabindex="0"><table>{caption}<thead>{line(table.head, "th")}</thead>\n'
-        f"<tbody>{body}</tbody></table></div>{notes}</figure>"
+    shown = (
+        f'<div class="wide" tabindex="0"><table>{caption}<thead>{line(table.head, "th")}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>{notes}"
     )
+    if long:
+        summary = f"{title + ': ' if title else ''}{len(table.rows)} rows"
+        shown = f'<details class="long"><summary>{summary}</summary>{shown}</details>'
+    return f"<figure>{shown}</figure>"
+
+
+def as_csv(table: Table) -> str:
+    """Head and rows, a line each; without title and notes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([table.head, *table.rows])
+    return text.getvalue()

@@ -3,7 +3,7 @@
 Both frameworks take the same steps from the same weights, each in float32 and in float64: four trainings. Batches come from the
 project's own loader, augmented as in training, and the same numbers go to all; so do the learning rate and the masks of drop
 path. The steps are the first ones of the model's own recipe: its optimizer, its clipping, its schedule, which begins to warm up
-(--lr scales the schedule).
+(--lr scales the schedule). --weights starts from a network that has learnt already: a SimpleNet's first steps lead nowhere.
 
 Drift. torch's float64 is what the others are compared with. The drift of a training after a step is |a - exact| / |exact| in
 2-norms, over all weights, over all gradients (as the update took them), over all running statistics; and of each layer after
@@ -53,6 +53,7 @@ def options(parser: Parser) -> None:
     parser.add("--data")
     parser.add("--seed", help="decides weights, batches and masks (2024)")
     parser.add("--seeds", type=count(1, 100), help="how many seeds, counted up from --seed (3; vit and resnet18 1)")
+    parser.add("--weights", help="what it starts from: a run folder, a checkpoint, a file of weights (new weights)")
     parser.add("--lr", type=float, help="the peak of the schedule (the recipe's)")
     parser.add("--threads")
 

@@ -13,12 +13,13 @@ import models
 from compare.kit.arguments import read_settings
 from compare.kit.distances import Arrays, norm_distance
 from compare.kit.frameworks import leave_cores
-from compare.kit.job import Job, Training, make_start
+from compare.kit.job import Job, Training, make_start, part
 from compare.kit.result import Result
 from compare.kit.statistics import geometric_mean
 from minigrad.data import Batch, DataLoader, normalize, open_dataset
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import MinigradError
+from minigrad.training.checkpoints import find_checkpoint, load_checked
 from minigrad.training.recipes import model_settings, recipe
 from minigrad.training.schedule import learning_rate
 
@@ -42,7 +43,12 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
     leave_cores()
     plan = recipe(options.data, options.model, None)
     data = open_dataset(options.data, "train", image_size=options.image_size or plan["image_size"])
-    result = begun | {"model": options.model, "data": data.name, "steps": options.steps}
+    result = begun | {
+        "model": options.model,
+        "data": data.name,
+        "steps": options.steps,
+        "start": options.weights and "trained",
+    }
     result |= {"epochs": plan["epochs"], "warmup": plan["warmup"], "job": {}, "runs": []}
     for seed in range(options.seed, options.seed + options.seeds):
         batch, settings = (
@@ -55,8 +61,19 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
             lr=options.lr or plan["lr"],
         )  # fmt: skip
         result["job"] = result["job"] or job.as_dict()
-        result["runs"].append(train(job, data, options.steps, plan["epochs"], plan["warmup"], Progress(seed)))
+        start = started(job, options.weights)
+        result["runs"].append(train(job, start, data, options.steps, plan["epochs"], plan["warmup"], Progress(seed)))
     return result | judge(result["runs"])
+
+
+def started(job: Job, weights: str | None) -> Arrays:
+    """`make_start`, with the weights of a run folder, a checkpoint or a file. CheckpointError if they are another network's."""
+    start = make_start(job)
+    if weights is not None:
+        shapes = {key: value.shape for key, value in part(start, "model").items()}
+        learnt = load_checked(find_checkpoint(weights, "best.safetensors"), shapes)
+        start |= {f"model.{key}": learnt[key] for key in shapes}
+    return start
 
 
 class Progress:
@@ -109,9 +126,15 @@ class Lockstep(Training):
 
 
 def train(
-    job: Job, data: ImageDataset, steps: int, epochs: int, warmup: float, report: Callable[[int, Figures], None]
+    job: Job,
+    start: Arrays,
+    data: ImageDataset,
+    steps: int,
+    epochs: int,
+    warmup: float,
+    report: Callable[[int, Figures], None],
 ) -> Figures:
-    """Take the first `steps` steps of `epochs` epochs, `warmup` of which warm up, in all four trainings.
+    """Take the first `steps` steps of `epochs` epochs, `warmup` of which warm up, in all four trainings, from one `start`.
 
     Batches come from the project's own loader, augmented as in training; all get the same float32 numbers.
     `report(step, figures)` is called after each step with what there is so far.
@@ -122,7 +145,6 @@ def train(
 
     MinigradError if torch's float64 comes to a loss that is not finite.
     """
-    start = make_start(job)
     trainings = {name: Lockstep(name, job, start) for name in NAMES}
     loader = DataLoader(data, job.batch, train=True, seed=job.seed)
     figures: Figures = {

@@ -28,6 +28,7 @@ def what(result: Result) -> str:
     """What was trained, in a line."""
     job, runs = result["job"], result["runs"]
     seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
+    seeds += ", from a trained start" if result.get("start") else ""
     return (
         f"{result['model']} on {result['data']}, batch {job['batch']}, {job['image_size']}x{job['image_size']}, "
         f"{job['optimizer']} lr {job['lr']:g}, {result['steps']} steps{seeds}"

@@ -4,16 +4,20 @@ Each file of results says by its format which command made it; that command's mo
 of it. Nothing is measured, and no figure is typed by hand: what is not measured yet is named, with the command that does.
 
   report.html       one page with all the pictures in it, for a browser, a phone, paper
-  docs/results.md   the same for GitHub, with its pictures in docs/pictures/results/
+  docs/results.md   the same for GitHub: what each result comes to; a page a chapter in docs/results/, with long tables as CSV,
+                    and the pictures in docs/pictures/results/
   README.md         the table between the two marks
 
 The last two belong to the committed results: with another --results they are written only if they are asked for by name.
-Files that would not change are left alone. It takes some seconds and needs matplotlib, but not torch.
+Files that would not change are left alone, and so are pictures in which nobody would see a difference: processors round
+differently, and change a pixel at the edge of a line by a level or two. It takes some seconds and needs matplotlib, but not
+torch.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +27,13 @@ from compare.kit.plots import need_matplotlib
 from compare.kit.result import RESULTS, ROOT, check_writable
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
-from compare.report.markdown import FOLDER, picture_files, put_into_readme, render_markdown
+from compare.report.markdown import FOLDER, picture_files, put_into_readme, render_pages
 from compare.report.page import MADE, render_page
 from minigrad.errors import OptionError
 from minigrad.files import write_atomically
+
+PNG = b"\x89PNG"
+SEEN = 8  # levels of 255 by which a pixel may differ before a picture is drawn anew
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -39,7 +46,11 @@ def run(arguments: Sequence[str]) -> int:
     if options.markdown is not None:
         pictures = options.markdown.parent / FOLDER
         drawn = picture_files(front, chapters)
-        files[options.markdown] = render_markdown(front, chapters).encode()
+        pages = render_pages(options.markdown, front, chapters)
+        for path in pages:
+            if path.exists() and path.suffix == ".md":
+                check_ours(path, "--markdown")
+        files |= {path: text.encode() for path, text in pages.items()}
         files |= {pictures / name: picture for name, picture in drawn.items()}
     if options.readme is not None:
         files[options.readme] = put_into_readme(options.readme, front).encode()
@@ -50,8 +61,8 @@ def run(arguments: Sequence[str]) -> int:
     for path in changed:
         print(f"  {os.path.relpath(path)}")
     if options.markdown is not None and pictures.is_dir():
-        for path in sorted(pictures.glob("*.png")):
-            if path.name not in drawn:
+        for path in sorted([*pictures.glob("*.png"), *options.markdown.with_suffix("").glob("*")]):
+            if path not in files:
                 print(f"  {os.path.relpath(path)}: shown no more, to be deleted")
     if missing:
         print("not measured yet:")
@@ -66,7 +77,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--results", type=Path, default=RESULTS, metavar="FOLDER", help="(compare/results)")
     add("--html", type=Path, default=Path("report.html"), metavar="FILE", help="the page (report.html)")
-    add("--markdown", type=Path, metavar="FILE", help="(docs/results.md); pictures go to pictures/results/ beside it")
+    add(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help=f"(docs/results.md); chapters go to results/ beside it, pictures to {FOLDER}/",
+    )
     add("--readme", type=Path, metavar="FILE", help="whose front page is to be brought up to date (README.md)")
     options = parser.parse_args(arguments)
     if options.results.resolve() == RESULTS:
@@ -88,10 +104,23 @@ def check_ours(path: Path, option: str) -> None:
 def write_if_changed(path: Path, content: bytes) -> bool:
     """Whether the file is another now; it is written whole or not at all. OptionError where it cannot be written."""
     try:
-        if path.exists() and path.read_bytes() == content:
+        if path.exists() and looks_the_same(path.read_bytes(), content):
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     except OSError as error:
         raise OptionError(f"{path}: {error.strerror}") from error
     return True
+
+
+def looks_the_same(before: bytes, now: bytes) -> bool:
+    """Whether two files are equal, or are pictures of one size whose pixels differ by at most SEEN levels of 255."""
+    if before == now or not before.startswith(PNG) or not now.startswith(PNG):
+        return before == now
+    from matplotlib.image import imread
+
+    try:
+        pixels, others = (imread(io.BytesIO(picture), format="png") for picture in (before, now))
+    except (OSError, SyntaxError):  # what is there is cut short
+        return False
+    return pixels.shape == others.shape and float(abs(pixels - others).max()) <= SEEN / 255

@@ -74,7 +74,7 @@ def make_table(entries: Sequence[Entry], trained: ByNetwork, speeds: ByNetwork) 
     }
     columns = {name: cells for name, cells in columns.items() if cells}
     rows = [
-        [title, *(cells.get(model, "") for cells in columns.values())]
+        [title, *(cells.get(model, "–") for cells in columns.values())]
         for model, title in NETWORKS.items()
         if any(model in cells for cells in columns.values())
     ]

@@ -1,43 +1,35 @@
-"""The report as docs/results.md, with its pictures in files beside it; and README's front page, between two marks."""
+"""The report as docs/results.md and a page a chapter beside it, with pictures and long tables in files of their own; and
+README's front page, between two marks."""
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
-from compare.kit.tables import LONG, Table, as_markdown, markdown_text
+from compare.kit.result import RESULTS
+from compare.kit.tables import LONG, Table, as_csv, as_markdown, markdown_text
 from compare.report.front import Front
-from compare.report.gather import Chapter, Shown, describe_origin
+from compare.report.gather import Chapter, Entry, Shown, describe_origin
 from compare.report.page import INTRODUCTION, MADE, NOTHING, TITLE, TYPED
 from minigrad.errors import OptionError
 
 FOLDER = "pictures/results"  # of the pictures, beside the file
 FRONT = "front.png"  # among them: the picture of what is seen at a glance
+ENDLESS = 100  # rows: more than these stand in a CSV file, not on a page
 BEGIN, END = "<!-- front: made by python -m compare report -->", "<!-- end of front -->"
 
 
-def render_markdown(front: Front, chapters: Sequence[Chapter]) -> str:
-    """The whole file."""
-    contents = ["- [At a glance](#at-a-glance)"]
+def render_pages(path: Path, front: Front, chapters: Sequence[Chapter]) -> dict[Path, str]:
+    """{file: text}: the first page, which is to stand at `path`; a page a chapter in the folder of that name; long tables."""
+    folder = path.with_suffix("")
+    files = {path: _first_page(folder.name, front, chapters)}
     for chapter in chapters:
-        contents.append(f"- [{chapter.section.title}](#{_slug(chapter.section.title)})")
-        contents += [f"  - [{markdown_text(shown.heading)}](#{shown.anchor})" for shown in chapter.shown]
-    contents.append("- [How to reproduce](#how-to-reproduce)")
-    picture = [f"![{markdown_text(front.caption)}]({FOLDER}/{FRONT})"] if front.picture else []
-    parts = [
-        f"<!-- {MADE} -->",
-        f"# {TITLE}",
-        INTRODUCTION,
-        TYPED,
-        "\n".join(contents),
-        "## At a glance",
-        *picture,
-        as_markdown(front.table) if front.table.rows else NOTHING,
-        *(part for chapter in chapters for part in _chapter(chapter)),
-        *_reproduce(chapters),
-    ]
-    return "\n\n".join(parts) + "\n"
+        files[folder / f"{chapter.section.name}.md"] = _page(path, chapter)
+        for entry in (shown.entry for shown in chapter.shown):
+            files |= {folder / _csv(entry, table): as_csv(table) for table in entry.tables if _endless(table)}
+    return files
 
 
 def picture_files(front: Front, chapters: Sequence[Chapter]) -> dict[str, bytes]:
@@ -52,10 +44,59 @@ def picture_files(front: Front, chapters: Sequence[Chapter]) -> dict[str, bytes]
     }
 
 
+def _first_page(folder: str, front: Front, chapters: Sequence[Chapter]) -> str:
+    """What is seen at a glance, and of each chapter what its results come to."""
+    parts = [f"<!-- {MADE} -->", f"# {TITLE}", INTRODUCTION, TYPED, "## At a glance"]
+    parts += [f"![{markdown_text(front.caption)}]({FOLDER}/{FRONT})"] if front.picture else []
+    parts.append(as_markdown(front.table) if front.table.rows else NOTHING)
+    for chapter in chapters:
+        page = f"{folder}/{chapter.section.name}.md"
+        parts.append(f"## [{chapter.section.title}]({page})")
+        items = [
+            f"- [{markdown_text(shown.heading)}]({page}#{shown.anchor}): {markdown_text(shown.entry.verdict)}"
+            for shown in chapter.shown
+        ]
+        parts += ["\n".join(items)] if items else []
+        parts += _missing(chapter)
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(path: Path, chapter: Chapter) -> str:
+    """A chapter: its words, what its results show together, each result with its pictures and tables."""
+    section = chapter.section
+    parts = [f"<!-- {MADE} -->", f"# {section.title}", *map(markdown_text, section.text)]
+    for i in range(len(chapter.pictures)):
+        parts.append(f"![{markdown_text(' and '.join(section.two or ()))}](../{FOLDER}/{_together(chapter, i)})")
+    parts += map(_table, chapter.overviews)
+    for shown in chapter.shown:
+        entry = shown.entry
+        parts += [f'<a id="{shown.anchor}"></a>\n\n## {markdown_text(shown.heading)}', markdown_text(entry.verdict)]
+        for name in entry.pictures:
+            parts.append(f"![{markdown_text(f'{shown.heading}: {name}')}](../{FOLDER}/{_file(shown, name)})")
+        parts += [_in_a_file(entry, table) if _endless(table) else _table(table) for table in entry.tables]
+        parts.append(_origin(path, entry))
+    return "\n\n".join([*parts, *_missing(chapter), f"[All results](../{path.name})"]) + "\n"
+
+
+def _missing(chapter: Chapter) -> list[str]:
+    """What is not measured yet, with the commands that do."""
+    items = [f"- {markdown_text(wanted.title)}: run `python -m compare {wanted.measure}`" for wanted in chapter.missing]
+    return ["\n".join(["Not measured yet:", "", *items])] if items else []
+
+
 def _file(shown: Shown, name: str) -> str:
     """A picture's file: called like the result, and where that has several, like the picture too."""
-    kept = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    return f"{shown.entry.slug}{f'-{kept}' if len(shown.entry.pictures) > 1 else ''}.png"
+    return f"{shown.entry.slug}{f'-{_words(name)}' if len(shown.entry.pictures) > 1 else ''}.png"
+
+
+def _csv(entry: Entry, table: Table) -> str:
+    """The file of a long table."""
+    return f"{entry.slug}-{_words(table.title)}.csv"
+
+
+def _words(name: str) -> str:
+    """A name as part of a file's."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
 def _together(chapter: Chapter, number: int) -> str:
@@ -63,48 +104,38 @@ def _together(chapter: Chapter, number: int) -> str:
     return f"{chapter.section.name}-{number}.png"
 
 
-def _chapter(chapter: Chapter) -> list[str]:
-    section = chapter.section
-    parts = [f"## {section.title}", *map(markdown_text, section.text)]
-    parts += map(_table, chapter.overviews)
-    for i in range(len(chapter.pictures)):
-        parts.append(f"![{markdown_text(' and '.join(section.two or ()))}]({FOLDER}/{_together(chapter, i)})")
-    for shown in chapter.shown:
-        entry = shown.entry
-        parts += [f'<a id="{shown.anchor}"></a>\n\n### {markdown_text(shown.heading)}', markdown_text(entry.verdict)]
-        for name in entry.pictures:
-            parts.append(f"![{markdown_text(f'{shown.heading}: {name}')}]({FOLDER}/{_file(shown, name)})")
-        parts += [_table(table) for table in entry.tables]
-        parts.append(f"From [compare/results/{markdown_text(entry.name)}.json](#origin-{entry.slug})")
-    if chapter.missing:
-        items = [
-            f"- {markdown_text(wanted.title)}: run `python -m compare {wanted.measure}`" for wanted in chapter.missing
-        ]
-        parts.append("\n".join(["Not measured yet:", "", *items]))
-    return parts
+def _endless(table: Table) -> bool:
+    return len(table.rows) > ENDLESS
 
 
-def _slug(title: str) -> str:
-    """What GitHub calls a heading in links."""
-    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+def _in_a_file(entry: Entry, table: Table) -> str:
+    """Where a table is, and what stands below it."""
+    file, title = _csv(entry, table), markdown_text(table.title)
+    return "\n\n".join([f"**{title}**: {len(table.rows)} rows, in [{file}]({file})", *map(markdown_text, table.notes)])
 
 
 def _table(table: Table) -> str:
     """A table; a long one folded."""
-    shown = as_markdown(table)
     if len(table.rows) <= LONG:
-        return shown
-    return f"<details><summary>{len(table.rows)} rows</summary>\n\n{shown}\n\n</details>"
+        return as_markdown(table)
+    title = f"{table.title}: " if table.title else ""
+    return _folded(f"{title}{len(table.rows)} rows", as_markdown(table))
 
 
-def _reproduce(chapters: Sequence[Chapter]) -> list[str]:
-    parts = ["## How to reproduce"]
-    for entry in (shown.entry for chapter in chapters for shown in chapter.shown):
-        parts.append(f'<a id="origin-{entry.slug}"></a>**compare/results/{markdown_text(entry.name)}.json**')
-        for origin in entry.origins:
-            command, facts = describe_origin(origin)
-            parts.append(f"```sh\n{command}\n```\n\n{markdown_text(facts)}")
-    return parts
+def _folded(summary: str, text: str) -> str:
+    """What is seen when one asks for it."""
+    return f"<details markdown><summary>{escape(summary)}</summary>\n\n{text}\n\n</details>"
+
+
+def _origin(path: Path, entry: Entry) -> str:
+    """How a result was made: its command, when, where; and its file."""
+    file = os.path.relpath(RESULTS / f"{entry.name}.json", path.with_suffix("").resolve())
+    parts = []
+    for origin in entry.origins:
+        command, facts = describe_origin(origin)
+        parts.append(f"```sh\n{command}\n```\n\n{markdown_text(facts)}")
+    name = f"compare/results/{markdown_text(entry.name)}.json"
+    return _folded("How it was measured", "\n\n".join([*parts, f"[{name}]({file})"]))
 
 
 def front_block(front: Front) -> str:

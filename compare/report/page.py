@@ -24,7 +24,7 @@ TYPED = "Figures, tables and pictures come from the files of compare/results/; o
 
 def render_page(front: Front, chapters: Sequence[Chapter]) -> str:
     """The whole page."""
-    main = [_glance(front), *map(_chapter, chapters), _reproduce(chapters)]
+    main = [_glance(front), *map(_chapter, chapters)]
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -45,14 +45,10 @@ def render_page(front: Front, chapters: Sequence[Chapter]) -> str:
 
 
 def _contents(chapters: Sequence[Chapter]) -> str:
-    """Links to the sections, and to the results within."""
-    items = ['<li><a href="#glance">At a glance</a></li>']
-    for chapter in chapters:
-        own = "".join(f'<li><a href="#{shown.anchor}">{escape(shown.heading)}</a></li>' for shown in chapter.shown)
-        link = f'<a href="#{chapter.section.name}">{escape(chapter.section.title)}</a>'
-        items.append(f"<li>{link}{f'<ul>{own}</ul>' if own else ''}</li>")
-    items.append('<li><a href="#reproduce">How to reproduce</a></li>')
-    return f'<nav aria-label="Contents"><ol>{"".join(items)}</ol></nav>'
+    """Links to the chapters; each begins with what there is in it."""
+    links = [("glance", "At a glance"), *((chapter.section.name, chapter.section.title) for chapter in chapters)]
+    items = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in links)
+    return f'<nav aria-label="Contents"><ol>{items}</ol></nav>'
 
 
 def _glance(front: Front) -> str:
@@ -79,14 +75,21 @@ def _chapter(chapter: Chapter) -> str:
 
 
 def _result(shown: Shown) -> str:
+    """What a result comes to; folded, its pictures, its tables, and how it was measured."""
     entry = shown.entry
-    tables = "".join(map(as_html, entry.tables))
     pictures = "".join(_picture(picture, f"{shown.heading}: {name}") for name, picture in entry.pictures.items())
-    source = f'<p class="from">From <a href="#origin-{entry.slug}">compare/results/{escape(entry.name)}.json</a></p>'
+    tables = "".join(map(as_html, entry.tables))
     return (
-        f'<article id="{shown.anchor}"><h3>{escape(shown.heading)}</h3>'
-        f'<p class="verdict">{escape(entry.verdict)}</p>{pictures}{tables}{source}</article>'
+        f'<article id="{shown.anchor}"><h3>{escape(shown.heading)}</h3><p class="verdict">{escape(entry.verdict)}</p>'
+        f"<details><summary>{_inside(entry)}</summary>{pictures}{tables}{_origins(entry)}</details></article>"
     )
+
+
+def _inside(entry: Entry) -> str:
+    """What a fold holds: "2 pictures, 1 table, how it was measured"."""
+    counts = [(len(entry.pictures), "picture"), (len(entry.tables), "table")]
+    parts = [f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count]
+    return ", ".join([*parts, "how it was measured"])
 
 
 def _picture(png: bytes, alt: str) -> str:
@@ -97,21 +100,10 @@ def _picture(png: bytes, alt: str) -> str:
     return f'<figure class="picture" tabindex="0">{image}</figure>'
 
 
-def _reproduce(chapters: Sequence[Chapter]) -> str:
-    """Of each file of results how it was made."""
-    entries = [shown.entry for chapter in chapters for shown in chapter.shown]
-    text = (
-        "Each file of results says by which command it was made, on which commit, machine and versions. The same command "
-        "measures it again."
-    )
-    items = "".join(map(_origin, entries))
-    return f'<section id="reproduce"><h2>How to reproduce</h2><p>{text}</p><ul class="origins">{items}</ul></section>'
-
-
-def _origin(entry: Entry) -> str:
+def _origins(entry: Entry) -> str:
+    """How a result was made: its file; by which command, when, on which commit, machine and versions."""
     parts = []
     for origin in entry.origins:
         command, facts = describe_origin(origin)
         parts.append(f'<code class="command">{escape(command)}</code><span>{escape(facts)}</span>')
-    name = f"compare/results/{escape(entry.name)}.json"
-    return f'<li id="origin-{entry.slug}"><strong>{name}</strong>{"".join(parts)}</li>'
+    return f'<div class="origin"><strong>compare/results/{escape(entry.name)}.json</strong>{"".join(parts)}</div>'

@@ -36,7 +36,7 @@ class AsTorch:
 
     def __enter__(self) -> AsTorch:
         kept = _take({*OURS, *_users_of_torch()})
-        REAL.update({k: m for k, m in kept.items() if k.split(".")[0] in OURS and not isinstance(m, places.Place)})
+        REAL.update({k: m for k, m in kept.items() if k.split(".")[0] in OURS and not _is_ours(m)})
         self._kept.append(kept)
         sys.modules.update(self._own)
         sys.meta_path.insert(0, self._finder)
@@ -73,9 +73,7 @@ class AsTorch:
 
 def _users_of_torch() -> set[str]:
     """Packages that were loaded with the real torch: one of their modules has a module of torch's among its names."""
-    torchs = {
-        id(m) for name, m in sys.modules.items() if name.split(".")[0] in OURS and not isinstance(m, places.Place)
-    }
+    torchs = {id(m) for name, m in sys.modules.items() if name.split(".")[0] in OURS and not _is_ours(m)}
     found = set()
     for name, module in list(sys.modules.items()):
         package = name.split(".")[0]
@@ -83,6 +81,11 @@ def _users_of_torch() -> set[str]:
             if any(id(value) in torchs for value in list(getattr(module, "__dict__", {}).values())):
                 found.add(package)
     return found
+
+
+def _is_ours(module: ModuleType) -> bool:
+    """Whether this is no module of the real torch or torchvision, but a place, or a file that was loaded within."""
+    return isinstance(module, places.Place) or isinstance(getattr(module, "__loader__", None), _Adopting)
 
 
 def _take(names: Set[str]) -> dict[str, ModuleType]:
@@ -100,8 +103,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         self.world = world
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.split(".")[0] in OURS:
-            return importlib.machinery.ModuleSpec(name, _Maker(), is_package=True) if places.exists(name) else None
+        if places.exists(name):
+            return importlib.machinery.ModuleSpec(name, _Maker(self.world), is_package=True)
         if name.split(".")[0] in places.PRIVATE:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -113,8 +116,11 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Maker(importlib.abc.Loader):
     """Makes the module that stands for one of torch's."""
 
+    def __init__(self, world: AsTorch) -> None:
+        self.world = world
+
     def create_module(self, spec: Any) -> ModuleType:
-        return places.Place(spec.name)
+        return places.Place(spec.name, self.world)
 
     def exec_module(self, module: ModuleType) -> None:
         pass
@@ -138,12 +144,12 @@ def real(name: str) -> ModuleType:
     finders = [finder for finder in sys.meta_path if isinstance(finder, _Finder)]
     for finder in finders:
         sys.meta_path.remove(finder)
-    if not any(isinstance(m, places.Place) for m in present.values()):
+    if not any(map(_is_ours, present.values())):
         REAL.update(present)
     sys.modules.update(REAL)
     try:
         return importlib.import_module(name)
     finally:
         REAL.update(_take({*OURS}))
-        sys.modules.update(REAL if not any(isinstance(m, places.Place) for m in present.values()) else present)
+        sys.modules.update(REAL if not any(map(_is_ours, present.values())) else present)
         sys.meta_path[:0] = finders

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import sys
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 PRIVATE = (
@@ -14,23 +16,27 @@ PRIVATE = (
 """Packages that are never loaded a second time for somebody's torch code."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "torch": ("minigrad", "minigrad.as_torch.names"),
+    "torch": ("minigrad.as_torch.names", "minigrad"),
+    "torch._C": ("minigrad.as_torch.names._C",),
     "torch.amp": ("minigrad.as_torch.names.amp",),
     "torch.autograd": ("minigrad.autograd",),
     "torch.backends": ("minigrad.as_torch.names.backends",),
     "torch.backends.cuda": ("minigrad.as_torch.names.backends.cuda",),
     "torch.backends.cudnn": ("minigrad.as_torch.names.backends.cudnn",),
     "torch.backends.mps": ("minigrad.as_torch.names.backends.mps",),
+    "torch.compiler": ("minigrad.as_torch.names.compiler",),
     "torch.cuda": ("minigrad.cuda", "minigrad.as_torch.names.cuda"),
     "torch.cuda.amp": ("minigrad.as_torch.names.amp",),
-    "torch.distributed": ("minigrad.as_torch.names.distributed",),
+    "torch.distributed": ("minigrad.as_torch.names.distributed", "minigrad.distributed"),
     "torch.distributions": ("minigrad.as_torch.names.distributions",),
     "torch.functional": ("minigrad",),
     "torch.fx": ("minigrad.as_torch.names.fx",),
     "torch.hub": ("minigrad.as_torch.names.hub",),
     "torch.jit": ("minigrad.as_torch.names.jit",),
+    "torch.jit.annotations": ("minigrad.as_torch.names.jit.annotations",),
     "torch.linalg": ("minigrad.linalg",),
     "torch.multiprocessing": ("multiprocessing",),
+    "torch.mps": ("minigrad.as_torch.names.mps",),
     "torch.nn": ("minigrad.nn",),
     "torch.nn.functional": ("minigrad.nn.functional",),
     "torch.nn.init": ("minigrad.nn.init",),
@@ -52,29 +58,56 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.utils.data": ("minigrad.utils.data",),
     "torch.utils.model_zoo": ("minigrad.as_torch.names.hub",),
     "torch.utils.tensorboard": ("tensorboardX",),
-    "torchvision": ("minigrad.as_torch.vision",),
-    "torchvision.datasets": ("minigrad.as_torch.vision.datasets",),
-    "torchvision.transforms": ("minigrad.as_torch.vision.transforms",),
-    "torchvision.transforms.functional": ("minigrad.as_torch.vision.transforms.functional",),
-    "torchvision.utils": ("minigrad.as_torch.vision.utils",),
+    "torch.version": ("minigrad.as_torch.names.version",),
+    "torch.xpu": ("minigrad.as_torch.names.xpu",),
+    "torchvision": ("minigrad.as_torch.names.vision",),
+    "torchvision.extension": ("minigrad.as_torch.names.vision.extension",),
+    "torchvision.ops._register_onnx_ops": ("minigrad.as_torch.names.vision._register_onnx_ops",),
 }
 """torch's module -> where its names are looked for, in order."""
 
+REFUSED = """
+torch.ao torch.distributed torch.fft torch.func torch.fx torch.nn.utils.fusion torch.nn.utils.parametrizations
+torch.nn.utils.parametrize torch.nn.utils.prune torch.onnx torch.profiler torch.quantization torch.sparse torch.testing
+torch.utils.benchmark torch.utils.cpp_extension torch.utils.flop_counter torch._dynamo
+torchvision.models.feature_extraction torchvision.models.quantization
+""".split()
+"""Modules that can be imported, with all below them: their names can be mentioned, and refuse in one line when they are called."""
+
 DIVIDED = {
-    "torch.autograd", "torch.distributions", "torch.nn.modules", "torch.nn.utils", "torch.optim", "torch.utils", "torch.utils.data",
+    "torch.autograd": "anomaly_mode function functional grad_mode gradcheck graph profiler variable",
+    "torch.distributions": "bernoulli distribution normal uniform",
+    "torch.nn.modules": "activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold instancenorm "
+    "lazy linear loss module normalization padding pixelshuffle pooling rnn sparse transformer upsampling",
+    "torch.nn.utils": "clip_grad convert_parameters rnn spectral_norm weight_norm",
+    "torch.optim": "adadelta adagrad adam adamax adamw asgd lbfgs nadam radam rmsprop rprop sgd swa_utils",
+    "torch.utils.data": "dataloader dataset distributed sampler",
+}
+"""Packages of torch's that are divided into modules otherwise than here: each of these has the names of all."""
+
+BASES = {
+    "activation": "activation", "batchnorm": "batchnorm", "conv": "conv", "dropout": "dropout", "instancenorm": "batchnorm",
+    "loss": "loss", "module": "module", "normalization": "normalization", "pooling": "pooling", "transformer": "transformer",
 }  # fmt: skip
-"""Packages of torch's that are divided into modules otherwise than here."""
+"""torch.nn.modules' file -> the file of minigrad.nn that has its base classes (_Loss, _BatchNorm ...)."""
 
 
 def home_of(name: str) -> tuple[str, ...] | None:
-    """Where the names of one of torch's modules are: its own entry, or that of the package of DIVIDED above it.
-
-    torch.nn.modules.conv has the names of torch.nn.modules. torch.fx has no place, and torch.optim.SGD is no module.
-    """
+    """Where the names of one of torch's modules are: its entry, or that of the package of DIVIDED above it; () if they refuse."""
     above, _, last = name.rpartition(".")
-    if name in HOMES or above not in DIVIDED or last != last.lower():
-        return HOMES.get(name)
-    return *HOMES[above], *(f"{home}.{last}" for home in HOMES[above] if f"{home}.{last}" in FILES)
+    if name in HOMES:
+        return HOMES[name]
+    if refuses(name):
+        return ()
+    if last not in DIVIDED.get(above, "").split():
+        return None
+    base = (f"minigrad.nn.{BASES[last]}",) if above == "torch.nn.modules" and last in BASES else ()
+    return *HOMES[above], *base, *(("minigrad.autograd.function",) if last == "function" else ())
+
+
+def refuses(name: str) -> bool:
+    """Whether names of this module that are not here can be mentioned all the same."""
+    return any(f"{name}.".startswith(f"{refused}.") for refused in REFUSED)
 
 
 def exists(name: str) -> bool:
@@ -82,40 +115,55 @@ def exists(name: str) -> bool:
     return home_of(name) is not None
 
 
-FILES = {f"minigrad.nn.{name}" for name in "activation batchnorm conv loss module pooling".split()}
-"""Modules of minigrad's whose base classes (_Loss, _BatchNorm ...) code for torch subclasses."""
+def folders(name: str) -> list[str]:
+    """Where the files of one of torchvision's packages lie; nowhere those of torch."""
+    if not name.startswith("torchvision"):
+        return []
+    spec = importlib.machinery.PathFinder.find_spec("torchvision")
+    found = list(spec.submodule_search_locations or ()) if spec is not None else []
+    return [str(Path(folder, *name.split(".")[1:])) for folder in found]
+
+
+class Refused(type):
+    """A name that can be mentioned and subclassed, and is an error when it is called."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{cls.__module__}.{cls.__name__} is not built in minigrad ({_caller()})")
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Refused(name, (), {"__module__": f"{cls.__module__}.{cls.__name__}"})
 
 
 class Place(ModuleType):
     """Stands for one of torch's modules: its names are looked up where minigrad has them, at each first use."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, world: Any) -> None:
         super().__init__(name, f"{name}, as minigrad has it.")
-        self.__path__: list[str] = []
-        homes = home_of(name)
-        assert homes is not None
-        self.__homes = [_found(home) for home in homes]
+        self.__path__ = folders(name)
+        self.__world = world
+        self.__homes = [_found(home) for home in home_of(name) or ()]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":
             raise AttributeError(name)
         whole = f"{self.__name__}.{name}"
-        is_place = whole in HOMES
         for home in self.__homes:
-            try:
-                value = getattr(home, name)
-            except AttributeError:
-                continue
-            is_place = isinstance(value, ModuleType) and exists(whole)
-            if is_place:
-                break
-            return value
-        if is_place:
-            inside = sys.modules.get(self.__name__) is self  # else the real torch is in sys.modules
-            place = importlib.import_module(whole) if inside else Place(whole)
-            setattr(self, name, place)
-            return place
-        raise AttributeError(f"minigrad has no {whole} ({_caller()})")
+            value = getattr(home, name, self)
+            if value is not self and not (isinstance(value, (ModuleType, SimpleNamespace)) and exists(whole)):
+                return value
+        if refuses(self.__name__) and whole not in HOMES:
+            return Refused(name, (), {"__module__": self.__name__})
+        try:
+            with self.__world:
+                found = importlib.import_module(whole)
+        except ModuleNotFoundError as error:
+            if error.name != whole:
+                raise
+            raise AttributeError(f"minigrad has no {whole} ({_caller()})") from None
+        setattr(self, name, found)
+        return found
 
     @property
     def __all__(self) -> list[str]:

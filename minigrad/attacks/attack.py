@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, overload
 
-from minigrad.attacks.amounts import Amount, amount, each, size
+import numpy as np
+
+from minigrad.attacks.amounts import Amount, amount, each, size, written
+from minigrad.attacks.criteria import Criterion, Misclassified, check_criterion
 from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.space import Space
 from minigrad.dtypes import int64
@@ -21,6 +25,28 @@ Choice = Callable[[Tensor], Tensor]
 
 class AttackWarning(UserWarning):
     """An attack could not do what its name says: it met gradients of zero."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What an attack made at each of E epsilons; as a string, a table."""
+
+    epsilons: list[Any]
+    images: list[Tensor]
+    """The perturbed images at each epsilon."""
+
+    success: np.ndarray
+    """Whether each image is a success at each epsilon: (E, N) bools."""
+
+    @property
+    def accuracy(self) -> list[float]:
+        """The share of images that are no success, at each epsilon."""
+        return [float(row) for row in 1 - self.success.mean(1)] if self.success.size else [0.0] * len(self.epsilons)
+
+    def __str__(self) -> str:
+        rows = [(written(epsilon), f"{share:.1%}") for epsilon, share in zip(self.epsilons, self.accuracy, strict=True)]
+        width = max(len(epsilon) for epsilon, _ in [*rows, ("epsilon", "")])
+        return "\n".join(f"{epsilon:{width}} {share:>9}" for epsilon, share in [("epsilon", "accuracy"), *rows])
 
 
 class Attack:
@@ -41,14 +67,69 @@ class Attack:
     std: Amount | None
     generator: Generator
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
-        """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
+    @overload
+    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, model: Model, images: Tensor, labels: Any = None, targets: Any = None, *, epsilons: Sequence[Any],
+        criterion: Any = None,
+    ) -> Curve: ...  # fmt: skip
+
+    def __call__(
+        self, model: Model, images: Tensor, labels: Any = None, targets: Any = None, *,
+        epsilons: Sequence[Any] | None = None, criterion: Any = None,
+    ) -> Tensor | Curve:  # fmt: skip
+        """The perturbed images (N, C, H, W), of the dtype and on the device of `images`; with epsilons a curve of them.
 
         Args:
             model: images (N, C, H, W) -> logits (N, classes).
-            labels, targets: (N,) integers, where the attack needs them.
+            labels: (N,) integers, where the attack, or the criterion, needs them.
+            targets: (N,) integers, for attacks that lead to a class that is given.
+            epsilons: the attack is made at each of them, as `at` gives it, instead of at its own.
+            criterion: when an image of the curve is a success; by default the attack's own, or Misclassified().
         """
+        if epsilons is None:
+            if criterion is not None:
+                raise ValueError("a criterion judges a curve: give epsilons, too")
+            return self._perturbed(model, images, labels, targets)
+        found = check_criterion(getattr(self, "criterion", Misclassified()) if criterion is None else criterion)
+        sizes = [size("epsilons", value) for value in epsilons]
+        if not sizes:
+            raise ValueError("epsilons must be one number at least")
+        perturbed = self._at_each(sizes, model, images, labels, targets)
+        success = [self._judged(found, model, x, labels, targets) for x in perturbed]
+        return Curve(sizes, perturbed, np.stack(success))
+
+    def at(self, epsilon: Any) -> Self:
+        """The same attack at another epsilon; steps of a size `alpha` in proportion."""
+        changes = {"epsilon": epsilon}
+        own, new = self.epsilon, size("epsilon", epsilon)
+        if "alpha" in vars(self) and own != new and all(each(own)):
+            alpha = vars(self)["alpha"]
+            count = max(len(each(value)) for value in (own, new, alpha))
+            spread = [each(value) * (count if len(each(value)) == 1 else 1) for value in (alpha, new, own)]
+            found = tuple(a * (to / of) for a, to, of in zip(*spread, strict=True))
+            changes["alpha"] = found[0] if len(set(found)) == 1 else found
+        return replace(self, **changes)  # type: ignore[type-var]
+
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
+        """The perturbed images."""
         raise NotImplementedError
+
+    def _at_each(
+        self, epsilons: Sequence[Any], model: Model, images: Tensor, labels: Any, targets: Any
+    ) -> list[Tensor]:
+        """The perturbed images at each epsilon."""
+        return [self.at(epsilon)._perturbed(model, images, labels, targets) for epsilon in epsilons]
+
+    def _judged(self, criterion: Criterion, model: Model, x: Tensor, labels: Any, targets: Any) -> np.ndarray:
+        """Which images are successes, (N,)."""
+        aim = aim_of(criterion.needs, labels, targets)
+        with untouched(model), no_grad():
+            logits = check_logits(model(x))
+            margin = criterion.margin(logits, check_classes(aim, logits, criterion.needs))
+        return np.asarray(margin.numpy(force=True) < 0)
 
     def worst(self, model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
         """Perturbed images (N, C, H, W), and which of them the model gets wrong, (N,): what AutoAttack asks for."""
@@ -129,6 +210,14 @@ def always(classes: Tensor) -> Choice:
 def pick(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     """Image by image, `yes` where `which` (N,) holds, and `no` elsewhere."""
     return yes.where(which.reshape(-1, *(1 for _ in yes.shape[1:])), no)
+
+
+def aim_of(needs: str, labels: Any, targets: Any) -> Any:
+    """The labels or the targets, as is needed. ValueError where they are not given."""
+    given = {"labels": labels, "targets": targets}[needs]
+    if given is None:
+        raise ValueError(f"this attack needs {needs}")
+    return given
 
 
 def indices(which: Tensor) -> Tensor:

@@ -150,14 +150,8 @@ class PGD(Attack):
                 "the loss 'dlr-targeted' leads from the label to a target: aim at another class than the label"
             )
 
-    def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor:
-        """The perturbed images (N, C, H, W), of the dtype and on the device of `images`.
-
-        Args:
-            model: images (N, C, H, W) -> logits (N, classes).
-            labels: (N,) integers; needed for target "label", and for restarts.
-            targets: (N,) integers, for target "given".
-        """
+    def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
+        """The perturbed images; labels are needed for target "label", and for restarts, targets for target "given"."""
         best = self._attempt(model, images, labels, targets)
         if self.restarts == 1:
             return best
@@ -312,5 +306,5 @@ def check_step(index: int, loss: Tensor, gradient: Tensor) -> None:
             f"the gradient of the loss is zero for {still} of {len(gradient)} images, which stay as they are: the model "
             "does not depend on them there, or hides its gradient. That is no robustness",
             AttackWarning,
-            stacklevel=5,  # the line that calls the attack
+            stacklevel=6,  # the line that calls the attack
         )

@@ -39,6 +39,7 @@ class Space:
         self.high: Tensor | None = None
         if clip is not None:
             self._set_box(clip, 0.0 if mean is None else per_channel("mean and std have", mean, x0))
+        self._box = self.low, self.high
         if self.norm == "linf":  # ball and box are one box then
             reach = self.epsilon * self.unit
             self.low = x0 - reach if self.low is None else (x0 - reach).maximum(self.low)
@@ -65,7 +66,7 @@ class Space:
         found.x0 = self.x0[index]
         for name in ("low", "high"):
             bound = getattr(self, name)
-            if bound is not None and len(bound.shape) == self.x0.ndim and len(bound) == len(self.x0):
+            if self.norm == "linf":  # a bound for each image
                 setattr(found, name, bound[index])
         return found
 
@@ -110,8 +111,40 @@ class Space:
 
     def size(self, x: Tensor) -> Tensor:
         """How far each image is from its x0: (N,) norms of d."""
-        away = (x - self.x0) / self.unit
-        return away.abs().amax(self.axes) if self.norm == "linf" else self._length(away).flatten()
+        return self.length((x - self.x0) / self.unit)
+
+    def in_units(self, x: Tensor) -> Tensor:
+        """x / u: what the norms measure differences of."""
+        return x / self.unit
+
+    def bounds(self) -> tuple[Tensor | None, Tensor | None]:
+        """The box alone, of the shape of x0: its lowest and highest values, or None and None."""
+        low, high = self._box
+        return (None, None) if low is None or high is None else (self.x0 * 0 + low, self.x0 * 0 + high)
+
+    def box(self, x: Tensor) -> Tensor:
+        """The point of the box alone that is nearest to x."""
+        return x if self._box[0] is None else x.clamp(*self._box)
+
+    def direction(self, generator: Generator) -> Tensor:
+        """A random change of each image of size 1, in the units of x."""
+        if self.norm == "linf":
+            drawn = from_numpy(generator.uniform(-1, 1, self.x0.shape, self.x0.dtype)).to(self.x0.device)
+        else:
+            drawn = from_numpy(generator.normal(0, 1, self.x0.shape, self.x0.dtype)).to(self.x0.device)
+        return drawn / self.length(drawn).reshape(-1, *(1 for _ in self.axes)) * self.unit
+
+    def length(self, d: Tensor) -> Tensor:
+        """The norm of each image of a change d in units: (N,)."""
+        if self.norm == "linf":
+            return d.abs().amax(self.axes)
+        return d.abs().sum(self.axes) if self.norm == "l1" else self._length(d).flatten()
+
+    def dual_length(self, slope: Tensor) -> Tensor:
+        """How much a change of size 1 gains at the most by this slope (in units), in each image: (N,), the dual norm."""
+        if self.norm == "linf":
+            return slope.abs().sum(self.axes)
+        return slope.abs().amax(self.axes) if self.norm == "l1" else self._length(slope).flatten()
 
     def _length(self, d: Tensor) -> Tensor:
         """|d|_2 of each image, (N, 1, 1, 1): torch's norm of tiny numbers would be 0, ours adds their squares in float64."""

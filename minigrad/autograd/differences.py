@@ -17,6 +17,9 @@ from minigrad.tensor import Tensor, describe
 
 Index = tuple[int, ...]
 
+MOST_ELEMENTS = 20_000
+"""Jacobians with more elements than this are not made in full: one random direction has to do."""
+
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """One thing, or several, as a tuple."""
@@ -163,3 +166,13 @@ def copy_of(x: Any) -> Any:
         return x
     xp = backends.of(x.array).xp
     return Tensor(xp.array(x.array, copy=True, order="K"))
+
+
+def disagreements(a: np.ndarray, n: np.ndarray, atol: float, rtol: float) -> list[tuple[int, int]]:
+    """The places where |a - n| > atol + rtol |n| (NaN always), the worst first."""
+    with np.errstate(invalid="ignore"):
+        excess = np.abs(a - n) - (atol + rtol * np.abs(n))
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    places = np.argwhere(excess > 0)
+    order = np.argsort(-excess[tuple(places.T)], kind="stable")
+    return [(int(row), int(element)) for row, element in places[order]]

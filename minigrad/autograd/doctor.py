@@ -20,12 +20,14 @@ import numpy as np
 
 from minigrad.autograd.calls import grad
 from minigrad.autograd.differences import (
+    MOST_ELEMENTS,
     Differences,
     Index,
     WrongForm,
     analytic_jacobian,
     as_tuple,
     copy_of,
+    disagreements,
     like,
     on_host,
 )
@@ -36,9 +38,6 @@ from minigrad.fused import FusedOp
 from minigrad.grad_mode import enable_grad
 from minigrad.op import Op
 from minigrad.tensor import Tensor
-
-MOST_ELEMENTS = 20_000
-"""Jacobians with more elements than this are not made in full: one random direction has to do."""
 
 
 @dataclass
@@ -221,16 +220,6 @@ def line_of_gradient(node: Op, i: int) -> str:
         assert value is not None
         line = value.elts[i].lineno if isinstance(value, ast.Tuple) and i < len(value.elts) else value.lineno
     return f"{file}:{start + line - 1}"
-
-
-def disagreements(a: np.ndarray, n: np.ndarray, atol: float, rtol: float) -> list[tuple[int, int]]:
-    """The places where |a - n| > atol + rtol |n| (NaN always), the worst first."""
-    with np.errstate(invalid="ignore"):
-        excess = np.abs(a - n) - (atol + rtol * np.abs(n))
-    excess = np.where(np.isnan(excess), np.inf, excess)
-    places = np.argwhere(excess > 0)
-    order = np.argsort(-excess[tuple(places.T)], kind="stable")
-    return [(int(row), int(element)) for row, element in places[order]]
 
 
 def _wrong_form(form: WrongForm) -> str:

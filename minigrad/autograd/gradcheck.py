@@ -10,18 +10,18 @@ import numpy as np
 
 from minigrad.autograd.calls import grad
 from minigrad.autograd.differences import (
+    MOST_ELEMENTS,
     Differences,
     Index,
     WrongForm,
     analytic_jacobian,
     as_tuple,
     differentiable,
+    disagreements,
     has_overlap,
     like,
     on_host,
 )
-from minigrad.autograd.doctor import MOST_ELEMENTS, diagnose, disagreements
-from minigrad.autograd.mistakes import Evidence, name_mistake
 from minigrad.autograd.observer import only_observers
 from minigrad.grad_mode import enable_grad
 from minigrad.tensor import Tensor, describe
@@ -235,6 +235,8 @@ def _compare(differences: Differences, i: int, o: int, a: np.ndarray, n: np.ndar
             "unconnected",
             *found,
         )
+    from minigrad.autograd.mistakes import Evidence, name_mistake
+
     text, op = _fault(differences, atol, rtol)
     raise GradcheckError(
         f"Jacobian mismatch for output {place} with respect to input {i}: {len(wrong)} of {a.size} elements, {kinks} of them at a "
@@ -247,6 +249,8 @@ def _compare(differences: Differences, i: int, o: int, a: np.ndarray, n: np.ndar
 
 def _fault(differences: Differences, atol: float, rtol: float) -> tuple[str, str | None]:
     """What the doctor says of the ops: lines of text, and the name of the first that is wrong."""
+    from minigrad.autograd.doctor import diagnose  # a large file, which is of use where something is wrong
+
     findings = diagnose(differences.fn, differences.inputs, eps=differences.eps, atol=atol, rtol=rtol)
     if not findings:
         return (

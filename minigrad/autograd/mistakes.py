@@ -401,6 +401,13 @@ def nothing_at_places(e: Evidence) -> str | None:
     )
 
 
+def mask_left_out(e: Evidence) -> str | None:
+    if not e.is_diagonal or not (np.abs(e.n[e.wrong]) <= e.tolerance).all():
+        return None
+    flat = f"where the function is flat, at {int(e.wrong.sum())} of {len(e.n)} elements"
+    return f"a value {flat}, and the right values elsewhere: the mask is left out"
+
+
 def twice_at_places(e: Evidence) -> str | None:
     if not (np.abs(e.a - 2 * e.n)[e.wrong] <= e.tolerance).all():
         return None
@@ -414,8 +421,8 @@ def constant_too_much(e: Evidence) -> str | None:
 
 MISTAKES: list[Mistake] = [
     not_finite, nothing, anything, sign, inverted, factor, transposed, swapped, operand_transposed, operand_flipped,
-    path_left_out, of_the_wrong_variable, one_factor_of_a_product, times_a_value, signs, nothing_at_places, twice_at_places,
-    shared_path_left_out, flipped, shifted, moved, constant_too_much,
+    path_left_out, of_the_wrong_variable, one_factor_of_a_product, times_a_value, signs, nothing_at_places, mask_left_out,
+    twice_at_places, shared_path_left_out, flipped, shifted, moved, constant_too_much,
 ]  # fmt: skip
 """From the most particular to the most general, and what is cheap before what has to be measured."""
 

@@ -32,12 +32,15 @@ class _Unusable(Exception):
     """What an image is that no picture of 8 bits can be made of; the file's name belongs before it."""
 
 
-def read_rgb(path: str) -> Image.Image:
-    """The picture in a file. DataError, which names it, if there is none, or none that 8 bits can be made of."""
-    from PIL import Image
+def read_rgb(path: str, upright: bool = False) -> Image.Image:
+    """The picture in a file. DataError, which names it, if there is none, or none that 8 bits can be made of.
+
+    upright: turn it as its EXIF orientation says, which torchvision's ImageFolder does not.
+    """
+    from PIL import Image, ImageOps
 
     with _complaints(path), Image.open(path) as image:
-        return to_rgb(image)
+        return ImageOps.exif_transpose(to_rgb(image)) if upright else to_rgb(image)
 
 
 def check_image(path: str) -> None:

@@ -22,11 +22,22 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """images: uint8 (N, H, W, C). labels: int64 (N,). indices: int64 (N,), which images of the data set they are."""
+    """images: uint8 (N, H, W, C). labels: int64 (N,). indices: int64 (N,), which images of the data set they are.
+
+    On several ranks it is a part of a batch of `total` images, those from `first` on. share: N times the ranks over `total`, by
+    which a mean loss is multiplied so that the mean over the ranks is the mean over the whole batch.
+    """
 
     images: Images
     labels: npt.NDArray[np.int64]
     indices: Indices
+    first: int = 0
+    total: int = -1
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.total < 0:
+            object.__setattr__(self, "total", len(self.labels))
 
 
 class DataLoader:
@@ -45,6 +56,8 @@ class DataLoader:
     not run the main script again, so it needs no `if __name__ == "__main__"` guard, unless the data set's class stands
     in it.
 
+    rank, ranks: each batch is divided, in its order, among so many processes, and this one loads its part.
+
     Raises:
         OptionError: an argument is out of range, or no batch is left because drop_last (by default: train) drops the
             only one.
@@ -60,6 +73,8 @@ class DataLoader:
         seed: int = 0,
         drop_last: bool | None = None,
         prefetch: int = 2,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         for option, value, least in [
             ("batch size", batch_size, 1),
@@ -79,6 +94,9 @@ class DataLoader:
         self.seed = seed
         self.drop_last = train if drop_last is None else drop_last
         self.prefetch = prefetch
+        if not 0 <= rank < ranks:
+            raise OptionError(f"the rank must be 0 to {ranks - 1}, got {rank}")
+        self.rank, self.ranks = rank, ranks
         self._pool: WorkerPool | None = None
         self._epochs_begun = 0
         if len(self) == 0:
@@ -105,11 +123,14 @@ class DataLoader:
         count = len(self.dataset)
         order = epoch_order(count, self.seed, epoch) if self.train else np.arange(count)
         starts = range(start_batch * self.batch_size, len(self) * self.batch_size, self.batch_size)
-        selections = (order[start : start + self.batch_size] for start in starts)
+        whole = [order[start : start + self.batch_size] for start in starts]
+        parts = [(len(batch) * self.rank // self.ranks, len(batch) * (self.rank + 1) // self.ranks) for batch in whole]
+        selections = (batch[first:stop] for batch, (first, stop) in zip(whole, parts, strict=True))
         self._epochs_begun += 1
         this_epoch = self._epochs_begun
-        for indices, images in self._images(epoch, selections):
-            yield Batch(images, self.dataset.labels[indices], indices)
+        for (indices, images), (first, stop), batch in zip(self._images(epoch, selections), parts, whole, strict=True):
+            share = (stop - first) * self.ranks / len(batch)
+            yield Batch(images, self.dataset.labels[indices], indices, first, len(batch), share)
             if self._epochs_begun != this_epoch:
                 raise RuntimeError("this epoch has ended, because another one was begun on the same loader")
 
@@ -117,7 +138,7 @@ class DataLoader:
         """(indices, images) for each selection, in order, loaded ahead."""
         if self.workers > 0:
             pool = self._pool = self._pool or WorkerPool(
-                self.dataset, self.batch_size, self.train, self.workers, self.seed, self.prefetch
+                self.dataset, -(-self.batch_size // self.ranks), self.train, self.workers, self.seed, self.prefetch
             )
             try:
                 yield from _ahead(lambda indices: pool.submit(epoch, indices), selections, self.workers * self.prefetch)

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.distributed import get_world_size, is_initialized
+from minigrad.distributed.batch_norm import sync_batch_norm
+from minigrad.distributed.group import current
 from minigrad.grad_mode import no_grad
 from minigrad.nn import functional as F
 from minigrad.nn import init
@@ -164,7 +167,11 @@ class BatchNorm2d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation of (N, C, ...) over all processes. There is one process here: it is _BatchNorm's formula."""
+    """Batch normalisation of (N, C, ...) over the batches of all ranks (minigrad.distributed): _BatchNorm's formula.
+
+    In training mean and variance are those of all ranks' inputs together, whose number may differ from rank to rank. Without
+    a process group, or with one rank, and in evaluation, it is _BatchNorm.
+    """
 
     def __init__(
         self,
@@ -194,6 +201,23 @@ class SyncBatchNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:
             raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not (is_initialized() and get_world_size(self.process_group) > 1):
+            return super().forward(input)
+        if not self.training and self.running_mean is not None:
+            return super().forward(input)
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        follows = self.training and self.track_running_stats
+        if follows and self.num_batches_tracked is not None:
+            with no_grad():
+                self.num_batches_tracked += 1
+            if self.momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked)
+        mean, var = (self.running_mean, self.running_var) if follows else (None, None)
+        group = current(self.process_group)
+        return sync_batch_norm(input, mean, var, self.weight, self.bias, momentum, self.eps, group)
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:

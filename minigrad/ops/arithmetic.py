@@ -474,9 +474,15 @@ def subtract(input: Any, other: Any, alpha: float = 1) -> Tensor:
     return sub(input, other, alpha=alpha)
 
 
+def rsub(input: Any, other: Any, alpha: float = 1) -> Tensor:
+    """other - alpha input."""
+    return sub(other, input, alpha=alpha)
+
+
 offer(
     "minigrad Tensor Tensor_",
     abs, add, addcdiv, addcmul, div, float_power, floor_divide, fmod, hypot, lerp, mul, neg, pow, reciprocal, remainder,
     rsqrt, sqrt, square, sub, subtract, true_divide, absolute=abs, divide=div, multiply=mul, negative=neg,
 )  # fmt: skip
 offer("minigrad Tensor", positive)
+offer("minigrad", rsub)

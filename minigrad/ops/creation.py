@@ -20,7 +20,7 @@ from minigrad.tensor import Tensor, describe
 
 
 def _xp(device: Device) -> Any:
-    return backends.get(device.type).xp
+    return backends.get(device.backend).xp
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -80,13 +80,21 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     return _made(array, device, requires_grad)
 
 
-def _typed(name: str, dtype: np.dtype) -> Callable[..., Tensor]:
-    def make(*given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
-        return _made(built(given, data, size, dtype).astype(dtype, copy=False), device, False)
+class Typed(type):
+    """torch's old types of tensors: FloatTensor(2, 3) and FloatTensor([2, 3]) make one, isinstance asks for the dtype."""
 
-    make.__name__ = name
-    make.__doc__ = f"As Tensor(2, 3) or Tensor([2, 3]), of {dtype}: torch's old constructor of that type."
-    return make
+    kind: np.dtype
+
+    def __call__(cls, *given: Any, data: Any = None, size: Any = None, device: Any = None) -> Tensor:
+        return _made(built(given, data, size, cls.kind).astype(cls.kind, copy=False), device, False)
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, Tensor) and x.dtype == cls.kind
+
+
+def _typed(name: str, dtype: np.dtype) -> Typed:
+    doc = f"As Tensor(2, 3) or Tensor([2, 3]), of {dtype}: torch's old constructor of that type."
+    return Typed(name, (), {"kind": dtype, "__doc__": doc, "__module__": __name__})
 
 
 FloatTensor, DoubleTensor = _typed("FloatTensor", dtypes.float32), _typed("DoubleTensor", dtypes.float64)

@@ -209,7 +209,8 @@ def _folded(x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, includ
     return whole
 
 
-offer("minigrad Tensor", copysign, diff, dist, fmax, fmin, scatter_reduce)
+offer("minigrad Tensor", copysign, diff, dist, fmax, fmin)
+offer("minigrad Tensor Tensor_", scatter_reduce)
 offer("minigrad Tensor Tensor_", deg2rad, erfinv, rad2deg, renorm, sinc)
 offer("minigrad", cdist)
 offer("Tensor", unfold)

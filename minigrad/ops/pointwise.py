@@ -35,8 +35,8 @@ class Broadcasting(Op):
     elementwise = True
 
     def _record(self, inputs: tuple[Any, ...], outputs: list[Tensor]) -> None:
-        super()._record(inputs, outputs)
-        self.shapes = [shape_of(x.array if isinstance(x, Tensor) else x) for x in inputs]
+        Op._record(self, inputs, outputs)
+        self.shapes = [x.array.shape if isinstance(x, Tensor) else () for x in inputs]
 
 
 class Binary(Broadcasting):

@@ -38,7 +38,8 @@ class MaxPool2d(FusedOp):
         (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.stride, window.dilation
         height, width = window.output_size(x.shape[2:])
         (above, below), (left, right) = window.border(x.shape[2:])
-        x = x.pad((left, right, above, below), value=-float("inf"))
+        lowest = -float("inf") if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
+        x = x.pad((left, right, above, below), value=lowest)
         windows = [
             x[:, :, i * dh : i * dh + (height - 1) * sh + 1 : sh, j * dw : j * dw + (width - 1) * sw + 1 : sw]
             for i in range(kh)
@@ -231,6 +232,8 @@ def max_pool2d(
         return tuple([r.squeeze(0) for r in result]) if return_indices else result.squeeze(0)
     if input.ndim != 4:
         raise RuntimeError(f"non-empty 3D or 4D (batch mode) tensor expected for input, but got {describe(input)}")
+    if input.dtype.kind == "b":
+        raise NotImplementedError(f"max_pool2d is not implemented for {describe(input)}")
     window = as_pool(kernel_size, stride, padding, dilation, ceil_mode)
     check_pool(window, input.shape)
     y = MaxPool2d(window)(input)

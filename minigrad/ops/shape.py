@@ -232,7 +232,7 @@ def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Ten
 
 def _torch_could_view(x: Tensor, shape: tuple[int, ...]) -> bool:
     """Whether x could be seen in that shape if what it is a view of lay in memory in the order of the indices."""
-    base, views = (x, ()) if x._base is None else (x._base, x._views)
+    base, views = x._root(), () if x._base is None else x._views
     if base.memory.holders >= FOREIGN or views is None:
         return False
     laid = backends.of(base.array).xp.empty(base.array.shape, np.bool_)

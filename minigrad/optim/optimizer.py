@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from minigrad.nn.module import zero_grad_
 from minigrad.tensor import Tensor
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+ParamsT = _params_t = Parameters  # torch's names
 
 
 def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,7 +32,7 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         args = (self, *args)  # the hooks see the optimizer among the arguments, as in torch
-        for hook in list(self._step_pre_hooks.values()):
+        for hook in list(self._optimizer_step_pre_hooks.values()):
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -42,7 +44,7 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
         result = step(*args, **kwargs)
         if self._stepped is False:
             self._stepped = True
-        for hook in list(self._step_post_hooks.values()):
+        for hook in list(self._optimizer_step_post_hooks.values()):
             hook(self, args, kwargs)
         return result
 
@@ -58,12 +60,11 @@ class _Required:
 
 required = _Required()
 
-_HOOKS = (
-    "_step_pre_hooks", "_step_post_hooks", "_state_dict_pre_hooks", "_state_dict_post_hooks",
-    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
-)  # fmt: skip
-
-
+_HOOKS = [
+    f"_optimizer_{when}_hooks"
+    for when in "step_pre step_post state_dict_pre state_dict_post load_state_dict_pre load_state_dict_post".split()
+]
+_NO_HOOKS: Any = MappingProxyType({})
 _CALLED = {"lr": "learning rate", "eps": "epsilon value"}
 
 
@@ -89,12 +90,14 @@ class Optimizer:
     non_negative: ClassVar[tuple[str, ...]] = ()
     """The options that must not be negative."""
 
-    _step_pre_hooks: dict[int, Any]
-    _step_post_hooks: dict[int, Any]
-    _state_dict_pre_hooks: dict[int, Any]
-    _state_dict_post_hooks: dict[int, Any]
-    _load_state_dict_pre_hooks: dict[int, Any]
-    _load_state_dict_post_hooks: dict[int, Any]
+    # An optimizer that wraps another need not call this class's constructor, and has no hooks then.
+    _optimizer_step_pre_hooks: dict[int, Any] = _NO_HOOKS
+    _optimizer_step_post_hooks: dict[int, Any] = _NO_HOOKS
+    _optimizer_state_dict_pre_hooks: dict[int, Any] = _NO_HOOKS
+    _optimizer_state_dict_post_hooks: dict[int, Any] = _NO_HOOKS
+    _optimizer_load_state_dict_pre_hooks: dict[int, Any] = _NO_HOOKS
+    _optimizer_load_state_dict_post_hooks: dict[int, Any] = _NO_HOOKS
+    _step_pre_hooks = property(lambda self: self._optimizer_step_pre_hooks)  # its former name
     _stepped: bool | None = None  # whether step() was called since the first schedule was made; None without one
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -237,6 +240,9 @@ class Optimizer:
         for name in _HOOKS:
             setattr(self, name, {})
 
+    def _patch_step_function(self) -> None:
+        """What torch's constructor calls, and optimizers that do without it: steps have their hooks here from the start."""
+
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: everything but the hooks, as in torch."""
         return {name: value for name, value in self.__dict__.items() if name not in _HOOKS}
@@ -247,31 +253,31 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Callable[[Any, tuple, dict], Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before every step; what it returns, unless None, replaces both."""
-        return RemovableHandle(self._step_pre_hooks, hook)
+        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[[Any, tuple, dict], None]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after every step."""
-        return RemovableHandle(self._step_post_hooks, hook)
+        return RemovableHandle(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[[Any], None], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` before state_dict() is made; `prepend`: before the hooks that are there."""
-        return register_hook(self._state_dict_pre_hooks, hook, prepend)
+        return register_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(
         self, hook: Callable[[Any, dict], dict | None], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` on what state_dict() made; what it returns, unless None, replaces it."""
-        return register_hook(self._state_dict_post_hooks, hook, prepend)
+        return register_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Callable[[Any, dict], dict | None], prepend: bool = False
     ) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before it is loaded; what it returns, unless None, is loaded instead."""
-        return register_hook(self._load_state_dict_pre_hooks, hook, prepend)
+        return register_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[[Any], None], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` after a state_dict was loaded."""
-        return register_hook(self._load_state_dict_post_hooks, hook, prepend)
+        return register_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
     # ---- state -------------------------------------------------------------------------------------------------
 
@@ -280,7 +286,7 @@ class Optimizer:
 
         Parameters are numbered through all groups; the values are the optimizer's own, not copies.
         """
-        for hook in list(self._state_dict_pre_hooks.values()):
+        for hook in list(self._optimizer_state_dict_pre_hooks.values()):
             hook(self)
         numbers: dict[Tensor, int] = {}
         groups = []
@@ -292,7 +298,7 @@ class Optimizer:
             options = {name: value for name, value in group.items() if name != "params"}
             groups.append({**options, "params": [numbers[parameter] for parameter in group["params"]]})
         state_dict = {"state": {numbers[p]: state for p, state in self.state.items()}, "param_groups": groups}
-        for hook in list(self._state_dict_post_hooks.values()):
+        for hook in list(self._optimizer_state_dict_post_hooks.values()):
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         return state_dict
@@ -305,7 +311,7 @@ class Optimizer:
         number and sizes, or a value has not its parameter's shape; nothing is changed then.
         """
         state_dict = dict(state_dict)
-        for hook in list(self._load_state_dict_pre_hooks.values()):
+        for hook in list(self._optimizer_load_state_dict_pre_hooks.values()):
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         groups = copy.deepcopy(list(state_dict["param_groups"]))
@@ -337,7 +343,7 @@ class Optimizer:
             names = {"param_names": own["param_names"]} if "param_names" in own else {}
             new_groups.append({**self.defaults, **names, **loaded, "params": own["params"]})
         self.state, self.param_groups = state, new_groups
-        for hook in list(self._load_state_dict_post_hooks.values()):
+        for hook in list(self._optimizer_load_state_dict_post_hooks.values()):
             hook(self)
 
     def _adopt(self, parameter: Tensor, name: str, value: Any) -> Any:

@@ -1,25 +1,31 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import attack_settings
+from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
+from minigrad.training.ranks import BatchGenerator, current
 from minigrad.training.report import report_attack, report_evaluation
 from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 __all__ = [
+    "Attacker",
+    "BatchGenerator",
     "Data",
     "Meter",
     "Options",
     "Run",
     "attack_settings",
+    "epsilons",
+    "current",
     "initial_weights",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "main",
+    "make_attack",
     "pack",
     "parse_options",
     "report_attack",

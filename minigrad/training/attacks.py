@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from minigrad.attacks import PRESETS, Result, Stage
 from minigrad.errors import OptionError
-from minigrad.option import as_written
+from minigrad.option import as_written, fraction
 from minigrad.random import Generator
 from minigrad.training.options import Options
+from minigrad.training.ranks import BatchGenerator, current
+from minigrad.training.recipes import AUTO
+
+AUTO_CLASSES = 4  # that the targeted DLR loss needs
+
+ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
+"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
+
+
+def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
+    """The attack of a name in ATTACKS, made by a framework's attacks: minigrad.attacks, or models.reference.attacks."""
+    if name in PRESETS:
+        return library.preset(name, **settings)
+    aimed = {"target": "label", "direction": "ascend", **settings}
+    if name == "fgsm":
+        return library.FGSM(**{key: value for key, value in aimed.items() if key not in ("steps", "alpha")})
+    return library.MIFGSM(**aimed) if name == "mifgsm" else library.APGD(**aimed)
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
     """What preset(options.attack, ...) of either framework takes, for images that were normalised by mean and std."""
     pixel = options.attack_units == "pixel"
+    if sizes := epsilons(options):
+        options = replace(options, epsilon=sizes[-1])
     for name in ("epsilon", "alpha"):
         value = getattr(options, name)
         if isinstance(value, list) and len(mean) not in (0, len(value)):
@@ -33,12 +55,66 @@ def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float
         "clip": (0.0, 1.0) if pixel else None,
         "mean": tuple(mean) if pixel else None,
         "std": tuple(std) if pixel else None,
-        "generator": Generator(options.seed),
+        "generator": BatchGenerator(options.seed),
     }
 
 
-def described(options: Options) -> str:
-    """The attack in words: untargeted, 10 steps of 0.01 within 0.1 (linf, normalised)."""
+def make_attack(options: Options, library: Any, mean: Sequence[float], std: Sequence[float], classes: int) -> Any:
+    """The attack that is asked for, made by a framework's attacks; None: none is.
+
+    Of a range of epsilons it is the one at the largest. OptionError for AutoAttack on fewer than 4 classes.
+    """
+    if options.attack is None:
+        return None
+    settings = attack_settings(options, mean, std)
+    if (version := AUTO.get(options.attack)) is None:
+        return build(library, options.attack, settings)
+    if classes < AUTO_CLASSES:
+        raise OptionError(f"--attack {options.attack} needs at least {AUTO_CLASSES} classes, the data has {classes}")
+    threat = {name: settings[name] for name in ("epsilon", "norm", "units", "clip", "mean", "std", "generator")}
+    return library.AutoAttack(version=version, **threat)
+
+
+class Attacker:
+    """An attack as the scripts call it: perturbed images of a batch. AutoAttack's stages are added up in `result`."""
+
+    def __init__(self, attack: Any) -> None:
+        self.attack = attack
+        self.result: Result | None = None
+
+    def __call__(self, model: Any, images: Any, labels: Any) -> Any:
+        """The perturbed images."""
+        if not hasattr(self.attack, "run"):
+            return self.attack(model, images, labels)
+        found = self.attack.run(model, images, labels)
+        self.result = found if self.result is None else self.result + found
+        return found.images
+
+    def stages(self) -> Result | None:
+        """AutoAttack's stages on the images of all ranks; None of another attack."""
+        own = self.result
+        rows = [] if own is None else [[s.name, s.attacked, s.right, s.forward, s.backward] for s in own.stages]
+        ranks = current().gather([0 if own is None else own.count, rows])
+        parts = [Result(None, count, [Stage(*row) for row in rows]) for count, rows in ranks if rows]
+        return reduce(lambda a, b: a + b, parts) if parts else None
+
+
+def epsilons(options: Options) -> list[float]:
+    """The numbers of a range --epsilon from:to:step, `to` among them where a whole number of steps gets there; else none."""
+    if not isinstance(options.epsilon, str):
+        return []
+    start, end, step = (fraction(part) for part in options.epsilon.split(":"))
+    return [start + i * step for i in range(int((end - start) / step + 1e-9) + 1)]
+
+
+def described(options: Options, epsilon: float | None = None) -> str:
+    """The attack in words: untargeted, 10 steps of 0.01 within 0.1 (linf, normalised). epsilon: one of a range."""
+    if sizes := epsilons(options):
+        chosen = sizes[-1] if epsilon is None else epsilon
+        alpha = [number * chosen / sizes[-1] for number in each(options.alpha)]
+        options = replace(options, epsilon=chosen, alpha=alpha)
+    if options.attack in AUTO:
+        return f"{options.attack} within {_written(options.epsilon)} ({options.norm}, {options.attack_units})"
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
     return (
@@ -47,7 +123,12 @@ def described(options: Options) -> str:
     )
 
 
-def _written(value: float | list[float]) -> str:
+def each(value: float | list[float]) -> list[float]:
+    """The numbers of a size."""
+    return value if isinstance(value, list) else [value]
+
+
+def _written(value: Any) -> str:
     """0.1, or 0.1,0.2,0.3."""
     return ",".join(f"{number:g}" for number in (value if isinstance(value, list) else [value]))
 
@@ -55,6 +136,8 @@ def _written(value: float | list[float]) -> str:
 def entry(options: Options) -> dict[str, Any]:
     """The attack for evaluation.json: its preset, its settings, and the seed of its random starts."""
     settings = attack_settings(options, (), ())
+    if options.attack in AUTO:
+        settings = {name: settings[name] for name in ("epsilon", "norm", "units", "clip")}
     known = {name: settings[name] for name in settings if name not in ("mean", "std", "generator")}
     return {"preset": options.attack, **known, "seed": options.seed}
 

@@ -151,6 +151,19 @@ class RunFolder:
             self.events.close()
 
 
+class Bystander(RunFolder):
+    """The run folder as the other ranks have it: rank 0 writes."""
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Nothing."""
+
+    def write_events(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+
 class _Events:
     """A file of TensorBoard events. Not tensorboardX's SummaryWriter: that writes in a thread, where an error is lost."""
 

@@ -38,6 +38,11 @@ class Meter:
         self.top1_hits += int((ranks < 1).sum())
         self.top5_hits += int((ranks < 5).sum())
 
+    def add(self, other: Meter) -> None:
+        """Count what another meter has counted."""
+        for name, number in other.state().items():
+            setattr(self, name, getattr(self, name) + number)
+
     @property
     def loss(self) -> float:
         """Mean loss of an image; NaN before the first."""

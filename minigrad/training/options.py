@@ -10,11 +10,12 @@ from typing import Any
 
 from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
-from minigrad.option import Option, Parser, Type, as_written, count, number
+from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import (
     ALPHA,
     ATTACK_STEPS,
+    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
     attack_options,
@@ -25,6 +26,7 @@ from minigrad.training.recipes import (
 )
 
 MOST_ROWS = 32  # of one picture
+MOST_EPSILONS = 1000  # of one curve
 LARGEST = 1e38  # that is finite in float32, too
 
 
@@ -36,19 +38,29 @@ def _rows(text: str) -> list[int]:
     return list(dict.fromkeys(int(part) for part in parts))
 
 
+def _amounts(text: str) -> float | list[float] | str:
+    """An argparse type: a size, one for each channel, or a range of them, from:to:step, as it is written."""
+    if ":" not in text:
+        return _amount(text)
+    parts = [_SIZE(part) for part in text.split(":")]
+    if (
+        len(parts) != 3
+        or not (parts[0] < parts[1] and parts[2] > 0)
+        or (parts[1] - parts[0]) / parts[2] > MOST_EPSILONS
+    ):
+        raise argparse.ArgumentTypeError(
+            f"a range is from:to:step such as 0:0.2:0.02, up, of at most {MOST_EPSILONS} steps, not {text!r}"
+        )
+    return text
+
+
 def _amount(text: str) -> float | list[float]:
     """An argparse type: a size of --alpha or --epsilon, or one for each channel."""
     found = [_SIZE(part) for part in text.split(",")]
     return found if len(found) > 1 else found[0]
 
 
-def _fraction(text: str) -> float:
-    """0.1, or 8/255."""
-    numerator, slash, divisor = text.partition("/")
-    return float(numerator) / float(divisor) if slash and float(divisor) else float(text)
-
-
-_SIZE = number(_fraction, 0, LARGEST)
+_SIZE = number(fraction, 0, LARGEST)
 
 
 def _option(
@@ -156,8 +168,9 @@ class Options:
     )
     attack: str | None = _option(
         "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label (the strongest). With --adversarial: what to train on ({DEFENCE})",
-        choices=tuple(PRESETS),
+        "it (weak); untargeted: away from the label (the strongest of these); autoattack, autoattack-plus: the worst of "
+        f"four attacks, or six, for minutes to hours. With --adversarial: what to train on ({DEFENCE})",
+        choices=(*PRESETS, *AUTO),
         default=None,
         attack=True,
     )
@@ -165,15 +178,17 @@ class Options:
         f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
     )
     alpha: float | list[float] = _option(
-        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far); 2/255 will do",
+        f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "
+        "of the largest); 2/255 will do",
         _amount,
         default=None,
         attack=True,
         metavar="SIZE",
     )
-    epsilon: float | list[float] = _option(
-        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha",
-        _amount,
+    epsilon: float | list[float] | str = _option(
+        "the largest change of an image, by --norm (0.1). Of linf also a number for each channel: 0.1,0.2,0.3; so is --alpha. "
+        "With --evaluate also a range, 0:0.2:0.02: accuracy at each of these, alpha in proportion",
+        _amounts,
         default=0.1,
         attack=True,
         metavar="SIZE",
@@ -219,12 +234,13 @@ OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
 
 
-def parse_options(arguments: Sequence[str], models: Iterable[str], program: str) -> Options:
+def parse_options(arguments: Sequence[str], models: Iterable[str], program: str, command: str | None = None) -> Options:
     """The options of a command line. OptionError in one line for anything unknown or out of range.
 
+    program: the script, which has options of its own. command: what --help calls it (the script's name).
     On --resume, what is not given is taken from the checkpoint, and what contradicts it is refused.
     """
-    given = vars(_parser(program, list(models)).parse_args(arguments))
+    given = vars(_parser(command or program, list(models)).parse_args(arguments))
     _check_combinations(given, program)
     settings = {name: given.pop(name) for name in {*given} - {*_OPTIONS}}
     if given.get("weights", "imagenet") != "imagenet":

@@ -22,11 +22,11 @@ RIGHT, WRONG, QUIET = "#23794a", "#b3261e", "#5b5b5b"
 class Attacked:
     """N images before and after an attack.
 
-    rows: (N,), their numbers in the data set; labels: (N,) integers; original, perturbed: (N, H, W, C) floats with C 1 or
-    3, black 0 and white 1 (what lies beyond is drawn as black or white); before, after: (N, classes), the logits of both.
+    rows: (N,), their numbers in the data set, or their names; labels: (N,) integers; original, perturbed: (N, H, W, C) floats,
+    C 1 or 3, black 0 and white 1 (what lies beyond is drawn as black or white); before, after: (N, classes), the logits of both.
     """
 
-    rows: Sequence[int]
+    rows: Sequence[int | str]
     labels: np.ndarray
     original: np.ndarray
     perturbed: np.ndarray
@@ -93,15 +93,22 @@ def draw_attack(path: str | Path, images: Attacked, classes: Sequence[str], titl
         _show(original, images.original[i])
         _show(perturbed, images.perturbed[i])
         _show(delta, difference[i])
-        original.set_ylabel(f"row {images.rows[i]}: {readable(classes[label])}", fontsize=9, color=QUIET)
+        row = images.rows[i]
+        name = f"row {row}: {readable(classes[label])}" if isinstance(row, int) else readable(row, 30)
+        original.set_ylabel(name, fontsize=9, color=QUIET)
         _say(original, before[i], label, classes)
         _say(perturbed, after[i], label, classes)
         own = f"{readable(classes[label])}: {_percent(before[i, label])} → {_percent(after[i, label])}"
         delta.set_title(own, fontsize=9, color=QUIET, pad=4)
 
+    write_atomically(Path(path), as_png(figure))
+
+
+def as_png(figure: Any) -> bytes:
+    """The picture of a matplotlib Figure."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
-    write_atomically(Path(path), picture.getvalue())
+    return picture.getvalue()
 
 
 def magnification(original: np.ndarray, perturbed: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
-from minigrad.option import as_written
+from minigrad.option import as_written, fraction
 
 if TYPE_CHECKING:
     from models.card import Card
@@ -22,9 +22,15 @@ OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 """What an optimizer wants that is not the recipe's; of sgd, what the plain recipe says."""
 
 ATTACK_STEPS, ALPHA = 10, 0.01
+CURVE_SHARE = 4  # alpha is epsilon / 4 where epsilon is a range
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
 # steps that get as far as epsilon. Half of that way protects little: see docs/training.md.
 DEFENCE, DEFENCE_STEPS = "untargeted", 5
+
+AUTO = {"autoattack": "standard", "autoattack-plus": "plus"}
+"""What --attack has beside the presets, and the version of AutoAttack that it is."""
+
+TUNED = ("attack_steps", "alpha", "random_start", "restarts")  # of the presets: AutoAttack has nothing to tune
 
 
 def models() -> Mapping[str, Card]:
@@ -74,16 +80,35 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
     if stray and not (adversarial or (values["evaluate"] and preset)):
         belongs = "--evaluate --attack PRESET, or to --adversarial"
         raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
+    curve = isinstance(values["epsilon"], str)
+    _check_kind(preset, adversarial, values["epsilon"], given)
     if steps is None:
         steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
     if alpha is None:
         epsilon = values["epsilon"]
-        whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
-        alpha = whole if adversarial else ALPHA
+        if curve:
+            alpha = fraction(epsilon.split(":")[1]) / CURVE_SHARE
+        else:
+            whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
+            alpha = whole if adversarial else ALPHA
     for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
         if isinstance(value, list) and values["norm"] != "linf":
             raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
     return {"attack": preset, "attack_steps": steps, "alpha": alpha}
+
+
+def _check_kind(attack: str | None, adversarial: bool, epsilon: Any, given: dict[str, Any]) -> None:
+    """OptionError for what does not go with AutoAttack, or with a range of epsilons."""
+    if isinstance(epsilon, str) and adversarial:
+        raise OptionError(f"--epsilon {epsilon}: a range is measured, with --evaluate; train at one epsilon")
+    if attack not in AUTO:
+        return
+    if adversarial:
+        raise OptionError(f"--attack {attack} measures, with --evaluate: train on one of the presets")
+    if tuned := [name for name in given if name in TUNED]:
+        raise OptionError(f"{as_written(tuned[0], given[tuned[0]])}: --attack {attack} has nothing to tune")
+    if isinstance(epsilon, list):
+        raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
 
 
 def defaults() -> str:
@@ -96,12 +121,12 @@ def defaults() -> str:
         rows.append([kind, *(f.name.replace("_", "-") for f in fields(Recipe))])
         for model, card in models().items():
             values = getattr(card, attribute).as_dict()
-            rows.append([f"  {model}", *(f"{v:g}" if name != "optimizer" else v for name, v in values.items())])
+            rows.append([f" {model}", *(f"{v:g}" if name != "optimizer" else v for name, v in values.items())])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    table = (" ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     notes = _NOTES.format("\n".join(card.notes for card in models().values() if card.notes))
     return "\n".join(
-        ["defaults by data set and model, as far as an option is not given:", *(f"  {row}" for row in table), notes]
+        ["defaults by data set and model, as far as an option is not given:", *(f" {row}" for row in table), "", notes]
     )
 
 

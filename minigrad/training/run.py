@@ -20,17 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
-from minigrad.errors import (
-    CheckpointError,
-    DataError,
-    MinigradError,
-    OptionError,
-    WriteError,
-    is_device_failure,
-    one_line,
-)
+from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
+from minigrad.program import Interrupted
 from minigrad.random import Generator
 from minigrad.tracing import watch
 from minigrad.training.attacks import attacked
@@ -44,15 +38,22 @@ from minigrad.training.checkpoints import (
     part,
     save_checkpoint,
 )
-from minigrad.training.folder import RunFolder, check_folder, new_folder, remove_run
+from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
+from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+MAY_DIFFER = (
+    "data",
+    "device",
+    "workers",
+    "print_freq",
+)  # between ranks: paths, and what does not change what is learnt
 FILES, THREADS = (
     100,
     8,
@@ -63,27 +64,23 @@ class NotFiniteError(MinigradError, ArithmeticError):
     """The loss, a gradient or a weight became NaN or infinite."""
 
 
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM, noticed between two steps, when everything is saved."""
-
-    def __init__(self, signum: int, message: str) -> None:
-        super().__init__(message)
-        self.signum = signum
-
-
 class Data:
     """The images of a run, and their loaders."""
 
     def __init__(self, options: Options) -> None:
+        ranks = current()
+        shared: Any = {"workers": ranks.shared_among(options.workers), "rank": ranks.rank, "ranks": ranks.size}
         self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
-        self.val_loader = DataLoader(
-            self.val, VAL_BATCH, train=False, workers=options.workers, seed=options.seed, drop_last=False
-        )
+        self.val_loader = DataLoader(self.val, VAL_BATCH, train=False, seed=options.seed, drop_last=False, **shared)
         if not options.evaluate:
             self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
+            check_batch(options.batch_size)
             self.train_loader = DataLoader(
-                self.train, options.batch_size, train=True, workers=options.workers, seed=options.seed, drop_last=True
+                self.train, options.batch_size, train=True, seed=options.seed, drop_last=True, **shared
             )
+        if ranks.size > 1:
+            for images in self._opened():
+                ranks.agree("data", fingerprint(images))
         self.print_freq = options.print_freq
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
@@ -94,8 +91,9 @@ class Data:
 
         Opened is each file, and its header read; `minigrad.data.decode.check_image` says what that cannot find.
         """
-        opened = [self.train, self.val] if hasattr(self, "train") else [self.val]
-        sets = [images for images in opened if isinstance(images, FolderDataset)]
+        if current().launch.local_rank:
+            return  # another rank of this machine does it
+        sets = [images for images in self._opened() if isinstance(images, FolderDataset)]
         tasks = [
             (images, range(i, min(i + FILES, len(images)))) for images in sets for i in range(0, len(images), FILES)
         ]
@@ -113,6 +111,23 @@ class Data:
             more = f"; and {len(found) - 1} more, such as {found[1]}" if len(found) > 1 else ""
             raise DataError(found[0] + more)
 
+    def facts(self) -> dict[str, Any]:
+        """The data set as checkpoints and config.json have it: all that it takes to show the network other images."""
+        val = self.val
+        return {
+            "name": val.name,
+            "classes": self.num_classes,
+            "class_names": list(val.classes),
+            "channels": self.channels,
+            "mean": [float(value) for value in val.mean],
+            "std": [float(value) for value in val.std],
+            "photographs": isinstance(val, FolderDataset),
+        }
+
+    def _opened(self) -> list[Any]:
+        """The data sets."""
+        return [self.train, self.val] if hasattr(self, "train") else [self.val]
+
     def close(self) -> None:
         """End the loaders' processes."""
         self.val_loader.close()
@@ -122,9 +137,9 @@ class Data:
     def val_batches(self, title: str = "validation") -> Iterator[Any]:
         """The batches of the validation images, with their progress."""
         with Progress(title, len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
-            for batch in self.val_loader.epoch(0):
+            for batch in current().batches(self.val_loader.epoch(0)):
                 yield batch
-                progress.update(len(batch.labels))
+                progress.update(batch.total)
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""
@@ -172,24 +187,28 @@ class Run:
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
         self.history: list[dict[str, Any]] = []
-        self.caught: int | None = None
+        self.caught: int | None = None  # the signal that this process was sent
+        self.asked_to_stop = False  # whether a rank was sent one, as all ranks know since the last step
         self.handlers: dict[int, Any] = {}
         if options.resume is None:
-            path, new = new_folder(options.out, options.model, data.val.name), True
+            out = current().from_first(lambda: str(new_folder(options.out, options.model, data.val.name)))
+            path, new = Path(out), True
         else:
             path, new = self._resume(find_checkpoint(options.resume), load)
+        if current().size > 1:
+            current().agree("weights", checksums(save()))
         title = f"{options.model} on {data.val.name} ({facts['framework'].split()[0]})"
-        for leftover in path.glob(".*.tmp"):  # of a run that was killed while it wrote
+        for leftover in path.glob(".*.tmp") if current().first else ():  # of a run that was killed while it wrote
             with suppress(OSError):
                 leftover.unlink()
-        self.folder = RunFolder(path, title)
+        self.folder = RunFolder(path, title) if current().first else Bystander(path, title)
         try:
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
             self.folder.write_metrics(self.history)
         except BaseException:
-            if new:
+            if new and current().first:
                 remove_run(path)
             raise
         self._print_start(path)
@@ -226,7 +245,7 @@ class Run:
         title = f"epoch {self.epoch + 1}/{options.epochs}"
         first, before, started = self.step, self.seconds, time.perf_counter()
         with Progress(title, self.steps, options.batch_size, options.print_freq, self.step) as self.progress:
-            for batch in self._loaded(self.data.train_loader.epoch(self.epoch, start_batch=self.step)):
+            for batch in self._loaded(current().batches(self._epoch())):
                 self._stop_if_interrupted()
                 yield batch, self._rate(self.step)
                 self.step += 1
@@ -235,12 +254,18 @@ class Run:
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
 
+    def _epoch(self) -> Iterator[Any]:
+        return self.data.train_loader.epoch(self.epoch, start_batch=self.step)
+
     def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Count the step just done. NotFiniteError if its mean loss is NaN or infinite."""
-        if not math.isfinite(loss):
-            raise NotFiniteError(self._where(f"the loss is {loss}"))
-        self.meter.update(loss, logits, labels)
-        self.progress.update(len(labels), self.meter.loss)
+        """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite."""
+        counted = Meter()
+        counted.update(loss, logits, labels)
+        counted, self.asked_to_stop = current().step(counted, self.caught is not None)
+        if not math.isfinite(counted.loss):
+            raise NotFiniteError(self._where(f"the loss is {counted.loss}"))
+        self.meter.add(counted)
+        self.progress.update(counted.images, self.meter.loss)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -248,7 +273,7 @@ class Run:
 
     def watching(self, model: Any, optimizer: Any) -> AbstractContextManager[Any]:
         """With --watch, a context that notes gradients, updates and dead units in the run folder; else an empty one."""
-        if not self.options.watch:
+        if not self.options.watch or not current().first:
             return nullcontext()
         first = self.epoch * self.steps + self.step
         return watch(model, optimizer, every=self.options.watch, folder=self.folder.path, first=first)
@@ -366,12 +391,14 @@ class Run:
         self.caught = signum
 
     def _stop_if_interrupted(self) -> None:
-        if self.caught is None:
+        if self.caught is None and not self.asked_to_stop:
             return
+        if current().size > 1 and not self.asked_to_stop:
+            return  # the others have to hear of it first, at the end of a step
         self._save("last")
-        command = f"python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self.folder.path))}"
+        command = f"{program.as_called('train')} --resume {shlex.quote(str(self.folder.path))}"
         where = f"epoch {self.epoch + 1} after step {self.step} of {self.steps}"
-        raise Interrupted(self.caught, f"stopped in {where}, and saved; go on with: {command}")
+        raise Interrupted(self.caught or signal.SIGTERM, f"stopped in {where}, and saved; go on with: {command}")
 
     def _save(self, name: str) -> None:
         arrays = self.save_arrays()
@@ -379,11 +406,13 @@ class Run:
         for key, array in part(arrays, "model.").items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise NotFiniteError(self._where(f"{key} is no longer finite"))
+        if not current().first:
+            return
         state = {
             "model": self.options.model,
             "framework": self.facts["framework"],
             "loaded": self.facts["loaded"],
-            "dataset": {"name": self.data.val.name, "classes": self.data.num_classes, "channels": self.data.channels},
+            "dataset": self.data.facts(),
             "epoch": self.epoch,
             "step": self.step,
             "steps_per_epoch": self.steps,
@@ -417,9 +446,10 @@ class Run:
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
             if then != now:
                 print(f"note: the checkpoint was written with {name} {then}, this run goes on with {now}")
-        return self._folder_to_go_on_in(path)
+        folder, new = current().from_first(lambda: self._folder_to_go_on_in(path))
+        return Path(folder), new
 
-    def _folder_to_go_on_in(self, path: Path) -> tuple[Path, bool]:
+    def _folder_to_go_on_in(self, path: Path) -> tuple[str, bool]:
         """The checkpoint's own run folder, or the new one (True) that --out names: a branch of the run."""
         folder, out = path.parent, self.options.out
         if out is not None and Path(out).resolve() != folder.resolve():
@@ -431,7 +461,7 @@ class Run:
                 except WriteError:
                     remove_run(branch)
                     raise
-            return branch, True
+            return str(branch), True
         if not (folder / "config.json").is_file():
             raise OptionError(f"{path} is not in a run folder: name the folder to go on in with --out")
         last = folder / "last.safetensors"
@@ -441,23 +471,16 @@ class Run:
                 raise OptionError(
                     f"{path} is older than {last}, which would be lost: resume that one, or give --out for a new folder"
                 )
-        return folder, False
+        return str(folder), False
 
     def _config(self) -> dict[str, Any]:
         data = self.data
         return {
             "options": as_dict(self.options),
             "command": shlex.join([Path(sys.executable).name, *sys.argv]),
-            "dataset": {
-                "name": data.val.name,
-                "training_images": len(data.train),
-                "validation_images": len(data.val),
-                "classes": data.num_classes,
-                "channels": data.channels,
-                "mean": [float(value) for value in data.val.mean],
-                "std": [float(value) for value in data.val.std],
-            },
+            "dataset": {"training_images": len(data.train), "validation_images": len(data.val), **data.facts()},
             "steps_per_epoch": self.steps,
+            "ranks": current().size,
             **self.facts,
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -490,37 +513,22 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
 
 def main(train: Callable[[Options], None], models: Sequence[str]) -> int:
     """Run a script: parse the options, train, and turn a user's mistakes into one line and exit code 2."""
-    program = Path(sys.argv[0]).name
+    name = Path(sys.argv[0]).name
+    return program.run(lambda: run_script(train, models, sys.argv[1:], name, name))
+
+
+def run_script(
+    train: Callable[[Options], None], models: Sequence[str], arguments: Sequence[str], script: str, command: str
+) -> int:
+    """Train, or evaluate. script: its file's name, which has options of its own; command: what --help calls it."""
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-    try:
-        options = parse_options(sys.argv[1:], models, program)
+    with together():
+        options = parse_options(arguments, models, script, command)
+        if current().size > 1:
+            current().agree(
+                "options", {name: value for name, value in as_dict(options).items() if name not in MAY_DIFFER}
+            )
         check_folder(options)
         train(options)
-        sys.stdout.flush()
-    except (MinigradError, FloatingPointError, OSError, MemoryError) as error:
-        print(one_line(error), file=sys.stderr)
-        _give_up_output()
-        return 2
-    except Interrupted as stop:
-        print(stop)
-        return 128 + stop.signum
-    except Exception as error:
-        if not is_device_failure(error):
-            raise
-        print(one_line(error), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 128 + signal.SIGINT
     return 0
-
-
-def _give_up_output() -> None:
-    """Print what is left to be printed; if that fails, as where the log is on a full disk, let it be, without a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

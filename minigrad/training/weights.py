@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,21 +78,32 @@ def _check_channels(weights: Arrays, expected: Shapes, name: str) -> None:
         )
 
 
-def _imagenet(model: str) -> tuple[str, Arrays]:
-    """(file, weights) of torchvision's network of that name, from its cache or by its download; either is checked for its hash."""
+def _published(model: str) -> Any:
+    """torchvision's entry of ImageNet weights for the network of that name. OptionError, CheckpointError where there is none."""
     pretrained = models()[model].pretrained
     if pretrained is None:
         having = ", ".join(name for name, card in models().items() if card.pretrained)
         raise OptionError(f"--weights imagenet is for {having} alone, not for {model}, which takes --weights FILE")
     try:
-        import torch
         import torchvision
     except ImportError as error:
         raise CheckpointError(
             f"--weights imagenet takes torch and torchvision ({error}): pip install torchvision; "
             "without them --weights FILE reads .safetensors files"
         ) from error
-    published = getattr(torchvision.models, pretrained).IMAGENET1K_V1
+    return getattr(torchvision.models, pretrained).IMAGENET1K_V1
+
+
+def imagenet_classes(model: str) -> list[str]:
+    """The names of the 1,000 classes of --weights imagenet. OptionError, CheckpointError as `initial_weights` has them."""
+    return list(_published(model).meta["categories"])
+
+
+def _imagenet(model: str) -> tuple[str, Arrays]:
+    """(file, weights) of torchvision's network of that name, from its cache or by its download; either is checked for its hash."""
+    published = _published(model)
+    import torch
+
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
     if file.is_file():
         _check_hash(file)

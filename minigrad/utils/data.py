@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.data.sampling import epoch_order
+from minigrad.distributed import get_rank, get_world_size
 from minigrad.ops import creation
 from minigrad.ops.shape import stack
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
+    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler", "IterableDataset", "RandomSampler", "Sampler",
     "SequentialSampler", "Subset", "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
     "get_worker_info", "random_split",
 ]  # fmt: skip
@@ -184,6 +186,42 @@ class WeightedRandomSampler(Sampler):
 
     def __len__(self) -> int:
         return self.num_samples
+
+
+class DistributedSampler(Sampler):
+    """One rank's share of the numbers: every num_replicas-th of an order that seed and epoch alone decide.
+
+    Each rank has as many: some numbers come twice (drop_last: the rest is left out). `set_epoch` chooses the next order; it is
+    that of minigrad.data's loader (`epoch_order`). num_replicas, rank: of the process group where they are not given.
+    """
+
+    def __init__(
+        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:  # fmt: skip
+        self.num_replicas = get_world_size() if num_replicas is None else num_replicas
+        self.rank = get_rank() if rank is None else rank
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(f"Invalid rank {self.rank}, rank should be in the interval [0, {self.num_replicas - 1}]")
+        self.dataset, self.shuffle, self.seed, self.drop_last = dataset, shuffle, seed, drop_last
+        self.epoch = 0
+        count, ranks = len(dataset), self.num_replicas
+        self.num_samples = (
+            math.ceil((count - ranks) / ranks) if drop_last and count % ranks else math.ceil(count / ranks)
+        )
+        self.total_size = self.num_samples * ranks
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        order = epoch_order(count, self.seed, self.epoch) if self.shuffle else np.arange(count)
+        return iter(np.resize(order, self.total_size)[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose order comes next."""
+        self.epoch = epoch
 
 
 class BatchSampler(Sampler):

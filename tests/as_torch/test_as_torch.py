@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,58 @@ def test_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, "docs/as_torch.md", "exec"), space)
     sys.modules.pop("network", None)
     assert len(space["found"].rows) > 10
+
+
+def test_torchvisions_own_files_run_on_minigrad() -> None:
+    """Networks, layers, transforms and utilities of torchvision are loaded as anybody's code for torch."""
+    torchvision = pytest.importorskip("torchvision")
+    with mg.as_torch():
+        from torchvision import models, ops, transforms, utils
+    assert models.resnet is not torchvision.models.resnet and sys.modules["torchvision"] is torchvision
+    found = []
+    for library, of in (
+        (torch, torchvision),
+        (mg, SimpleNamespace(models=models, ops=ops, transforms=transforms, utils=utils)),
+    ):
+        model = of.models.squeezenet1_1(num_classes=4).double().eval()
+        assert isinstance(model, library.nn.Module)
+        with library.no_grad():
+            for k, p in enumerate(model.parameters()):
+                p.copy_(library.tensor(np.random.default_rng(k).uniform(-0.2, 0.2, tuple(p.shape))))
+        x = library.tensor(np.random.default_rng(0).uniform(0, 1, (2, 3, 32, 32)), requires_grad=True)
+        model(x).sum().backward()
+        layer = of.ops.SqueezeExcitation(3, 2).double()
+        with library.no_grad():
+            for p in layer.parameters():
+                p.fill_(0.25)
+        turned = of.transforms.functional.rotate(x.detach(), 30.0)
+        found.append([y.detach().numpy() for y in (model(x), x.grad, layer(x), utils_grid(of, x), turned)])
+        frozen = of.ops.FrozenBatchNorm2d(3)
+        assert list(frozen.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+    with pytest.raises(NotImplementedError, match="compiled operators"):
+        ops.nms(mg.ones(2, 4), mg.ones(2), 0.5)
+
+
+def utils_grid(of: Any, x: Any) -> Any:
+    return of.utils.make_grid(x.detach(), normalize=True)
+
+
+def test_modules_that_refuse_can_be_imported_and_mentioned() -> None:
+    with mg.as_torch():
+        import torch.onnx as onnx
+        import torch.utils.cpp_extension
+        from torch.fx import Tracer, wrap
+
+        class Mine(Tracer):
+            pass
+
+        assert wrap(len) is len and torch.version.cuda is None and torch.__version__[0] == "2"
+        for call in (onnx.export, Mine):
+            with pytest.raises(
+                NotImplementedError, match=r"torch\.\w+\.\w+ is not built in minigrad \(.*py:\d+\)|Mine"
+            ):
+                call()
+        with pytest.raises(AttributeError, match="minigrad has no torch._C.nothing"):
+            _ = torch._C.nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -152,3 +153,83 @@ def test_streams_and_bad_arguments() -> None:
         data.DataLoader(range(3), num_workers=-1)
     with pytest.raises(ValueError, match="mutually exclusive"):
         data.DataLoader(range(3), shuffle=True, sampler=[0])
+
+
+@pytest.mark.parametrize("name", "float16 float32 float64 uint8 int8 int16 int32 int64 bool bfloat16 complex64".split())
+def test_questions_about_types(name: str) -> None:
+    ours, theirs = getattr(mg, name), getattr(torch, name)
+    for question in ("is_floating_point", "is_complex", "is_signed", "itemsize"):
+        assert getattr(ours, question) == getattr(theirs, question), question
+
+
+def test_devices_are_of_torchs_types() -> None:
+    for library in (torch, mg):
+        assert library.device("cuda").type == library.device("cuda:1").type == library.device("cuda", 1).type == "cuda"
+        assert library.device("cpu").type == library.ones(1).device.type == "cpu"
+
+
+FACTORS = {
+    "add": ((3,), (3,)), "sub": ((3,), (3,)), "addcmul": ((3,), (3,), (3,)), "addcdiv": ((3,), (3,), (3,)),
+    "addmm": ((2, 4), (2, 3), (3, 4)), "addmv": ((2,), (2, 3), (3,)), "addr": ((2, 3), (2,), (3,)),
+    "baddbmm": ((2, 2, 4), (2, 2, 3), (2, 3, 4)), "addbmm": ((2, 4), (2, 2, 3), (2, 3, 4)),
+}  # fmt: skip
+"""Ops that torch once gave factors between their tensors, by the shapes of these."""
+
+
+@pytest.mark.parametrize("name", FACTORS)
+@pytest.mark.parametrize("form", ["function", "method", "in place"])
+@pytest.mark.parametrize("both", [False, True])
+def test_factors_between_tensors(name: str, form: str, both: bool) -> None:
+    found = []
+    for library in (torch, mg):
+        x, *others = [library.tensor(np.random.default_rng(i).uniform(1, 2, s)) for i, s in enumerate(FACTORS[name])]
+        if len(FACTORS[name]) == 3 and name[:4] != "addc":  # beta, and alpha
+            given = (2.0, x, 3.0, *others) if both else (2.0, x, *others)
+            method = (2.0, 3.0, *others) if both else (2.0, *others)
+        else:
+            given, method = (x, 2, *others), (2, *others)
+        with pytest.warns(UserWarning, match="deprecated") if library is mg else contextlib.nullcontext():
+            if form == "function":
+                found.append(getattr(library, name)(*given))
+            else:
+                found.append(getattr(x, name + "_" * (form == "in place"))(*method))
+    np.testing.assert_allclose(found[1].numpy(), found[0].numpy(), rtol=1e-12)
+
+
+def test_too_many_arguments_are_refused() -> None:
+    for library in (torch, mg):
+        x = library.ones(2)
+        for given in ((x, x), (x, 2, 3, x)):
+            with pytest.raises(TypeError):
+                x.add(*given)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int32", "int64"])
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 1, "padding": 1, "ceil_mode": True}])
+def test_pools_of_integers(kind: str, options: dict[str, Any]) -> None:
+    values = np.random.default_rng(0).integers(-100, 100, (2, 3, 7, 7)).astype(kind)
+    for given in (values, np.full_like(values, np.iinfo(kind).min)):
+        ours = mg.nn.functional.max_pool2d(mg.tensor(given), 3, return_indices=True, **options)
+        theirs = torch.nn.functional.max_pool2d(torch.tensor(given), 3, return_indices=True, **options)
+        for a, b in zip(ours, theirs, strict=True):
+            assert str(a.dtype) == str(b.dtype)[6:]
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+        with mg.definitions():
+            np.testing.assert_array_equal(
+                mg.nn.functional.max_pool2d(mg.tensor(given), 3, **options).numpy(), theirs[0].numpy()
+            )
+    with pytest.raises(NotImplementedError):
+        mg.nn.functional.max_pool2d(mg.ones(1, 1, 4, 4, dtype=mg.bool), 2)
+
+
+def test_old_types_of_tensors() -> None:
+    for library in (torch, mg):
+        x = library.FloatTensor(2, 3)
+        assert tuple(x.shape) == (2, 3) and isinstance(x, library.FloatTensor) and not isinstance(x, library.LongTensor)
+        assert isinstance(x.long(), library.LongTensor) and library.ByteTensor([1, 0]).dtype == library.uint8
+        sparse = library.nn.init.sparse_(library.empty(10, 4), 0.35)
+        assert ((sparse == 0).sum(0) == 4).all()
+        with pytest.raises(
+            ValueError, match="^Fan in and fan out can not be computed for tensor with fewer than 2 dimensions$"
+        ):
+            library.nn.init.xavier_normal_(library.ones(3))

@@ -204,11 +204,18 @@ def test_the_picture() -> None:
     row = heatmaps.Row(2, data.load(2, None), data.classes, 1, 1, np.eye(10)[1], {"saliency": spot, "Grad-CAM": spot})
     with Image.open(io.BytesIO(heatmaps.draw([row]))) as file:
         picture = np.asarray(file.convert("RGB"), np.float64)
-    side, top = 100 * heatmaps.PICTURE, 35
+    side, top = 100 * heatmaps.PICTURE, 100 * heatmaps.HEAD
     place = int(top + 0.25 * side)
     saliency, cam = (picture[place, int(100 * heatmaps.TEXT + (j + 0.25) * side)] for j in (1, 2))
     assert saliency.min() > 90 and saliency[0] > 240
     assert cam[0] > 150 and cam[0] > 1.5 * cam[1:].max()
+    bar = -int(100 * (heatmaps.FOOT - 0.2 + heatmaps.BAR / 2))
+    inferno, turbo = (
+        picture[bar, int(100 * heatmaps.TEXT + j * side) : int(100 * heatmaps.TEXT + k * side)]
+        for j, k in ((1, 2), (2, 3))
+    )
+    assert inferno[20].sum() < 150 < 400 < inferno[150].sum()  # the bars below go from nothing to the most
+    assert turbo[150][0] > 1.5 * turbo[150][1:].max()
     assert row.predicted == 1 and row.confidence(1) == pytest.approx(100 * np.e / (np.e + 9))
 
 

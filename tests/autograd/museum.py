@@ -250,6 +250,26 @@ class LeakySlopeOnTheWrongSide(Saved):
         return gy * mg.where(x > 0, 0.1, 1.0)  # here
 
 
+@exhibit("the mask is left out", (6,))
+class ReluWithoutItsMask(mg.Op):
+    def forward(self, x):
+        return x * (x > 0)
+
+    def backward(self, gy):
+        return gy  # here
+
+
+@exhibit("the mask is left out", (8,))
+class ClampWithoutItsMask(Saved):
+    @staticmethod
+    def forward(x):
+        return 3 * x.clamp(-0.4, 0.6)
+
+    @staticmethod
+    def backward(ctx, gy):
+        return 3 * gy  # here
+
+
 @exhibit("computed from the input, where the output is due", (5,))
 class TanhOfX(SavedOutput):
     @staticmethod

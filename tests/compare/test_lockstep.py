@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import models
 from compare import lockstep
 from compare.__main__ import main
 from compare.kit.tables import as_text
 from compare.lockstep.measure import EXACT, NAMES, OURS, OURS_EXACT, TORCH, Lockstep, distances, judge
+from minigrad.weights import save_weights
 
 TINY = ["--model", "vit", "--image-size", "12", "--batch", "4", "--threads", "1", "--seeds", "1"]
 TINY += [f"--set={setting}" for setting in ("depth=2", "dim=16", "heads=2", "patch_size=4", "drop_path=0.5")]
@@ -51,6 +53,24 @@ def test_statistics_of_batch_norm_are_compared_too(tmp_path: Path) -> None:
     assert [run["seed"] for run in result["runs"]] == [2024, 2025]
     assert "features.2" in result["runs"][0]["layers"]["drift"]["statistics"]
     assert result["exact"]["statistics"] < 1e-9
+
+
+def test_a_trained_start(tmp_path: Path, capsys: Any) -> None:
+    """All four trainings begin with the weights of the file: their first loss is another than that of new weights."""
+    learnt, file = tmp_path / "learnt.safetensors", tmp_path / "lockstep.json"
+    save_weights(learnt, {key: 2 * value for key, value in models.create("simplenet", 10, 1, 12).state_dict().items()})
+    size = ["--image-size", "12", "--batch", "4", "--threads", "1", "--seeds", "1", "--steps", "1"]
+    losses = []
+    for more in ([], ["--weights", str(learnt)]):
+        main(["lockstep", *size, *more, "--json", str(file)])
+        result = json.loads(file.read_text())
+        losses.append(result["runs"][0]["losses"])
+        np.testing.assert_allclose(list(losses[-1].values()), [losses[-1][EXACT]] * 4, rtol=1e-5)
+        assert ("from a trained start" in lockstep.show.what(result)) == bool(more)
+    assert abs(losses[0][EXACT][0] - losses[1][EXACT][0]) > 1e-3
+    capsys.readouterr()
+    assert main(["lockstep", "--weights", str(tmp_path / "none")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def a_higher_rate(training: Lockstep, images: np.ndarray, lr: float) -> tuple[np.ndarray, float]:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from compare.kit.result import RESULTS, ROOT
-from compare.report import run
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
-from compare.report.markdown import BEGIN, END, FOLDER, picture_files, put_into_readme, render_markdown
+from compare.report.markdown import BEGIN, END, FOLDER, picture_files, put_into_readme, render_pages
+from compare.report.page import render_page
 from tests.compare.test_report import assert_links_resolve, assert_whole
 
 
@@ -31,7 +31,7 @@ def test_without_torch_and_scipy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert_whole((tmp_path / "x.html").read_text())
-    assert_links_resolve((tmp_path / "x.md").read_text(), tmp_path)
+    assert_links_resolve(tmp_path / "x.md")
 
 
 # the committed page
@@ -55,11 +55,12 @@ def test_what_is_committed_is_what_the_results_say(committed: Any) -> None:
     """Else: python -m compare report, and commit what it has changed."""
     front, chapters = committed
     docs = ROOT / "docs"
-    assert (docs / "results.md").read_text() == render_markdown(front, chapters)
+    pages = render_pages(docs / "results.md", front, chapters)
+    assert {path: path.read_text() for path in (docs / "results.md", *(docs / "results").iterdir())} == pages
     assert (ROOT / "README.md").read_text() == put_into_readme(ROOT / "README.md", front)
     pictures = {path.name for path in (docs / FOLDER).iterdir()}
     assert pictures == picture_files(front, chapters).keys()
-    assert_links_resolve((docs / "results.md").read_text(), docs)
+    assert_links_resolve(docs / "results.md")
 
 
 # in a browser
@@ -103,13 +104,11 @@ def open_in_browser(page: Path, width: int, profile: Path) -> tuple[dict[str, An
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_in_a_browser(width: int, tmp_path: Path) -> None:
-    """No error on the console, all pictures there, nothing wider than the window, on a phone and on a desk."""
-    page, readme = tmp_path / "page.html", tmp_path / "README.md"
-    readme.write_text(BEGIN + END)
-    assert run(["--html", str(page), "--markdown", str(tmp_path / "x.md"), "--readme", str(readme)]) == 0
-    pictures = page.read_text().count("<img ")
-    page.write_text(page.read_text().replace("<title>", LOOK + "<title>"))
+def test_in_a_browser(width: int, committed: Any, tmp_path: Path) -> None:
+    """All unfolded: no error on the console, all pictures there, nothing wider than the window, on a phone and on a desk."""
+    page, text = tmp_path / "page.html", render_page(*committed)
+    pictures = text.count("<img ")
+    page.write_text(text.replace("<title>", LOOK + "<title>").replace("<details", "<details open"))
     found, console = open_in_browser(page, width, tmp_path / "profile")
     assert console == []
     assert len(found["pictures"]) == pictures > 0 and min(found["pictures"]) > 0

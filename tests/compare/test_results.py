@@ -9,7 +9,7 @@ import pytest
 
 from compare.kit.plots import as_png, new_figure, quiet
 from compare.kit.result import RESULTS, check_target, origin, read_result, write_result
-from compare.kit.tables import Table, as_html, as_markdown, as_text, markdown_text
+from compare.kit.tables import Table, as_csv, as_html, as_markdown, as_text, markdown_text
 from minigrad.errors import OptionError
 
 FORMAT = "compare something 1"
@@ -83,8 +83,10 @@ def test_a_table_in_three_ways() -> None:
     ]  # fmt: skip
     assert markdown_text("__x__ a_b *c* `d`\n[e](f) \\") == "\\__x\\_\\_ a_b \\*c\\* \\`d\\` \\[e\\](f) \\\\"
     page = as_html(table)
-    assert "long" not in page.partition("<table>")[0]
-    assert '<figure class="long">' in as_html(Table("", ["x"], [["1"]] * 21))
+    assert "<details" not in page and '<details class="long"><summary>21 rows' in as_html(
+        Table("", ["x"], [["1"]] * 21)
+    )
+    assert as_csv(table) == "name,a|b\nx,1\nlong name\n<y>,22\n"
     assert "<td>&lt;y&gt;</td>" in page and "<td>long name</td><td></td>" in page and "<y>" not in page
 
 

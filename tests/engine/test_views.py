@@ -264,3 +264,63 @@ def test_as_a_program(device: str) -> None:
         b.backward()
         assert np.isclose(a.item(), b.item(), rtol=1e-12)
         assert np.allclose(mine.grad.numpy(force=True), theirs.grad.numpy(), rtol=1e-10, atol=1e-10)
+
+
+# -- turned in place ---------------------------------------------------------------------------------------------------
+
+TURNS: dict[str, Callable[[Any], Any]] = {
+    "transpose_": lambda y: y.transpose_(0, 1),
+    "t_": lambda y: y.t_(),
+    "swapaxes_": lambda y: y.swapaxes_(-1, 0),
+    "unsqueeze_": lambda y: y.unsqueeze_(1),
+    "squeeze_": lambda y: y.unsqueeze_(0).squeeze_(),
+    "twice": lambda y: y.t_().unsqueeze_(0),
+}
+AFTERWARDS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "used": lambda x, y, w: y * y,
+    "changed": lambda x, y, w: y.mul_(3) * y,
+    "an older view changed": lambda x, y, w: w.mul_(2) + y.sum(),
+    "seen in an older view": lambda x, y, w: (y.mul_(2), w * w)[1],
+    "with a gradient that comes later": lambda x, y, w: y.mul_(x.sum()) * y,
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("afterwards", AFTERWARDS)
+@pytest.mark.parametrize("start", ["made", "view", "no gradient"])
+def test_turned_in_place(turn: str, afterwards: str, start: str) -> None:
+    values, found = np.random.default_rng(0).uniform(-1, 1, (3, 2, 3)), []
+    for library in (torch, mg):
+        x = library.tensor(values[0], requires_grad=True)
+        y = x * 2 if start == "made" else library.stack([x, x * 3])[1] if start == "view" else library.tensor(values[1])
+        w = y[0]
+        assert TURNS[turn](y) is y and not y.is_leaf == (start != "no gradient")
+        result = AFTERWARDS[afterwards](x, y, w)
+        if result.requires_grad:
+            result.sum().backward()
+        found.append([y.detach().numpy(), w.detach().numpy(), None if x.grad is None else x.grad.numpy()])
+    for theirs, ours in zip(*found, strict=True):
+        assert (theirs is None) == (ours is None)
+        if theirs is not None:
+            assert theirs.shape == ours.shape
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_what_turning_in_place_refuses() -> None:
+    for library in (torch, mg):
+        x = library.ones(2, 3, requires_grad=True)
+        with pytest.raises(RuntimeError, match="leaf Variable"):
+            x.t_()
+        y = x * 2
+        z = y * y
+        y.t_()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            z.sum().backward()
+        with pytest.raises(RuntimeError, match="cannot resize variables"):
+            x.resize_(3, 2)
+        with library.no_grad():
+            assert x.t_() is x and x.is_leaf and tuple(x.shape) == (3, 2)
+        plain = library.arange(6.0)
+        assert plain.resize_(2, 2).tolist() == [[0, 1], [2, 3]] and tuple(plain.resize_((3, 4)).shape) == (3, 4)
+        assert plain.resize_as_(library.ones(5)).numel() == 5
+        assert library.ones(4, 3)[2, 1:].storage_offset() == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -594,3 +595,32 @@ def test_copies_have_no_hooks_but_the_state() -> None:
     assert float(next(iter(other.state.values()))["step"]) == 1
     other.register_step_pre_hook(lambda o, args, kwargs: None)
     other.step()
+
+
+@pytest.mark.parametrize("library", [torch, mg])
+def test_an_optimizer_around_another(library: Any) -> None:
+    """Wrappers set torch's attributes themselves, or call no constructor at all."""
+
+    class Lookahead(library.optim.Optimizer):  # type: ignore[name-defined, misc]
+        def __init__(self, inner: Any, hooks: bool) -> None:
+            self.inner, self.param_groups, self.state, self.defaults = inner, inner.param_groups, {}, inner.defaults
+            if hooks:
+                self._optimizer_step_post_hooks: Any = OrderedDict()
+                self._optimizer_state_dict_pre_hooks: Any = OrderedDict()
+                self._optimizer_state_dict_post_hooks: Any = OrderedDict()
+
+        def step(self, closure: Any = None) -> Any:
+            return self.inner.step(closure)
+
+    p = library.nn.Parameter(library.ones(2))
+    p.grad = library.ones(2)
+    for hooks in (True, False):
+        wrapper = Lookahead(library.optim.SGD([p], 0.25), hooks)
+        wrapper.step()
+        if hooks:
+            assert wrapper.state_dict()["param_groups"][0]["lr"] == 0.25
+            wrapper.register_step_post_hook(lambda *given: None)
+        else:
+            with pytest.raises((AttributeError, TypeError)):
+                wrapper.register_step_post_hook(lambda *given: None)
+    assert p.tolist() == [0.5, 0.5]

@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 import minigrad
 from minigrad.attacks import PGD, PRESETS
+from minigrad.errors import OptionError
 from minigrad.random import Generator
 from minigrad.training import Data, Run, folder
 from minigrad.training.attacks import attack_settings, attacked
@@ -413,3 +415,72 @@ def test_rows_beyond_the_data_are_refused_at_once(
     captured = capsys.readouterr()
     assert captured.err == "error: --rows 100: there are 100 validation images, 0 to 99\n"
     assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.usefixtures("decided")
+@pytest.mark.parametrize("units", [["--attack-units", "pixel"], ["--norm", "l2", "--epsilon", "2"]])
+def test_autoattack_of_both_scripts(
+    trained: Path, call_script: Call, tmp_path: Path, capsys: Any, units: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same images fall in the same stages; the table of stages and evaluation.json say which."""
+    torch_attacks = importlib.import_module("models.reference.attacks")
+    for library in (minigrad.attacks, torch_attacks):
+        few = {"steps": 4, "queries": 6, "classes": 2}
+        monkeypatch.setattr(library, "AutoAttack", partial(library.AutoAttack, **few))
+    found = []
+    for script in ("train_minigrad", "train_torch"):
+        out = tmp_path / script
+        flags = ["--evaluate", "--resume", trained, "--attack", "autoattack", "--limit-val", "12", "--out", out, *units]
+        assert call_script(script, *map(str, flags)) == 0
+        printed = capsys.readouterr().out
+        table = json.loads((out / "evaluation.json").read_text())
+        names = ["clean", "apgd-ce", "apgd-t", "fab-t", "square"]
+        assert [row["name"] for row in table["attack_stages"]] == names
+        assert (
+            "stage      attacked    right  accuracy    forward   backward" in printed
+            and "under attack: autoattack" in printed
+        )
+        assert table["attack_stages"][-1]["accuracy"] == pytest.approx(table["attack_top1"] / 100)
+        found.append([(row["attacked"], row["right"]) for row in table["attack_stages"]])
+    assert found[0] == found[1] and found[0][0][1] > found[0][-1][1]
+
+
+@pytest.mark.usefixtures("decided")
+def test_a_range_of_epsilons(trained: Path, call_script: Call, tmp_path: Path, capsys: Any) -> None:
+    curves = []
+    for script in ("train_minigrad", "train_torch"):
+        out = tmp_path / script
+        flags = ["--attack", "untargeted", "--epsilon", "0:0.3:0.1", "--limit-val", "12", "--out", out]
+        assert call_script(script, *map(str, ["--evaluate", "--resume", trained, *flags])) == 0
+        table = json.loads((out / "evaluation.json").read_text())
+        assert [row["epsilon"] for row in table["curve"]] == pytest.approx([0, 0.1, 0.2, 0.3])
+        assert "untargeted, 10 steps of 0.05 within 0.2" in capsys.readouterr().out
+        assert table["curve"][0]["top1"] == table["top1"] > table["curve"][-1]["top1"]
+        curves.append([row["loss"] for row in table["curve"]])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--attack autoattack --alpha 0.1", "--alpha 0.1: --attack autoattack has nothing to tune"),
+        ("--attack autoattack-plus --restarts 2", "--restarts 2: --attack autoattack-plus has nothing to tune"),
+        ("--attack autoattack --epsilon 0.1,0.2,0.3", "--attack autoattack takes one number"),
+        ("--attack untargeted --epsilon 0.2:0.1:0.01", "a range is from:to:step such as 0:0.2:0.02"),
+        ("--attack untargeted --epsilon 0:1:0", "a range is from:to:step"),
+        ("--attack untargeted --epsilon 0:1:1e-9", "of at most 1000 steps"),
+        ("--attack untargeted --epsilon 0:1", "a range is from:to:step"),
+    ],
+)
+def test_what_autoattack_and_ranges_refuse(flags: str, message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        options("--evaluate", "--weights", "imagenet", *flags.split())
+
+
+def test_what_training_refuses_of_them() -> None:
+    for flags, message in (
+        ("--attack autoattack", "measures, with --evaluate"),
+        ("--epsilon 0:1:0.1", "a range is measured"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            options("--adversarial", *flags.split())

@@ -1,4 +1,4 @@
-"""The tutorial's pages as notebooks, run by Jupyter: in one kernel, emptied before each. Skipped without the docs extra."""
+"""The tutorial's pages as notebooks, run by Jupyter: in one kernel, emptied before each. Skipped without the dev extra."""
 
 from __future__ import annotations
 

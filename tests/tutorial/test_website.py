@@ -1,4 +1,4 @@
-"""tools/website.py: formulas, links to source, pages that are made. Skipped without the docs extra; `make docs` builds it all."""
+"""tools/website.py: formulas, links to source, pages that are made. Skipped without the dev extra; `make docs` builds it all."""
 
 from __future__ import annotations
 

@@ -33,7 +33,21 @@ compiler = SimpleNamespace(
     disable=lambda f=None, **_: f if f else (lambda g: g),
     is_compiling=lambda: False,
     is_dynamo_compiling=lambda: False,
+    is_exporting=lambda: False,
 )
+_C = SimpleNamespace(_log_api_usage_once=lambda event: None, _get_tracing_state=lambda: None)
+mps = xpu = SimpleNamespace(is_available=lambda: False, device_count=lambda: 0)
+
+
+def _assert(condition: Any, message: str) -> None:
+    """assert, as a function."""
+    assert condition, message
+
+
+def typename(obj: Any) -> str:
+    """A tensor's old type, another object's class with its module."""
+    kind = type(obj)
+    return obj.type() if isinstance(obj, minigrad.Tensor) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def set_float32_matmul_precision(precision: str) -> None:
@@ -76,6 +90,14 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
 
 
 is_autocast_cpu_enabled = is_autocast_enabled
+
+
+def get_autocast_dtype(device_type: str) -> Any:
+    """float32: the type in which all is computed."""
+    return minigrad.float32
+
+
+get_autocast_cpu_dtype = get_autocast_gpu_dtype = lambda: minigrad.float32
 
 
 def __getattr__(name: str) -> Any:

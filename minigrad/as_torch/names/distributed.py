@@ -1,29 +1,21 @@
-"""torch.distributed where there is one process: rank 0 of 1. A group of several cannot be made."""
+"""torch.distributed: minigrad's, and where no group was made rank 0 of 1."""
 
 from __future__ import annotations
 
 from typing import Any
 
-
-def is_available() -> bool:
-    return False
-
-
-def is_initialized() -> bool:
-    return False
+import minigrad.distributed as dist
 
 
 def get_rank(group: Any = None) -> int:
-    return 0
+    return dist.get_rank(group) if dist.is_initialized() else 0
 
 
 def get_world_size(group: Any = None) -> int:
-    return 1
+    return dist.get_world_size(group) if dist.is_initialized() else 1
 
 
 def barrier(*args: Any, **kwargs: Any) -> None:
-    """There is nobody to wait for."""
-
-
-def init_process_group(*args: Any, **kwargs: Any) -> None:
-    raise NotImplementedError("torch.distributed.init_process_group is not built in minigrad: there is one process")
+    """Without a group there is nobody to wait for."""
+    if dist.is_initialized():
+        dist.barrier(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""torch.fx: nothing is traced symbolically here, so functions are what they are."""
+"""torch.fx: nothing is traced symbolically here, so functions are what they are. All else refuses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,3 @@ def wrap(fn_or_name: Any) -> Any:
 
 class Proxy:
     """No value here is one."""
-
-
-def symbolic_trace(*args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError("torch.fx.symbolic_trace is not built in minigrad")
-
-
-Tracer = GraphModule = Interpreter = symbolic_trace

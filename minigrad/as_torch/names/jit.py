@@ -1,5 +1,6 @@
 """torch.jit: there is no compiler here, so scripts and traces are the Python code that they were made of."""
 
+import typing
 import warnings
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ def _as_it_is(f: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 export = unused = ignore = interface = script_method = script_if_tracing = _as_it_is
+_script_if_tracing = _overload_method = _overload = _as_it_is
 
 
 def is_scripting() -> bool:
@@ -51,6 +53,7 @@ def Attribute(value: Any, type: Any = None) -> Any:
 
 
 class annotations:
+    Any, Dict, List, Optional, Tuple, Union = typing.Any, dict, list, typing.Optional, tuple, typing.Union
     BroadcastingList1 = BroadcastingList2 = BroadcastingList3 = list
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -44,12 +45,17 @@ def without_cut(tap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.bitwise_and(tap, bit - 1, out=scratch("winners' taps", tap.shape, tap.dtype)), passes
 
 
+def lowest(dtype: np.dtype) -> Any:
+    """-inf; of integers the smallest."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
 def _start(
     best: np.ndarray, tap: np.ndarray, value: np.ndarray, value_tap: np.ndarray | int, axis: int, at: slice
 ) -> None:
-    """Put the first value and its tap where their window is inside the image; -inf and tap 0 beyond."""
+    """Put the first value and its tap where their window is inside the image; the lowest number and tap 0 beyond."""
     for edge in (slice(0, at.start), slice(at.stop, None)):
-        best[_along(axis, edge)] = -np.inf
+        best[_along(axis, edge)] = lowest(best.dtype)
         tap[_along(axis, edge)] = 0
     best[_along(axis, at)] = value
     tap[_along(axis, at)] = value_tap
@@ -92,13 +98,13 @@ def pool_images(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -
             taps = np.add(taps, tap.dtype.type(i * kw), out=scratch("down tap", taps.shape, tap.dtype))
         put = _take_larger if i else _start
         put(p, tap, across[:, pixels], taps, 1, at)
-    if p.size and not p.min() > -np.inf:  # NaN, or nothing larger than the padding
+    if p.size and not p.min() > lowest(p.dtype):  # NaN, or nothing larger than the padding
         _pool_carefully(x, window, p, tap)
 
 
 def _pool_carefully(x: np.ndarray, window: Window, p: np.ndarray, tap: np.ndarray) -> None:
     """torch's rule, offset by offset: the first pixel that is really there, then what is larger, or NaN."""
-    p[...], tap[...] = -np.inf, 0
+    p[...], tap[...] = lowest(p.dtype), 0
     seen = np.zeros(p.shape, np.bool_)
     for i, j, (h, w), (oh, ow) in window.offsets(x.shape[1:3], p.shape[1:3]):
         value, into = x[:, h, w], (slice(None), oh, ow)

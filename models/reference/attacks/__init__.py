@@ -1,10 +1,14 @@
 """Attacks on networks in PyTorch: the measure of minigrad.attacks, under the same names, written from the formulas anew."""
 
 from minigrad.random import Generator  # random numbers of both frameworks are drawn alike
+from models.reference.attacks.autoattack import APGDT, AutoAttack
+from models.reference.attacks.boundary import FAB, Boundary, project_onto
+from models.reference.attacks.criteria import margin
 from models.reference.attacks.losses import LOSSES, cross_entropy, cw, dlr, dlr_targeted
 from models.reference.attacks.pgd import APGD, FGSM, MIFGSM, PGD, Step, at_rest, preset
+from models.reference.attacks.square import Query, Square
 
 __all__ = [
-    "APGD", "FGSM", "LOSSES", "MIFGSM", "PGD", "Generator", "Step", "at_rest", "cross_entropy", "cw", "dlr", "dlr_targeted",
-    "preset",
+    "APGD", "APGDT", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "AutoAttack", "Boundary", "Generator", "Query", "Square", "Step",
+    "at_rest", "cross_entropy", "cw", "dlr", "dlr_targeted", "margin", "preset", "project_onto",
 ]  # fmt: skip

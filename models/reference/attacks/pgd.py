@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minigrad.attacks import PRESETS
+from minigrad.attacks import PRESETS, Attack
 from minigrad.random import Generator  # random starts of both frameworks are drawn alike
 from models.reference.attacks.losses import LOSSES, cross_entropy, dlr_targeted
 
@@ -69,8 +69,39 @@ def direction_of(d: Tensor) -> Tensor:
     return (d / torch.where(size == 0, 1, size)).to(d.dtype)
 
 
+class Threat:
+    """What every attack has: a ball of epsilon by a norm, a clip range, units. d is the perturbation, v the images in the units."""
+
+    epsilon: Any
+    norm: str
+    clip: tuple[float, float] | None
+    units: str
+    mean: Any
+    std: Any
+    generator: Generator
+
+    at = Attack.at  # the same attack at another epsilon: numbers alone
+
+    def _units(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """std and mean: what turns normalised images into the attack's units."""
+        pairs = (self.std, self.mean) if self.units == "pixel" else ([1.0], [0.0])
+        std, mean = (images.new_tensor(list(p or ())).view(1, -1, *[1] * (images.dim() - 2)) for p in pairs)
+        return std, mean
+
+    def _epsilon(self, v: Tensor) -> Tensor:
+        return of_channels(self.epsilon, v)
+
+    def _project(self, d: Tensor, v: Tensor) -> Tensor:
+        if self.norm == "linf":
+            epsilon = of_channels(self.epsilon, v)
+            d = d.clamp(-epsilon, epsilon)
+        else:
+            d = direction_of(d) * lengths(d).clamp(max=float(self.epsilon)).to(d.dtype)
+        return d if self.clip is None else (v + d).clamp(*self.clip) - v
+
+
 @dataclass(frozen=True)
-class PGD:
+class PGD(Threat):
     """Projected gradient descent; fields and defaults are those of minigrad.attacks.PGD.
 
     linf: d <- clamp(d -+ alpha sign(g), -epsilon, epsilon); l2: d <- d -+ alpha g / |g|, then d min(1, epsilon / |d|). After
@@ -119,6 +150,34 @@ class PGD:
             yield Step(index, images + d / scale, logits, classes, loss, g, images + moved / scale)
             d = moved
 
+    def worst(
+        self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Of each image the first iterate that the model gets wrong, else the end of the last start; and whether it is wrong."""
+        found, wrong = images.clone(), torch.zeros(len(images), dtype=torch.bool)
+        for _ in range(self.restarts):
+            left = (~wrong).nonzero().flatten()
+            if len(left):
+                x, fooled = self._first_wrong(
+                    model, images[left], labels[left], None if targets is None else targets[left]
+                )
+                found[left], wrong[left] = x, fooled
+        return found, wrong
+
+    def _first_wrong(
+        self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        x, fooled = images.clone(), torch.zeros(len(images), dtype=torch.bool)
+        for step in self.path(model, images, labels, targets):
+            new = ~fooled & (step.logits.argmax(1) != labels)
+            x[new] = step.images[new]
+            fooled |= new
+            if fooled.all():
+                return x, fooled
+        x[~fooled] = step.moved[~fooled]
+        with at_rest(model), torch.no_grad():
+            return x, model(x).argmax(1) != labels
+
     def _end(self, model: nn.Module, images: Tensor, labels: Tensor | None, targets: Tensor | None) -> Tensor:
         *_, last = self.path(model, images, labels, targets)
         return last.moved
@@ -126,12 +185,6 @@ class PGD:
     @property
     def _sign(self) -> int:
         return {"descend": -1, "ascend": 1}[self.direction]
-
-    def _units(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """std and mean: what turns normalised images into the attack's units."""
-        pairs = (self.std, self.mean) if self.units == "pixel" else ([1.0], [0.0])
-        std, mean = (images.new_tensor(list(p or ())).view(1, -1, *[1] * (images.dim() - 2)) for p in pairs)
-        return std, mean
 
     def _first(self, v: Tensor) -> Tensor:
         """Where d begins: at 0, or anywhere in the ball: uniformly in the box, or r^(1/n) along a random direction."""
@@ -146,14 +199,6 @@ class PGD:
             radius = draw(self.generator.uniform, 0, 1, (len(v), *[1] * (v.dim() - 1)))
             d = d * radius ** (1 / v[0].numel())
         return self._project(of_channels(self.epsilon, v) * d, v)
-
-    def _project(self, d: Tensor, v: Tensor) -> Tensor:
-        if self.norm == "linf":
-            epsilon = of_channels(self.epsilon, v)
-            d = d.clamp(-epsilon, epsilon)
-        else:
-            d = direction_of(d) * lengths(d).clamp(max=float(self.epsilon)).to(d.dtype)
-        return d if self.clip is None else (v + d).clamp(*self.clip) - v
 
     def _look(
         self,

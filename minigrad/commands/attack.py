@@ -1,0 +1,153 @@
+"""Images changed so little that nobody sees it, until the network is wrong: before, after, and the difference.
+
+    minigrad attack photo.jpg                     attack.png: a row an image
+    minigrad attack --epsilon 4/255 --target Bag photo.jpg   towards a class
+    minigrad attack --attack apgd --save out/ photos/        the images as files
+
+Epsilon and steps are in units of pixels from 0 to 1, which the attacked images keep to. docs/attacks.md has attacks in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.commands.arguments import Arguments, Parser, add_outputs, check_picture, print_json, table
+from minigrad.commands.explain import class_index
+from minigrad.commands.images import Photo, add_images, inputs_of, read_photos
+from minigrad.commands.network import Network, add_network, logits_of, read_network
+from minigrad.errors import OptionError
+from minigrad.files import write_atomically
+from minigrad.option import fraction, number
+from minigrad.training.attacks import ATTACKS, build
+from minigrad.training.pictures import Attacked, draw_attack, softmax
+
+EPSILON = 8 / 255
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Attack, print before and after, draw."""
+    parser = Parser("attack", __doc__)
+    add_images(parser)
+    add_network(parser)
+    parser.option("--attack", choices=list(ATTACKS), default="untargeted", help="which attack (untargeted)")
+    parser.option("--target", metavar="CLASS", help="towards this class: its name or number (away from what it is)")
+    size = number(fraction, 0, 1e38)
+    parser.option("--epsilon", type=size, default=EPSILON, metavar="SIZE", help="the largest change (8/255)")
+    parser.option("--alpha", type=size, metavar="SIZE", help="the size of a step (2.5 epsilon / steps)")
+    parser.option("--steps", type=parser.number(1, 10000), help="steps (10)")
+    parser.option(
+        "--norm", choices=["linf", "l2"], default="linf", help="what is largest: a pixel's change, or all (linf)"
+    )
+    parser.option("--save", metavar="FOLDER", help="write the attacked images there, as PNG")
+    add_outputs(parser, "the picture", "attack.png")
+    options = parser.read(arguments)
+    picture = check_picture(options.picture)
+    if options.save is not None:
+        _check_folder(options.save)
+    network = read_network(options)
+    photos = read_photos(options, network)
+    images = attacked(options, network, photos)
+
+    saved = _save(options.save, images.perturbed, photos) if options.save is not None else []
+    title = f"{network.name} under attack"
+    assert picture is not None
+    draw_attack(
+        picture, images, network.classes, title, f"{options.attack}, epsilon {options.epsilon:.3g} ({options.norm})"
+    )
+    rows = as_rows(images, network.classes)
+    if options.json:
+        print_json([row | {"picture": str(picture)} for row in rows])
+        return 0
+    print(as_text(rows))
+    print("\n".join(["", *([f"images: {len(saved)} in {options.save}"] if saved else []), f"picture: {picture}"]))
+    return 0
+
+
+def attacked(options: Arguments, network: Network, photos: Sequence[Photo]) -> Attacked:
+    """The images before and after. They are moved from their label, or of one's own images from the predicted class."""
+    import minigrad
+    from minigrad import attacks
+
+    inputs = inputs_of(photos, network)
+    before = logits_of(network, inputs)
+    labels = np.array([before[i].argmax() if p.label is None else p.label for i, p in enumerate(photos)], np.int64)
+    steps = options.steps or 10
+    settings: dict[str, Any] = {
+        "steps": steps, "epsilon": options.epsilon, "norm": options.norm, "units": "pixel", "clip": (0.0, 1.0),
+        "alpha": 2.5 * options.epsilon / steps if options.alpha is None else options.alpha,
+        "mean": tuple(network.mean), "std": tuple(network.std),
+    }  # fmt: skip
+    targets = None
+    if options.target is not None:
+        if options.attack in attacks.PRESETS and options.attack != "untargeted":
+            raise OptionError(f"--target does not go with --attack {options.attack}, which has a class of its own")
+        targets = np.full(len(photos), class_index(options.target, network.classes, "--target"))
+        settings |= {"target": "given", "direction": "descend"}
+    attack = build(attacks, options.attack, settings)
+    tensors = [None if x is None else minigrad.from_numpy(x) for x in (inputs, labels, targets)]
+    moved = attack(network.module, *tensors).numpy()
+    pixels = [x.transpose(0, 2, 3, 1).astype(np.float64) * network.std + network.mean for x in (inputs, moved)]
+    names = [photo.name for photo in photos]
+    return Attacked(names, labels, pixels[0], pixels[1], before, logits_of(network, moved))
+
+
+def as_rows(images: Attacked, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each image what it was taken for before and after, how surely, and the largest change of a pixel."""
+    rows = []
+    for i, name in enumerate(images.rows):
+        row: dict[str, Any] = {"image": name}
+        for when, logits in (("before", images.before), ("after", images.after)):
+            shares = softmax(logits[i : i + 1])[0]
+            row[when] = {"class": classes[int(shares.argmax())], "probability": float(shares.max())}
+        rows.append(row | {"largest_change": float(np.abs(images.perturbed[i] - images.original[i]).max())})
+    return rows
+
+
+def as_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A table."""
+    lines = [["image", "before", "", "after", "", "change"]]
+    for row in rows:
+        cells = [part for when in ("before", "after") for part in _said(row[when])]
+        lines.append([_short(row["image"]), *cells, f"{255 * row['largest_change']:.1f}/255"])
+    return table(lines, left=(0, 1, 3))
+
+
+def _said(answer: dict[str, Any]) -> list[str]:
+    return [_short(answer["class"], 16), f"{100 * answer['probability']:.1f} %"]
+
+
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"...{name[3 - most :]}"
+
+
+def _check_folder(folder: str) -> None:
+    """OptionError if a folder is none, and cannot be made."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"--save {folder}: no folder can be made there ({error.strerror})") from error
+
+
+def _save(folder: str, pixels: np.ndarray, photos: Sequence[Photo]) -> list[Path]:
+    """Write images (N, H, W, C) of values from 0 to 1 as PNG files, under their names."""
+    import io
+
+    from PIL import Image
+
+    written = []
+    for image, photo in zip(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8), photos, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, format="PNG")
+        stem = Path(photo.name).stem.replace(" ", "-")
+        path = Path(folder) / f"{stem}.png"
+        for k in range(2, 1000):
+            if path not in written:
+                break
+            path = Path(folder) / f"{stem}-{k}.png"
+        write_atomically(path, buffer.getvalue())
+        written.append(path)
+    return written
