@@ -98,6 +98,19 @@ def train(options: Options) -> None:
     anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
+
+        def gradients(
+            images: minigrad.Tensor, labels: minigrad.Tensor, share: float = 1.0
+        ) -> tuple[minigrad.Tensor, ...]:
+            logits = ranks_model(images)
+            loss = loss_function(logits, labels)
+            optimizer.zero_grad()
+            (loss * share).backward()
+            if options.clip_grad:
+                nn.utils.clip_grad_norm_(trained, options.clip_grad)
+            return loss, logits
+
+        captured = minigrad.cuda.CapturedStep(gradients, optimizer) if can_be_captured(options, device) else None
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -108,15 +121,19 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, labels)
-                    logits = ranks_model(images)
-                    loss = loss_function(logits, labels)
-                    optimizer.zero_grad()
-                    (loss * batch.share).backward()
-                if options.clip_grad:
-                    nn.utils.clip_grad_norm_(trained, options.clip_grad)
-                optimizer.step()
+                    if captured is not None:
+                        loss, logits = captured(images, labels)
+                    else:
+                        loss, logits = gradients(images, labels, batch.share)
+                        optimizer.step()
                 run.record(loss.item(), to_numpy(logits), batch.labels)
             run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+
+
+def can_be_captured(options: Options, device: minigrad.Device) -> bool:
+    """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
+    looked_into = options.watch or options.detect_anomaly or options.adversarial or current().size > 1
+    return device.type == "gpu" and options.capture and not looked_into
 
 
 def over_ranks(model: nn.Module) -> nn.Module:

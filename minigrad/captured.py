@@ -61,7 +61,9 @@ class CapturedStep:
             if not self.is_captured:
                 return self._record(inputs)
             if [(x.shape, x.dtype) for x in inputs] != [(x.shape, x.dtype) for x in self._inputs]:
-                self._say(f"a step on inputs of {_shapes(inputs)} is not captured, those of {_shapes(self._inputs)} are")
+                self._say(
+                    f"a step on inputs of {_shapes(inputs)} is not captured, those of {_shapes(self._inputs)} are"
+                )
                 return self._beside(inputs)
             for mine, given in zip(self._inputs, inputs, strict=True):
                 _fill(mine, given)

@@ -13,8 +13,8 @@ from minigrad.quiet import quiet
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "IntOrPair", "Pair", "alone", "axes", "axis", "broadcast_shapes", "cast", "drawn", "floating", "integer", "ints", "must_broadcast",
-    "number", "operands", "pair", "plain", "quiet", "real", "shape_of", "sum_to",
+    "IntOrPair", "Pair", "alone", "axes", "axis", "broadcast_shapes", "cast", "drawn", "floating", "integer", "ints",
+    "must_broadcast", "number", "operands", "pair", "plain", "quiet", "real", "shape_of", "sum_to",
 ]  # fmt: skip
 
 

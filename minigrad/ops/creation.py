@@ -14,6 +14,7 @@ from minigrad.arrays import built, from_lists
 from minigrad.device import Device, get_device, to_device
 from minigrad.dtypes import as_dtype
 from minigrad.memory_format import laid_out, strided
+from minigrad.ops.common import drawn
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe

@@ -103,6 +103,12 @@ class Options:
         default=True,
         resume="not taken",
     )
+    capture: bool = _option(
+        "of train_minigrad.py on a GPU: launch each kernel of a step by itself, not all of them as one CUDA graph",
+        default=True,
+        resume="not taken",
+        only=("train_minigrad.py", "--no-capture", "nothing"),
+    )
     epochs: int = _option("passes over the training images", count)
     batch_size: int = _option("images a step", count)
     optimizer: str = _option("what makes a step of a gradient", choices=["sgd", "adamw"])

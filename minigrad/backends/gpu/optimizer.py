@@ -96,7 +96,9 @@ def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: 
     table.longest = max(table.longest, p.size)
     table.held += arrays
     if is_capturing() and any(a is not None and a is not g for a, g in zip(arrays, (p, g, *states), strict=True)):
-        raise NotImplementedError("the step of a parameter whose gradient or state lies otherwise in memory cannot be captured")
+        raise NotImplementedError(
+            "the step of a parameter whose gradient or state lies otherwise in memory cannot be captured"
+        )
     given_and_used = zip((p, *states), (arrays[0], *arrays[2:]), strict=True)
     table.copies += [(given, used) for given, used in given_and_used if used is not given]
     if _pending.tables is None:
