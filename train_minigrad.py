@@ -22,6 +22,7 @@ import numpy as np
 import minigrad
 from minigrad import attacks, nn
 from minigrad.errors import DeviceError, OptionError
+from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
     Attacker,
     BatchGenerator,
@@ -34,7 +35,9 @@ from minigrad.training import (
     main,
     make_attack,
     pack,
+    part,
     report_attack,
+    report_audit,
     report_evaluation,
     unpack,
     weights_to_load,
@@ -73,17 +76,23 @@ def train(options: Options) -> None:
         model.requires_grad_(False)
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    loss_function = nn.CrossEntropyLoss()
+    loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
     def save() -> dict[str, np.ndarray]:
-        arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
+        arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
+        if average is not None:  # the average is the model that others read; training goes on from the latest weights
+            arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
         arrays["random.minigrad"] = np.frombuffer(json.dumps(minigrad.get_rng_state()).encode(), np.uint8)
         return arrays
 
     def load(arrays: dict[str, np.ndarray]) -> None:
         model_state, optimizer_state = unpack(arrays, minigrad.from_numpy)
         model.load_state_dict(model_state)
+        if average is not None:
+            average.load_state_dict(model_state)
+            model.load_state_dict({key: minigrad.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
         if "random.minigrad" in arrays:
             minigrad.set_rng_state(json.loads(arrays["random.minigrad"].tobytes()))
@@ -95,20 +104,19 @@ def train(options: Options) -> None:
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "loaded": list(weights),
     }
-    anomaly = minigrad.detect_anomaly if options.detect_anomaly else nullcontext
+    anomaly = detect_anomaly_in_layers if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
 
-        def gradients(
-            images: minigrad.Tensor, labels: minigrad.Tensor, share: float = 1.0
-        ) -> tuple[minigrad.Tensor, ...]:
+        def gradients(images: minigrad.Tensor, targets: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+            """What is captured: loss, logits, and the length of the gradient, of a step of one batch."""
             logits = ranks_model(images)
-            loss = loss_function(logits, labels)
+            loss = loss_function(logits, targets)
             optimizer.zero_grad()
-            (loss * share).backward()
+            loss.backward()
             if options.clip_grad:
-                nn.utils.clip_grad_norm_(trained, options.clip_grad)
-            return loss, logits
+                return loss, logits, nn.utils.clip_grad_norm_(trained, options.clip_grad)
+            return loss, logits, nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
 
         captured = minigrad.cuda.CapturedStep(gradients, optimizer) if can_be_captured(options, device) else None
         for _ in run.epochs():
@@ -116,24 +124,39 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
-                labels = minigrad.from_numpy(batch.labels).to(device)
+                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
+                images, targets = minigrad.from_numpy(inputs).to(device), minigrad.from_numpy(mixed).to(device)
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
-                        images = attack(model, images, labels)
+                        images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
                     if captured is not None:
-                        loss, logits = captured(images, labels)
+                        loss, logits, length = captured(images, targets)
                     else:
-                        loss, logits = gradients(images, labels, batch.share)
+                        logits = ranks_model(images)
+                        loss = loss_function(logits, targets)
+                        if run.first_of_update:
+                            optimizer.zero_grad()
+                        (loss * (batch.share * run.share)).backward()
+                norm = None
+                if run.last_of_update:
+                    if captured is not None:
+                        norm = length.item() if run.wants_norm else None
+                    else:
+                        norm = clip(trained, options.clip_grad, run.wants_norm)
                         optimizer.step()
-                run.record(loss.item(), to_numpy(logits), batch.labels)
-            run.finish_epoch(evaluate(model, data, run.val_batches(), device), minigrad.max_memory_allocated(device))
+                    if average is not None:
+                        update_average(average, model, options.ema)
+                run.record(loss.item(), to_numpy(logits), batch.labels, norm)
+            run.finish_epoch(
+                evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
+            )
 
 
 def can_be_captured(options: Options, device: minigrad.Device) -> bool:
     """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
-    looked_into = options.watch or options.detect_anomaly or options.adversarial or current().size > 1
-    return device.type == "gpu" and options.capture and not looked_into
+    looked_into = options.watch or options.detect_anomaly or options.adversarial
+    several = options.accumulate > 1 or current().size > 1
+    return device.type == "gpu" and options.capture and not (looked_into or several)
 
 
 def over_ranks(model: nn.Module) -> nn.Module:
@@ -186,11 +209,12 @@ def evaluate(
     device: minigrad.Device,
     attack: Any = None,
     tta: bool = False,
+    keep_images: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter = Meter()
+    meter = Meter(keep_images)
     for batch in batches:
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
         labels = minigrad.from_numpy(batch.labels).to(device)
@@ -200,12 +224,16 @@ def evaluate(
         if tta:
             logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
-        meter.update(loss.item(), to_numpy(logits), batch.labels)
+        meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
+        if attack is not None and meter.keep_images:
+            meter.images_kept.append(to_numpy(images))
     return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
+    if options.audit:
+        report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
@@ -214,8 +242,8 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
         curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
         report_evaluation(options, data, clean, curve=curve)
     else:
-        attacker = Attacker(attack)
-        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
+        attacker, keep = Attacker(attack), options.save_adversarial is not None
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
         report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
@@ -231,6 +259,24 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
     if options.optimizer == "adamw":
         return minigrad.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)
     return minigrad.optim.SGD(parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
+
+
+def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> float | None:
+    """Shorten the whole gradient to a 2-norm of `longest` (0: any); returns what its norm was, if that is wanted."""
+    if longest:
+        norm = nn.utils.clip_grad_norm_(parameters, longest)
+    elif wanted:
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return float(norm.item()) if wanted else None
+
+
+@minigrad.no_grad()
+def update_average(average: nn.Module, model: nn.Module, share: float) -> None:
+    """average <- share average + (1 - share) weights, after each step; running statistics are the model's."""
+    for mean, latest in zip(average.parameters(), model.parameters(), strict=True):
+        mean.mul_(share).add_(latest, alpha=1 - share)
+    for kept, now in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(now)
 
 
 def to_numpy(value: minigrad.Tensor) -> np.ndarray:

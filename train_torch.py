@@ -39,7 +39,9 @@ from minigrad.training import (
     main,
     make_attack,
     pack,
+    part,
     report_attack,
+    report_audit,
     report_evaluation,
     unpack,
     weights_to_load,
@@ -78,11 +80,14 @@ def train(options: Options) -> None:
         model.requires_grad_(False)
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    loss_function = nn.CrossEntropyLoss()
+    loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
     def save() -> dict[str, np.ndarray]:
-        arrays = pack(model.state_dict(), optimizer.state_dict()["state"], to_numpy)
+        arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
+        if average is not None:  # the average is the model that others read; training goes on from the latest weights
+            arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
         arrays["random.torch"] = torch.get_rng_state().numpy()
         if device.type == "cuda":
             arrays["random.cuda"] = torch.cuda.get_rng_state(device).numpy()
@@ -91,6 +96,9 @@ def train(options: Options) -> None:
     def load(arrays: dict[str, np.ndarray]) -> None:
         model_state, optimizer_state = unpack(arrays, torch.from_numpy)
         model.load_state_dict(model_state)
+        if average is not None:
+            average.load_state_dict(model_state)
+            model.load_state_dict({key: torch.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
         if "random.torch" in arrays:
             torch.set_rng_state(torch.from_numpy(arrays["random.torch"]))
@@ -114,20 +122,24 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                images = torch.from_numpy(data.inputs(batch.images)).to(device)
-                labels = torch.from_numpy(batch.labels).to(device)
+                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
+                images, targets = torch.from_numpy(inputs).to(device), torch.from_numpy(mixed).to(device)
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
-                        images = attack(model, images, labels)
+                        images = attack(model, images, torch.from_numpy(batch.labels).to(device))
                     logits = ranks_model(images)
-                    loss = loss_function(logits, labels)
-                    optimizer.zero_grad()
-                    (loss * batch.share).backward()
-                if options.clip_grad:
-                    nn.utils.clip_grad_norm_(trained, options.clip_grad)
-                optimizer.step()
-                run.record(loss.item(), to_numpy(logits), batch.labels)
-            run.finish_epoch(evaluate(model, data, run.val_batches(), device), peak_memory(device))
+                    loss = loss_function(logits, targets)
+                    if run.first_of_update:
+                        optimizer.zero_grad()
+                    (loss * (batch.share * run.share)).backward()
+                norm = None
+                if run.last_of_update:
+                    norm = clip(trained, options.clip_grad, run.wants_norm)
+                    optimizer.step()
+                    if average is not None:
+                        update_average(average, model, options.ema)
+                run.record(loss.item(), to_numpy(logits), batch.labels, norm)
+            run.finish_epoch(evaluate(average or model, data, run.val_batches(), device), peak_memory(device))
 
 
 def over_ranks(model: nn.Module, device: torch.device) -> nn.Module:
@@ -157,11 +169,12 @@ def evaluate(
     device: torch.device,
     attack: Any = None,
     tta: bool = False,
+    keep_images: bool = False,
 ) -> Meter:
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter = Meter()
+    meter = Meter(keep_images)
     for batch in batches:
         images = torch.from_numpy(data.inputs(batch.images)).to(device)
         labels = torch.from_numpy(batch.labels).to(device)
@@ -171,12 +184,16 @@ def evaluate(
         if tta:
             logits = (logits + model(torch.from_numpy(data.mirrored(batch.images)).to(device))) / 2
         loss = loss_function(logits, labels)
-        meter.update(loss.item(), to_numpy(logits), batch.labels)
+        meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
+        if attack is not None and meter.keep_images:
+            meter.images_kept.append(to_numpy(images))
     return current().total(meter)
 
 
 def measure(options: Options, data: Data, model: nn.Module, device: torch.device, attack: Any) -> None:
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
+    if options.audit:
+        report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     if attack is None:
         report_evaluation(options, data, clean)
@@ -185,8 +202,8 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
         curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
         report_evaluation(options, data, clean, curve=curve)
     else:
-        attacker = Attacker(attack)
-        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker)
+        attacker, keep = Attacker(attack), options.save_adversarial is not None
+        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
         report_evaluation(options, data, clean, under_attack, attacker.stages())
     if options.visualise:
         batch = data.chosen()
@@ -216,6 +233,24 @@ def watch_layers(model: nn.Module) -> None:
 
     for name, layer in model.named_modules():
         watch(name, layer)
+
+
+def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> float | None:
+    """Shorten the whole gradient to a 2-norm of `longest` (0: any); returns what its norm was, if that is wanted."""
+    if longest:
+        norm = nn.utils.clip_grad_norm_(parameters, longest)
+    elif wanted:
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return float(norm.item()) if wanted else None
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, share: float) -> None:
+    """average <- share average + (1 - share) weights, after each step; running statistics are the model's."""
+    for mean, latest in zip(average.parameters(), model.parameters(), strict=True):
+        mean.mul_(share).add_(latest, alpha=1 - share)
+    for kept, now in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(now)
 
 
 def to_numpy(value: torch.Tensor) -> np.ndarray:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from minigrad.errors import WriteError
+
+
+def is_writable(folder: str | Path) -> bool:
+    """Whether a file can be made in a folder. It is tried: what the system says of leave is not true of every file system."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".minigrad-", dir=folder)
+    except OSError:
+        return False
+    os.close(descriptor)
+    with suppress(OSError):
+        os.unlink(name)
+    return True
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -28,6 +28,7 @@ class Option:
     choices: Sequence[str] | None = None
     metavar: str | None = None
     alone: Any = None  # the value of the option without one
+    also: Sequence[str] = ()  # other ways to write it: -b
 
     def flag(self, name: str) -> str:
         """How the option is written."""
@@ -37,11 +38,18 @@ class Option:
         """Declares the option to argparse; what is not given stays out of what it returns."""
         if isinstance(self.default, bool):
             action = "store_false" if self.default else "store_true"
-            parser.add_argument(self.flag(name), dest=name, action=action, help=self.help)
+            parser.add_argument(*self.also, self.flag(name), dest=name, action=action, help=self.help)
             return
         extra = {} if self.alone is None else {"nargs": "?", "const": self.alone}
         parser.add_argument(
-            self.flag(name), type=self.type, choices=self.choices, metavar=self.metavar, help=self.help, **extra
+            *self.also,
+            self.flag(name),
+            dest=name,
+            type=self.type,
+            choices=self.choices,
+            metavar=self.metavar,
+            help=self.help,
+            **extra,
         )
 
 
@@ -125,8 +133,21 @@ class Parser(argparse.ArgumentParser):
             **settings,
         )
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        refuse_empty(args or ())
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> Any:
         raise OptionError(helpful(self, message))
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """OptionError for an empty text, such as a variable of a shell that is not set leaves: --out ""."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if not argument.strip() or re.fullmatch(r"--[\w-]+=\s*", argument):
+            raise OptionError(
+                f"{before if before.startswith('-') else argument or 'an argument'} is given an empty text"
+            )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -51,7 +51,9 @@ def run(work: Callable[[], int]) -> int:
     except (MinigradError, FloatingPointError, OSError, MemoryError) as error:
         say_error(error)
     except Interrupted as stop:
-        print(stop)
+        with suppress(OSError):
+            print(stop, flush=True)
+        give_up_output()
         return 128 + stop.signum
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -16,6 +16,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
+from minigrad.option import did_you_mean
 from models.card import Card
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ COMMON = ("num_classes", "channels", "image_size", "generator")
 def find(name: str, package: str) -> type:
     """The class of a model in `package`. OptionError, with the names that exist, for an unknown one."""
     if name not in cards():
-        raise OptionError(f"unknown model {name!r}: there are {', '.join(cards())}")
+        raise OptionError(f"unknown model {name!r}{did_you_mean(name, cards())}: there are {', '.join(cards())}")
     card = cards()[name]
     return getattr(import_module(f"{package}.{card.module}"), card.cls)
 

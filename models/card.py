@@ -35,6 +35,11 @@ FOLDER = Recipe(epochs=60, batch_size=256, lr=0.1, warmup=5.0)
 """SGD on a folder of photographs."""
 
 
+def none_idle(settings: dict[str, Any]) -> dict[str, str]:
+    """No setting of a network is without effect."""
+    return {}
+
+
 def unchanged(settings: dict[str, Any], given: Container[str], image_size: int) -> dict[str, Any]:
     """The settings of a network whose defaults depend on nothing else."""
     return settings
@@ -53,6 +58,7 @@ class Card:
     folder: Recipe = FOLDER
     options: Mapping[str, Option] = field(default_factory=dict)  # of the settings that it alone has
     complete: Callable[[dict[str, Any], Container[str], int], dict[str, Any]] = unchanged  # settings, given, image size
+    idle: Callable[[dict[str, Any]], dict[str, str]] = none_idle  # {setting that the others leave without effect: why}
     notes: str = ""  # what --help says of its defaults
     small: Mapping[str, Any] = field(default_factory=dict)  # settings at which second gradients are quickly checked
     pretrained: str | None = None  # torchvision's weights for it

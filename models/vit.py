@@ -179,6 +179,16 @@ def complete(settings: dict[str, Any], given: Container[str], image_size: int) -
     return settings
 
 
+def idle(settings: dict[str, Any]) -> dict[str, str]:
+    """Windows that no block has cannot be shifted; of one windowed block alone, none is a second one."""
+    found, windowed = {}, len(settings["window_blocks"])
+    if windowed < 2:
+        found["shift"] = f"of the windowed blocks every second one shifts, and {windowed or 'none'} is windowed"
+    if windowed == 0:
+        found["window_size"] = "no block is windowed"
+    return found
+
+
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.05, "clip_grad": 1.0}
 
 CARDS = {
@@ -192,6 +202,7 @@ CARDS = {
         folder=replace(FOLDER, **ADAMW, epochs=90, lr=0.01),
         options=OPTIONS,
         complete=complete,
+        idle=idle,
         notes="--patch-size is 16 for images of 64 pixels and more, 4 for smaller ones. --window-blocks are 0,2.",
         small={"image_size": 32, "patch_size": 4, "dim": 24, "heads": 3, "shift": True, "relative_positions": True},
         image_layers=("patch_embed",),

@@ -1,6 +1,7 @@
 """Networks, layers, optimizers and attacks that others wrote for PyTorch, run on minigrad unchanged and compared with torch.
 
-    python tools/strangers.py CHECKOUT [--only WORD] [--json FILE]
+    python tools/strangers.py CHECKOUT [--only WORD] [--json FILE --source OWNER/NAME@COMMIT]
+    python tools/strangers.py --report FILES          the table of docs/strangers.md, of such files
 
 Every Python file of a checkout that mentions torch is loaded twice: with torch, and within minigrad.as_torch(). What can be
 built of it, by its own defaults or by small settings that are guessed from the names of its arguments, is built in both,
@@ -18,6 +19,7 @@ import inspect
 import io
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -59,7 +61,12 @@ class TooLong(BaseException):
 
 @contextlib.contextmanager
 def limited(seconds: int = LIMIT) -> Any:
-    def stop(*args: Any) -> None:
+    def stop(number: int, frame: Any) -> None:
+        while frame is not None and Path(frame.f_code.co_filename).name != "loading.py":
+            frame = frame.f_back
+        if frame is not None and frame.f_code.co_name not in ("run", "_import", "exec_module"):
+            signal.alarm(1)  # torch's and minigrad's modules are being exchanged
+            return
         raise TooLong
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -269,15 +276,51 @@ def line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}{at}"
 
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "strangers.md"
+
+
+def report(files: list[Path]) -> None:
+    """Writes the table of docs/strangers.md: a row for each repository, and what went wrong in it, file by file."""
+    rows, wrong, total = [], [], Counter()
+    for path in files:
+        found = json.loads(path.read_text())
+        counts = Counter(verdict for verdict, _ in found["files"].values())
+        total += counts
+        others = counts["fails"] + counts["differs"]
+        name, _, commit = found["source"].partition("@")
+        rows.append(f"| {name} | {commit[:7]} | {counts['agrees']} | {others} | {counts['loads']} |")
+        for file, (verdict, lines) in sorted(found["files"].items()):
+            if verdict in ("fails", "differs"):
+                wrong.append(f"- {name.split('/')[-1]}, `{file}`: {shortened(lines[0])}")
+    tried = total["agrees"] + total["fails"] + total["differs"]
+    head = ["| repository | commit | agree | fail or differ | load |", "| --- | --- | ---: | ---: | ---: |"]
+    agree, share = total["agrees"], total["agrees"] / max(tried, 1)
+    last = f"| **all** | | **{agree} of {tried}: {share:.0%}** | {tried - agree} | {total['loads']} |"
+    text = PAGE.read_text()
+    before, after = text[: text.index("| repository")], text[text.index("\n## ") :] if "\n## " in text else ""
+    PAGE.write_text(before + "\n".join([*head, *rows, last, "", *wrong, ""]) + after)
+
+
+def shortened(text: str) -> str:
+    """A message without the folders of the machine that it was printed on, in one line of the page."""
+    text = re.sub(r"/\S*/", "", text)
+    return text if len(text) <= 150 else text[:147] + "..."
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkout", type=Path)
+    parser.add_argument("checkout", type=Path, nargs="+", help="a folder; with --report the files of --json")
+    parser.add_argument("--report", action="store_true", help="write the table of docs/strangers.md")
+    parser.add_argument("--source", default="", help="what the checkout is: OWNER/NAME@COMMIT")
     parser.add_argument("--only", default="", help="files with this word in their path")
     parser.add_argument("--json", type=Path, help="write the verdicts there")
     parser.add_argument("--limit", type=int, default=LIMIT, help="seconds for each thing that is built and compared")
     arguments = parser.parse_args()
+    if arguments.report:
+        report(arguments.checkout)
+        return 0
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    root = arguments.checkout.resolve()
+    root = arguments.checkout[0].resolve()
     files = [
         f for f in sorted(root.rglob("*.py")) if arguments.only in str(f) and "torch" in f.read_text(errors="ignore")
     ]
@@ -294,7 +337,7 @@ def main() -> int:
             print(f"             {text}", flush=True)
     print(dict(Counter(v for v, _ in verdicts.values())))
     if arguments.json:
-        arguments.json.write_text(json.dumps(verdicts, indent=1))
+        arguments.json.write_text(json.dumps({"source": arguments.source or root.name, "files": verdicts}, indent=1))
     return 0
 
 

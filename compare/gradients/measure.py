@@ -27,6 +27,9 @@ class Plan(NamedTuple):
     subjects: Sequence[Any]
 
 
+PATIENCE = 10.0  # seconds between two lines of progress
+
+
 def measure(options: argparse.Namespace, begun: Result) -> Result | None:
     """The result: the rules, and the rows that are asked for, with progress on the error stream. None: they are listed."""
     chosen = choose(plans(), options.group, options.only)
@@ -36,12 +39,13 @@ def measure(options: argparse.Namespace, begun: Result) -> Result | None:
     from compare.gradients.derivatives import FLOOR_32, TOLERANCE_64
     from compare.gradients.row import measure_row
 
-    started = time.perf_counter()
+    started = said = time.perf_counter()
     rows: list[Result] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is deprecated, in either framework
         for i, plan in enumerate(chosen):
-            if not i or plan.group != chosen[i - 1].group or i % 50 == 0:
+            if not i or plan.group != chosen[i - 1].group or time.perf_counter() - said > PATIENCE:
+                said = time.perf_counter()
                 print(f"{i} of {len(chosen)} rows: {plan.group} {plan.name} ...", file=sys.stderr, flush=True)
             seeds = range(1000 * options.seed, 1000 * options.seed + DRAWS.get(plan.group, 4))
             against = "definition" if plan.group == "fused" else "torch"

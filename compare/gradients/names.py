@@ -33,7 +33,6 @@ _WITHOUT: dict[str, str] = {
         Tensor.__ior__ Tensor.__ixor__ Tensor.__invert__ Tensor.__eq__ Tensor.__ne__ Tensor.__lt__ Tensor.__le__
         Tensor.__gt__ Tensor.__ge__""",
     "makes a new tensor out of no other's numbers": """
-        BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor
         arange empty empty_like eye from_dlpack from_numpy full full_like linspace logspace ones ones_like tensor tril_indices
         triu_indices zeros zeros_like Tensor.new Tensor.new_empty Tensor.new_full Tensor.new_ones Tensor.new_tensor Tensor.new_zeros
         Tensor.ones_like Tensor.zeros_like""",
@@ -49,11 +48,13 @@ _WITHOUT: dict[str, str] = {
     "the tensor itself": """
         Tensor.conj Tensor.conj_physical Tensor.pin_memory Tensor.real Tensor.resolve_conj Tensor.resolve_neg
         Tensor.share_memory_""",
+    "writes a file, or reads one": "load save",
+    "changes the size of a tensor that has no gradient": "Tensor.resize_ Tensor.resize_as_",
     "no tensor comes out": """
         broadcast_shapes get_device get_num_threads get_rng_state is_gpu_available is_grad_enabled
         load_torch_state_dict manual_seed max_memory_allocated memory_allocated promote_types
         get_default_device get_default_dtype initial_seed is_complex is_floating_point is_nonzero is_same_size is_signed
-        is_tensor numel seed set_default_dtype watch
+        is_storage is_tensor numel seed set_default_dtype watch Tensor.storage_offset
         Tensor.is_conj Tensor.is_distributed Tensor.is_inference Tensor.is_neg Tensor.is_pinned Tensor.is_shared
         Tensor.ndimension
         reset_peak_memory_stats result_type set_num_threads set_printoptions set_rng_state synchronize to_torch_state_dict

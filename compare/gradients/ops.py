@@ -54,7 +54,19 @@ case("scatter_reduce", X, 1, np.array([[0, 0], [1, 2], [2, 2], [4, 3]]), (4, 2),
 # -- two operands
 case("copysign fmax fmin dist", X, X)
 case("cdist", X, (3, 5))
-for name in ("add", "sub", "subtract", "mul", "hypot", "atan2", "logaddexp", "logaddexp2", "maximum", "minimum"):
+for name in (
+    "add",
+    "sub",
+    "subtract",
+    "rsub",
+    "mul",
+    "hypot",
+    "atan2",
+    "logaddexp",
+    "logaddexp2",
+    "maximum",
+    "minimum",
+):
     low = 0.5 if name in ("hypot", "atan2") else -2.0
     case(name, Drawn(X, low), Drawn(X, low))
     case(name, Drawn(X, low), Drawn(ROW, low))

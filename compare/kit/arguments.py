@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import models
 from minigrad.errors import MinigradError, OptionError
-from minigrad.option import Help, helpful
+from minigrad.option import Help, helpful, refuse_empty
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import recipe
 
@@ -38,6 +38,10 @@ class Parser(argparse.ArgumentParser):
         """An option that is on or off: --name and, where it has a default, --no-name."""
         given = "default" in settings
         self.add(name, action=argparse.BooleanOptionalAction if given else "store_true", **settings)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        refuse_empty(args or ())
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(helpful(self, message))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -82,7 +84,8 @@ class Command:
             return 0
         if not self.kept:
             write_result(options.json, result)
-        print("\n\n".join(["", *map(as_text, self.show.tables(result)), self.show.verdict(result)]))
+        verdict = textwrap.fill(self.show.verdict(result), shutil.get_terminal_size().columns)
+        print("\n\n".join(["", *map(as_text, self.show.tables(result)), verdict]))
         if getattr(options, "picture", None):
             write_picture(options.picture, self.show.pictures(result))
         return 0 if self.agree(result) else 1

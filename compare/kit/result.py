@@ -17,7 +17,7 @@ from typing import Any
 
 from compare.kit.machine import commit, describe_machine
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import is_writable, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "compare" / "results"
@@ -68,7 +68,7 @@ def check_target(path: Path | None, format: str, option: str = "--json") -> None
 
 def check_writable(path: Path, option: str) -> None:
     """OptionError if no file can be written there: a folder or device, or in a folder that is not there or not ours."""
-    if (path.exists() and not path.is_file()) or not os.access(path.absolute().parent, os.W_OK):
+    if (path.exists() and not path.is_file()) or not is_writable(path.absolute().parent):
         raise OptionError(f"{option} {path}: no file can be written there")
 
 

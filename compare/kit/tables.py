@@ -9,6 +9,8 @@ import csv
 import html
 import io
 import re
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,9 +27,37 @@ class Table:
     notes: Sequence[str] = ()
 
 
-def as_text(table: Table) -> str:
-    """Title, aligned columns, notes."""
-    return "\n".join([*([table.title, ""] if table.title else []), aligned([table.head, *table.rows]), *table.notes])
+def as_text(table: Table, width: int | None = None) -> str:
+    """Title, aligned columns, notes, within the terminal's width (80 where there is none): what is too wide goes on below,
+    the first column once more before it."""
+    width = width or shutil.get_terminal_size().columns
+    blocks = [aligned(rows) for rows in narrowed([table.head, *table.rows], width)]
+    notes = [line for note in table.notes for line in textwrap.wrap(note, width)]
+    return "\n".join([*([table.title, ""] if table.title else []), "\n\n".join(blocks), *notes])
+
+
+def narrowed(rows: Sequence[Sequence[str]], width: int) -> list[list[list[str]]]:
+    """A table's rows, the head first, as tables of fewer columns that are no wider; a head that is wider than its column's
+    cells is folded into lines of its words."""
+    columns = [[row[i] if i < len(row) else "" for row in rows] for i in range(max(map(len, rows)))]
+    if sum(max(map(len, column)) + 2 for column in columns) - 2 <= width:
+        return [[list(row) for row in rows]]
+    heads = [_folded(column[0], max(map(len, column[1:]), default=1)) for column in columns]
+    deep = max(map(len, heads))
+    columns = [[""] * (deep - len(head)) + head + column[1:] for head, column in zip(heads, columns, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    parts: list[list[int]] = [[]]
+    for i in range(1, len(columns)):
+        if parts[-1] and widths[0] + sum(widths[j] + 2 for j in [*parts[-1], i]) > width:
+            parts.append([])
+        parts[-1].append(i)
+    return [[[columns[j][k] for j in (0, *part)] for k in range(len(columns[0]))] for part in parts]
+
+
+def _folded(head: str, width: int) -> list[str]:
+    """The words of a head in lines of a width, or of its longest word."""
+    longest = max(map(len, head.split()), default=1)
+    return textwrap.wrap(head, max(width, longest), break_long_words=False) or [""]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -46,6 +46,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the process that asks, which ends this one
         )
 
     def ask(self, request: str, **arguments: Any) -> Any:

@@ -85,7 +85,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add("--readme", type=Path, metavar="FILE", help="whose front page is to be brought up to date (README.md)")
     options = parser.parse_args(arguments)
-    if options.results.resolve() == RESULTS:
+    if options.results.resolve() == RESULTS and (ROOT / "pyproject.toml").is_file():  # else it is an installed package
         options.markdown = options.markdown or ROOT / "docs" / "results.md"
         options.readme = options.readme or ROOT / "README.md"
     check_ours(options.html, "--html")

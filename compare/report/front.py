@@ -114,7 +114,11 @@ def notes(entries: Sequence[Entry], trained: ByNetwork, speeds: ByNetwork) -> li
 def training(result: Result) -> str:
     """What was trained on what, how long."""
     data, seeds = result["dataset"], len(result["seeds"])
-    error = "one seed" if seeds == 1 else f"{seeds} seeds, with the standard error"
+    error = (
+        "one seed, so that a difference of a point or two says nothing"
+        if seeds == 1
+        else f"{seeds} seeds, with the standard error"
+    )
     return (
         f"Of {data['validation_images']:,} validation images of {data['name']}, in percent, after "
         f"{result['recipe']['options']['epochs']} epochs on {data['training_images']:,} training images; {error}."

@@ -77,10 +77,17 @@ def _users_of_torch() -> set[str]:
     found = set()
     for name, module in list(sys.modules.items()):
         package = name.split(".")[0]
-        if package not in found and package not in (*OURS, *places.PRIVATE):
-            if any(id(value) in torchs for value in list(getattr(module, "__dict__", {}).values())):
-                found.add(package)
+        if package in found or package in OURS or package in places.PRIVATE or _WITHOUT.get(name) == id(module):
+            continue
+        if any(id(value) in torchs for value in list(getattr(module, "__dict__", {}).values())):
+            found.add(package)
+        elif not getattr(getattr(module, "__spec__", None), "_initializing", False):
+            _WITHOUT[name] = id(module)
     return found
+
+
+_WITHOUT: dict[str, int] = {}
+"""Modules that have been looked through, and have no module of torch's."""
 
 
 def _is_ours(module: ModuleType) -> bool:

@@ -18,6 +18,8 @@ PRIVATE = (
 HOMES: dict[str, tuple[str, ...]] = {
     "torch": ("minigrad.as_torch.names", "minigrad"),
     "torch._C": ("minigrad.as_torch.names._C",),
+    "torch._dynamo": ("minigrad.as_torch.names._dynamo",),
+    "torch._dynamo.utils": ("minigrad.as_torch.names._dynamo.utils",),
     "torch.amp": ("minigrad.as_torch.names.amp",),
     "torch.autograd": ("minigrad.autograd",),
     "torch.backends": ("minigrad.as_torch.names.backends",),
@@ -38,6 +40,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.multiprocessing": ("multiprocessing",),
     "torch.mps": ("minigrad.as_torch.names.mps",),
     "torch.nn": ("minigrad.nn",),
+    "torch.nn.attention": ("minigrad.as_torch.names.backends.attention",),
     "torch.nn.functional": ("minigrad.nn.functional",),
     "torch.nn.init": ("minigrad.nn.init",),
     "torch.nn.modules": ("minigrad.nn",),
@@ -45,6 +48,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.nn.parallel": ("minigrad.nn.parallel",),
     "torch.nn.parameter": ("minigrad.nn",),
     "torch.nn.utils": ("minigrad.nn.utils",),
+    "torch.nn.utils.rnn": ("minigrad.nn.utils.rnn",),
     "torch.optim": ("minigrad.optim",),
     "torch.optim.lr_scheduler": ("minigrad.optim.lr_scheduler",),
     "torch.optim.optimizer": ("minigrad.optim", "minigrad.optim.optimizer"),
@@ -67,20 +71,22 @@ HOMES: dict[str, tuple[str, ...]] = {
 """torch's module -> where its names are looked for, in order."""
 
 REFUSED = """
-torch.ao torch.distributed torch.fft torch.func torch.fx torch.nn.utils.fusion torch.nn.utils.parametrizations
-torch.nn.utils.parametrize torch.nn.utils.prune torch.onnx torch.profiler torch.quantization torch.sparse torch.testing
-torch.utils.benchmark torch.utils.cpp_extension torch.utils.flop_counter torch._dynamo
+torch.ao torch.distributed torch.distributions torch.fft torch.func torch.fx torch.nn.utils.fusion torch.nn.utils.parametrizations
+torch.nn.utils.parametrize torch.nn.utils.prune torch.nn.utils.remove_weight_norm torch.nn.utils.spectral_norm
+torch.nn.utils.weight_norm torch.nested torch.onnx torch.optim.ASGD torch.optim.Adafactor torch.optim.LBFGS torch.optim.Muon
+torch.optim.RAdam torch.optim.Rprop torch.optim.SparseAdam torch.optim.swa_utils torch.profiler torch.quantization torch.sparse
+torch.testing torch.utils.benchmark torch.utils.cpp_extension torch.utils.flop_counter
 torchvision.models.feature_extraction torchvision.models.quantization
 """.split()
-"""Modules that can be imported, with all below them: their names can be mentioned, and refuse in one line when they are called."""
+"""Modules and names that can be imported and mentioned, with all below them: they refuse in one line when they are called."""
 
 DIVIDED = {
     "torch.autograd": "anomaly_mode function functional grad_mode gradcheck graph profiler variable",
     "torch.distributions": "bernoulli distribution normal uniform",
     "torch.nn.modules": "activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold instancenorm "
     "lazy linear loss module normalization padding pixelshuffle pooling rnn sparse transformer upsampling",
-    "torch.nn.utils": "clip_grad convert_parameters rnn spectral_norm weight_norm",
-    "torch.optim": "adadelta adagrad adam adamax adamw asgd lbfgs nadam radam rmsprop rprop sgd swa_utils",
+    "torch.nn.utils": "clip_grad convert_parameters",
+    "torch.optim": "adadelta adagrad adam adamax adamw asgd lbfgs nadam radam rmsprop rprop sgd",
     "torch.utils.data": "dataloader dataset distributed sampler",
 }
 """Packages of torch's that are divided into modules otherwise than here: each of these has the names of all."""
@@ -106,7 +112,7 @@ def home_of(name: str) -> tuple[str, ...] | None:
 
 
 def refuses(name: str) -> bool:
-    """Whether names of this module that are not here can be mentioned all the same."""
+    """Whether this is one of REFUSED, or below one."""
     return any(f"{name}.".startswith(f"{refused}.") for refused in REFUSED)
 
 
@@ -153,7 +159,7 @@ class Place(ModuleType):
             value = getattr(home, name, self)
             if value is not self and not (isinstance(value, (ModuleType, SimpleNamespace)) and exists(whole)):
                 return value
-        if refuses(self.__name__) and whole not in HOMES:
+        if refuses(whole) and whole not in HOMES:
             return Refused(name, (), {"__module__": self.__name__})
         try:
             with self.__world:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from minigrad.errors import OptionError
+from minigrad.files import is_writable
 from minigrad.option import Parser as Plain
 from minigrad.option import Type, number
 
@@ -68,7 +68,7 @@ def check_target(path: Path, option: str) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OptionError(f"{option} {path}: there is no folder {path.parent}")
-    if (path.exists() and not path.is_file()) or not os.access(folder, os.W_OK):
+    if (path.exists() and not path.is_file()) or not is_writable(folder):
         raise OptionError(f"{option} {path}: no file can be written there")
 
 

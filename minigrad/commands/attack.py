@@ -22,8 +22,9 @@ from minigrad.commands.network import Network, add_network, logits_of, read_netw
 from minigrad.errors import OptionError
 from minigrad.files import write_atomically
 from minigrad.option import fraction, number
-from minigrad.training.attacks import ATTACKS, build
+from minigrad.training.attacks import build
 from minigrad.training.pictures import Attacked, draw_attack, softmax
+from minigrad.training.recipes import ATTACKS
 
 EPSILON = 8 / 255
 

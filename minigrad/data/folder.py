@@ -5,6 +5,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def open_folder(root: Path, split: str, image_size: int | None, limit: int | Non
         if not (root / "train").is_dir() and not (root / "val").is_dir():
             raise DataError(
                 f"{root} has neither lists (train.txt and val.txt, with the images in images/) nor class folders "
-                f"(train/<class>/ and val/<class>/)"
+                f"(train/<class>/ and val/<class>/){_meant(root)}"
             )
         classes, files, labels = _read_class_folders(root, split)
         origins = None
@@ -140,6 +141,26 @@ def _read_lists(root: Path, lists: Path, split: str) -> tuple[list[str], list[st
     origins = [f"{listing}, line {line}: " for line, _, _ in entries]
     _check_presence(files, origins)
     return classes, files, np.array([label for _, _, label in entries], np.int64), origins
+
+
+def _meant(root: Path) -> str:
+    """ ": did you mean PATH?", for the folder above or below that is laid out as a data set; lists go before class folders."""
+    here = root.resolve()
+    with suppress(OSError):
+        near = [here.parent, here.parent.parent, *sorted(path for path in here.iterdir() if path.is_dir())]
+        for is_meant in (_has_lists, _has_splits):
+            for folder in near:
+                if is_meant(folder):
+                    return f"; did you mean {folder}?"
+    return ""
+
+
+def _has_lists(folder: Path) -> bool:
+    return any((place / "train.txt").is_file() and (place / "val.txt").is_file() for place in (folder, folder / "data"))
+
+
+def _has_splits(folder: Path) -> bool:
+    return (folder / "train").is_dir() and (folder / "val").is_dir()
 
 
 def _bad_label(listing: Path, line: int, label: int, known: str) -> DataError:
@@ -203,10 +224,12 @@ def _read_class_folders(root: Path, split: str) -> tuple[list[str], list[str], n
     """(classes, files, labels) of a split in the layout with a folder for each class."""
     for folder in (root / "train", root / split):
         if not folder.is_dir():
-            raise DataError(f"{folder} does not exist: it should hold a folder of images for each class")
+            raise DataError(f"{folder} does not exist: it should hold a folder of images for each class{_meant(root)}")
     classes = _kept(_subfolders(root / "train"))
     if not classes:
-        raise DataError(f"{root / 'train'} has no class folders: it should hold a folder of images for each class")
+        raise DataError(
+            f"{root / 'train'} has no class folders: it should hold a folder of images for each class{_meant(root)}"
+        )
     for name in _kept(_subfolders(root / split)):
         if name not in classes:
             raise DataError(f"{root / split / name} is of no known class: there is no {root / 'train' / name}")
@@ -217,11 +240,11 @@ def _read_class_folders(root: Path, split: str) -> tuple[list[str], list[str], n
     for label, name in enumerate(classes):
         images = _image_files(root / split / name, left_out)
         if split == "train" and not images:
-            raise DataError(f"{root / split / name} holds no images ({', '.join(EXTENSIONS)})")
+            raise DataError(f"{root / split / name} holds no images ({', '.join(EXTENSIONS)}){_meant(root)}")
         files += images
         labels += [label] * len(images)
     if not files:
-        raise DataError(f"{root / split} holds no images ({', '.join(EXTENSIONS)})")
+        raise DataError(f"{root / split} holds no images ({', '.join(EXTENSIONS)}){_meant(root)}")
     if left_out:
         counts = Counter(left_out).most_common()
         some = [f"{name} ({count} times)" if count > 1 else name for name, count in counts[:MOST_NAMES]]

@@ -26,12 +26,19 @@ def trace(input: Tensor | None = None, *, keep: int = GIBIBYTE) -> Any:
     """Without a matrix: a context that records every op within it, forward and backward (`tracing.record.Trace`).
 
     keep: how many bytes of arrays are copied, so that steps can be run again (`check`, `doubled`, the definitions of fused
-    nodes); beyond that a summary of each array is kept. Of a matrix: torch's trace, the sum of its diagonal.
+    nodes); beyond that a summary of each array is kept. Of a matrix: torch's trace, the sum of its diagonal. TypeError for
+    anything else: a model is called within the context.
     """
     if input is None:
         return _recorder(keep)
     from minigrad.ops.diagonals import trace as of_matrix
+    from minigrad.tensor import Tensor
 
+    if not isinstance(input, Tensor):
+        what = type(input).__name__
+        raise TypeError(
+            f"trace() takes a matrix, not {what}; to record a pass: with mg.trace() as t, and call it within"
+        )
     return of_matrix(input)
 
 

@@ -1,11 +1,11 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
-from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, save_checkpoint, unpack
+from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
+from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
 from minigrad.training.ranks import BatchGenerator, current
-from minigrad.training.report import report_attack, report_evaluation
+from minigrad.training.report import report_attack, report_audit, report_evaluation
 from minigrad.training.run import Data, Run, main, weights_to_load
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -18,6 +18,7 @@ __all__ = [
     "Options",
     "Run",
     "attack_settings",
+    "build",
     "epsilons",
     "current",
     "initial_weights",
@@ -27,8 +28,10 @@ __all__ = [
     "main",
     "make_attack",
     "pack",
+    "part",
     "parse_options",
     "report_attack",
+    "report_audit",
     "report_evaluation",
     "save_checkpoint",
     "unpack",

@@ -15,12 +15,9 @@ from minigrad.option import as_written, fraction
 from minigrad.random import Generator
 from minigrad.training.options import Options
 from minigrad.training.ranks import BatchGenerator, current
-from minigrad.training.recipes import AUTO
+from minigrad.training.recipes import AUTO, IDLE
 
 AUTO_CLASSES = 4  # that the targeted DLR loss needs
-
-ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
-"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
 
 
 def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
@@ -115,10 +112,12 @@ def described(options: Options, epsilon: float | None = None) -> str:
         options = replace(options, epsilon=chosen, alpha=alpha)
     if options.attack in AUTO:
         return f"{options.attack} within {_written(options.epsilon)} ({options.norm}, {options.attack_units})"
+    idle = IDLE.get(str(options.attack), ())
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
     return (
-        f"{options.attack}, {steps} of {_written(options.alpha)} within {_written(options.epsilon)} ({options.norm}, "
+        f"{options.attack}, {'1 step' if 'attack_steps' in idle else steps}"
+        f"{'' if 'alpha' in idle else f' of {_written(options.alpha)}'} within {_written(options.epsilon)} ({options.norm}, "
         f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
     )
 

@@ -67,18 +67,22 @@ def find_checkpoint(path: str | Path, default: str = "last.safetensors") -> Path
     return path
 
 
-def load_checked(path: str | Path, expected: Mapping[str, tuple[int, ...]]) -> Arrays:
+def load_checked(path: str | Path, expected: Mapping[str, tuple[int, ...]], head: str = "") -> Arrays:
     """The weights in a file for the model whose keys and shapes are `expected`. CheckpointError: see check_weights."""
     weights = load_weights(path, expected)
-    check_weights(weights, expected, path)
+    check_weights(weights, expected, path, head)
     return weights
 
 
-def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], path: str | Path) -> None:
+def check_weights(
+    found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], path: str | Path, head: str = ""
+) -> None:
     """CheckpointError, with the keys and shapes that differ, unless `found` has just the keys and shapes `expected`.
 
+    Where all that differs is the number of classes, in the last layer `head`, or of channels, that is what it says.
     The counts of batch norms (num_batches_tracked) may be missing: files from before torch had them are none the worse.
     """
+    _check_same_images(found, expected, path, head)
     complaints = []
     if missing := [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]:
         complaints.append(f"it lacks {_some(missing)}")
@@ -95,6 +99,29 @@ def check_weights(found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[
         raise CheckpointError(f"{path} is of another model: {'; '.join(complaints)}")
     if strange := [key for key in found if found[key].dtype.kind not in "fiub"]:
         raise CheckpointError(f"{path} holds no real numbers in {_some(strange)}")
+
+
+def _check_same_images(
+    found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], path: str | Path, head: str
+) -> None:
+    """CheckpointError if the weights are this model's, but for images of other classes or another number of channels."""
+    if any(key not in expected for key in found):
+        return
+    differ = [key for key in expected if key in found and found[key].shape != tuple(expected[key])]
+    if not differ:
+        return
+    reasons = []
+    ours = [key for key in differ if head and key.startswith(f"{head}.")]
+    if ours and all(found[key].shape[1:] == tuple(expected[key])[1:] for key in ours):
+        reasons.append(f"is for {len(found[ours[0]])} classes, and the data has {expected[ours[0]][0]}")
+        differ = [key for key in differ if key not in ours]
+    if len(differ) == 1 and found[differ[0]].ndim == len(expected[differ[0]]) == 4:
+        there, here = found[differ[0]].shape, tuple(expected[differ[0]])
+        if (there[0], *there[2:]) == (here[0], *here[2:]):
+            reasons.append(f"takes images of {there[1]} channels ({differ[0]} is {there}), and these have {here[1]}")
+            differ = []
+    if reasons and not differ:
+        raise CheckpointError(f"{path} {', and '.join(reasons)}: choose other data, or other weights")
 
 
 def check_finite(weights: Mapping[str, np.ndarray], path: str | Path) -> None:

@@ -3,9 +3,10 @@
 config.json       options, data set, model, device, versions
 metrics.jsonl     one line an epoch: METRICS, and in adversarial training ADVERSARIAL
 curves.png        the same, drawn                             (needs matplotlib)
-events.out...     the same, for TensorBoard                   (needs tensorboardX)
+events.out...     the same, for TensorBoard; steps/: loss, rate and norm of the gradient of each tenth step (tensorboardX)
 last.safetensors  the newest state; best.safetensors: the state with the highest validation top-1
-evaluation.json   what --evaluate measured, with --attack under the attack, too
+log.txt           what the run printed
+evaluation.json   what --evaluate measured, with --attack under the attack, too; the other files of `evaluation.py`
 attack.png        what --visualise drew
 watch.png         what --watch saw, and watch.out.tfevents... for TensorBoard
 """
@@ -22,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError, WriteError
-from minigrad.files import write_atomically
+from minigrad.files import is_writable, write_atomically
 from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.curves import draw_curves
+from minigrad.training.loggers import Logger, check_logger
 
 if TYPE_CHECKING:
     from minigrad.training.options import Options
@@ -67,7 +69,7 @@ def _check_no_run(folder: Path) -> None:
 
 def remove_run(folder: Path) -> None:
     """Take back a run folder whose run could not begin, so that its name can be used again; other files in it stay."""
-    for name in (*RUN_FILES, "last.json"):
+    for name in (*RUN_FILES, "last.json", "log.txt"):
         with suppress(OSError):
             (folder / name).unlink()
     with suppress(OSError):
@@ -75,16 +77,20 @@ def remove_run(folder: Path) -> None:
 
 
 def evaluation_folder(options: Options) -> Path | None:
-    """Where the results of --evaluate belong; None: nowhere, unless --out says so."""
+    """Where the results of --evaluate belong: --out, or the run's folder; None: nowhere, for weights that are of no run."""
     if options.out is not None:
         return Path(options.out)
     if options.weights == "imagenet":
         return None
-    return find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+    folder = find_checkpoint(str(options.resume or options.weights), "best.safetensors").parent
+    return folder if (folder / "config.json").is_file() else None
 
 
 def check_folder(options: Options) -> None:
     """OptionError, before anything is opened, if what these options ask for could not be written where it belongs."""
+    check_logger(options.logger)
+    if options.save_adversarial is not None and not is_writable(Path(options.save_adversarial).absolute().parent):
+        raise OptionError(f"--save-adversarial {options.save_adversarial}: no file can be written there")
     if options.evaluate:
         folder = evaluation_folder(options)
     elif options.resume is not None and options.out is None:
@@ -98,7 +104,7 @@ def check_folder(options: Options) -> None:
         there = there.parent
     if not os.path.isdir(there):
         raise OptionError(f"nothing can be written in {folder}: {there} is not a folder; name another with --out")
-    if folder is not None and not os.access(there, os.W_OK | os.X_OK):
+    if folder is not None and not is_writable(there):
         raise OptionError(f"nothing can be written in {folder}, only read: name a folder with --out")
 
 
@@ -110,18 +116,36 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 class RunFolder:
     """Writes a run's config, metrics, curves and events into `path`."""
 
-    def __init__(self, path: Path, title: str) -> None:
+    def __init__(self, path: Path, title: str, logger: str | None = None) -> None:
         self.path, self.title = path, title
-        self.events: Any = None
+        self.logger = Logger(logger, title, str(path)) if logger else None
+        self.config: dict[str, Any] | None = None
+        self.events: _Events | None = None
+        self.steps: _Events | None = None
         self.drawn = find_spec("matplotlib") is not None
         if not self.drawn:
             print("matplotlib is not installed: no curves.png will be drawn")
-        if find_spec("tensorboardX") is None:
+        self.tensorboard = find_spec("tensorboardX") is not None
+        if not self.tensorboard:
             print("tensorboardX is not installed: no TensorBoard events will be written")
 
     def write_config(self, config: dict[str, Any]) -> None:
         """config.json."""
+        self.config = config
         write_json(self.path / "config.json", config)
+        if self.logger is not None:
+            self.logger.config(config["options"])
+
+    def restore(self) -> None:
+        """Make the folder again if somebody has removed it, or what it lay on, in mid-run: training goes on."""
+        if self.config is None or (self.path / "config.json").is_file():
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(error.errno, error.strerror, str(self.path)) from error
+        write_json(self.path / "config.json", self.config)
+        print(f"note: {self.path} was removed in mid-run, and is made again; its best checkpoint so far is lost")
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """metrics.jsonl and curves.png, each written whole: a resumed run never has a line twice."""
@@ -132,23 +156,41 @@ class RunFolder:
         if self.drawn and rows:
             draw_curves(rows, self.path / "curves.png", self.title)
 
-    def write_events(self, row: dict[str, Any]) -> None:
-        """The epoch's metrics as TensorBoard scalars, training and validation in one chart."""
-        if self.events is None:
-            if find_spec("tensorboardX") is None:
-                return
-            self.events = _Events(self.path, row["epoch"])
+    def write_step(self, values: dict[str, float], step: int) -> None:
+        """A step's loss, rate and norm of the gradient as TensorBoard scalars, in the folder `steps`: their axis is another."""
+        if self.logger is not None:
+            self.logger.log(values, step)
+        if self.steps is None and self.tensorboard:
+            with suppress(OSError):
+                (self.path / "steps").mkdir(exist_ok=True)
+            self.steps = _Events(self.path / "steps", step)
+        self._write(self.steps, values, step)
+
+    def write_events(self, row: dict[str, Any], step: int = 0) -> None:
+        """The epoch's metrics as TensorBoard scalars, training and validation in one chart. step: batches so far."""
         names = [key for key in METRICS[1:] + ADVERSARIAL if key in row]
         values = {key.replace("train_", "train/").replace("val_", "val/"): row[key] for key in names}
+        if self.logger is not None:
+            self.logger.log(values, step)
+        if self.events is None and self.tensorboard:
+            self.events = _Events(self.path, row["epoch"])
+        self._write(self.events, values, row["epoch"])
+
+    def _write(self, events: _Events | None, values: dict[str, float], at: int) -> None:
+        if events is None:
+            return
         try:
-            self.events.write(values, row["epoch"])
+            events.write(values, at)
         except OSError as error:
-            raise WriteError(error.errno, error.strerror, str(self.path / "events.out.tfevents...")) from error
+            raise WriteError(error.errno, error.strerror, str(events.folder / "events.out.tfevents...")) from error
 
     def close(self) -> None:
         """Finish the event file."""
-        if self.events is not None:
-            self.events.close()
+        for events in (self.events, self.steps):
+            if events is not None:
+                events.close()
+        if self.logger is not None:
+            self.logger.close()
 
 
 class Bystander(RunFolder):
@@ -160,7 +202,13 @@ class Bystander(RunFolder):
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """Nothing."""
 
-    def write_events(self, row: dict[str, Any]) -> None:
+    def write_events(self, row: dict[str, Any], step: int = 0) -> None:
+        """Nothing."""
+
+    def write_step(self, values: dict[str, float], step: int) -> None:
+        """Nothing."""
+
+    def restore(self) -> None:
         """Nothing."""
 
 

@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """exp(z) / sum exp(z) of each row, in float64."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
 def target_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How many classes a network puts before the right one: 0 is a top-1 hit, below 5 a top-5 hit.
 
@@ -21,22 +27,45 @@ def target_ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return before.sum(axis=1)
 
 
-class Meter:
-    """Running totals over the batches of an epoch: images, loss, top-1 and top-5 hits."""
+TOTALS = ("images", "loss_sum", "top1_hits", "top5_hits")
 
-    def __init__(self) -> None:
+
+class Meter:
+    """Running totals over the batches of an epoch: images, loss, top-1 and top-5 hits.
+
+    keep_images: whether `images_kept` is to be filled with the inputs, batch by batch.
+    """
+
+    def __init__(self, keep_images: bool = False) -> None:
         self.images = 0
         self.loss_sum = 0.0
         self.top1_hits = 0
         self.top5_hits = 0
+        self.keep_images = keep_images
+        self.images_kept: list[np.ndarray] = []
+        self._rows: list[tuple[np.ndarray, ...]] = []
 
-    def update(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Count a batch. loss: its mean; logits: (N, classes); labels: (N,)."""
+    def update(self, loss: float, logits: np.ndarray, labels: np.ndarray, indices: np.ndarray | None = None) -> None:
+        """Count a batch. loss: its mean; logits: (N, classes); labels: (N,); indices: (N,), which `details` then has."""
         ranks = target_ranks(logits, labels)
         self.images += len(labels)
         self.loss_sum += loss * len(labels)
         self.top1_hits += int((ranks < 1).sum())
         self.top5_hits += int((ranks < 5).sum())
+        if indices is not None:
+            shares = softmax(logits)
+            own = shares[np.arange(len(labels)), labels]
+            self._rows.append((indices, labels, logits.argmax(1), shares.max(1), own, ranks))
+
+    @property
+    def has_details(self) -> bool:
+        """Whether `details` has every image that was counted: not what other ranks have counted."""
+        return sum(len(rows[0]) for rows in self._rows) == self.images > 0
+
+    def details(self) -> dict[str, np.ndarray]:
+        """Of each image (N,): index, label, predicted, probability (of what is predicted), of_label, rank (of the label)."""
+        names = ("index", "label", "predicted", "probability", "of_label", "rank")
+        return {name: np.concatenate(parts) for name, parts in zip(names, zip(*self._rows, strict=True), strict=True)}
 
     def add(self, other: Meter) -> None:
         """Count what another meter has counted."""
@@ -60,7 +89,7 @@ class Meter:
 
     def state(self) -> dict[str, Any]:
         """The totals, for a checkpoint; JSON keeps a Python float's every bit."""
-        return dict(vars(self))
+        return {name: getattr(self, name) for name in TOTALS}
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Meter:

@@ -8,13 +8,14 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
 from minigrad.training.checkpoints import find_checkpoint, read_state
+from minigrad.training.configs import read_config
 from minigrad.training.recipes import (
     ALPHA,
     ATTACK_STEPS,
+    ATTACKS,
     AUTO,
     DEFENCE,
     DEFENCE_STEPS,
@@ -24,8 +25,10 @@ from minigrad.training.recipes import (
     models,
     recipe,
 )
+from minigrad.training.schedule import SCHEDULES
 
 MOST_ROWS = 32  # of one picture
+LOGGERS = ("wandb", "mlflow")
 MOST_EPSILONS = 1000  # of one curve
 LARGEST = 1e38  # that is finite in float32, too
 
@@ -70,8 +73,8 @@ def _option(
     """An option's declaration. default: where neither the command line, nor the checkpoint, nor a recipe says so.
 
     resume: whether --resume takes it from the checkpoint and what is given has to "agree", may be "free" to differ, since it
-    does not change what is learnt, or is "not taken", being of this call alone. attack: it is one of an attack. only: the
-    script that alone has it, how it is written there, and what is there in its place in the other.
+    does not change what is learnt, may ask for "more", or is "not taken", being of this call alone. attack: it is one of an
+    attack. only: the script that alone has it, how it is written there, and what is there in its place in the other.
     """
     declared = Option(help, type, None if default is MISSING else default, **more)
     return field(metadata={"option": declared, "default": default, "resume": resume, "attack": attack, "only": only})
@@ -109,22 +112,55 @@ class Options:
         resume="not taken",
         only=("train_minigrad.py", "--no-capture", "nothing"),
     )
-    epochs: int = _option("passes over the training images", count)
-    batch_size: int = _option("images a step", count)
+    epochs: int = _option(
+        "passes over the training images; with --resume more of them train longer", count, resume="more"
+    )
+    batch_size: int = _option("images a step", count, also=("-b",))
+    accumulate: int = _option(
+        "make a step of the gradients of so many batches, as of one that does not fit the memory (1)", count, default=1
+    )
     optimizer: str = _option("what makes a step of a gradient", choices=["sgd", "adamw"])
     lr: float = _option("the highest learning rate, reached after the warm-up", number(float, 0, LARGEST, above=True))
     momentum: float = _option("of SGD (0.9)", number(float, 0, 1, below=True), default=0.9)
-    weight_decay: float = _option("pulls all weights towards 0", number(float, 0, LARGEST))
+    schedule: str = _option(
+        "how the rate falls after the warm-up: as a cosine to 0, linearly, in steps to a tenth from 1/3 and 2/3 of all on, or "
+        "not at all (cosine)",
+        choices=SCHEDULES,
+        default="cosine",
+    )
+    weight_decay: float = _option("pulls all weights towards 0", number(float, 0, LARGEST), also=("--wd",))
+    label_smoothing: float = _option(
+        "share of each target that is spread over all classes (0)", number(float, 0, 1, below=True), default=0.0
+    )
+    mixup: float = _option(
+        "mix each image with another one, in shares from Beta(A, A), 0.2 if A is left out (0: do not)",
+        number(float, 0, LARGEST),
+        default=0.0,
+        alone=0.2,
+        metavar="A",
+    )
+    ema: float = _option(
+        "validate and keep averages of the weights: at each step they keep this share, 0.999 if it is left out (0: none)",
+        number(float, 0, 1, below=True),
+        default=0.0,
+        alone=0.999,
+        metavar="SHARE",
+    )
     warmup: float = _option("epochs in which the learning rate rises from 0", number(float, 0))
     clip_grad: float = _option("the longest gradient allowed, as a 2-norm; 0: any", number(float, 0, LARGEST))
     workers: int = _option(
         "processes that load images; 0: the script itself (folders: one a core, at most 8; else 0)",
         number(int, 0, 256),
         resume="free",
+        also=("-j",),
     )
     seed: int = _option("decides every random draw (2024)", number(int, 0, 2**63 - 1), default=2024)
     print_freq: int = _option(
-        "steps between two lines of progress where there is no terminal (50)", count, default=50, resume="free"
+        "steps between two lines of progress where there is no terminal (50)",
+        count,
+        default=50,
+        resume="free",
+        also=("-p",),
     )
     limit_train: int | None = _option("use that many training images only", count, default=None)
     limit_val: int | None = _option("use that many validation images only", count, default=None)
@@ -135,6 +171,19 @@ class Options:
     evaluate: bool = _option(
         "measure the weights of --resume (of a folder: the best), or of --weights; train nothing",
         default=False,
+        resume="not taken",
+        also=("-e",),
+    )
+    config: str | None = _option(
+        "take options from this file, JSON or YAML, such as a run's config.json; the command line goes before it",
+        default=None,
+        resume="not taken",
+        metavar="FILE",
+    )
+    logger: str | None = _option(
+        "send what is measured to wandb or mlflow as well, by its own library",
+        choices=LOGGERS,
+        default=None,
         resume="not taken",
     )
     tta: bool = _option(
@@ -174,9 +223,10 @@ class Options:
     )
     attack: str | None = _option(
         "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        "it (weak); untargeted: away from the label (the strongest of these); autoattack, autoattack-plus: the worst of "
-        f"four attacks, or six, for minutes to hours. With --adversarial: what to train on ({DEFENCE})",
-        choices=(*PRESETS, *AUTO),
+        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
+        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
+        f"what to train on ({DEFENCE})",
+        choices=(*ATTACKS, *AUTO),
         default=None,
         attack=True,
     )
@@ -216,6 +266,17 @@ class Options:
     restarts: int = _option(
         "random starts, the worst of which counts for each image (1)", number(int, 1, 1000), default=1, attack=True
     )
+    audit: bool = _option(
+        "with --evaluate --attack: measure whether the attack is sound, and the network hides nothing from it",
+        default=False,
+        resume="not taken",
+    )
+    save_adversarial: str | None = _option(
+        "with --evaluate --attack: write the attacked images to this .npz file",
+        default=None,
+        resume="not taken",
+        metavar="FILE.npz",
+    )
     visualise: int = _option(
         "with --evaluate --attack: draw the first image of each of N classes (5), attacked, and the difference",
         number(int, 1, MOST_ROWS),
@@ -235,7 +296,12 @@ class Options:
 _OPTIONS = {f.name: f.metadata for f in fields(Options) if f.metadata}
 FIXED = {name: of["default"] for name, of in _OPTIONS.items() if of["default"] is not MISSING} | {"settings": {}}
 OF_THIS_CALL = {name for name, of in _OPTIONS.items() if of["resume"] == "not taken"}
-FREE_ON_RESUME = OF_THIS_CALL | {name for name, of in _OPTIONS.items() if of["resume"] == "free"}
+FREE_ON_RESUME = OF_THIS_CALL | {name for name, of in _OPTIONS.items() if of["resume"] in ("free", "more")}
+OF_TRAINING = {
+    "epochs", "optimizer", "lr", "momentum", "weight_decay", "warmup", "clip_grad", "limit_train", "freeze_backbone", "schedule",
+    "detect_anomaly", "accumulate", "label_smoothing", "mixup", "ema", "logger",
+}  # fmt: skip
+"""What has no effect on --evaluate."""
 OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
 
@@ -246,19 +312,25 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
     program: the script, which has options of its own. command: what --help calls it (the script's name).
     On --resume, what is not given is taken from the checkpoint, and what contradicts it is refused.
     """
-    given = vars(_parser(command or program, list(models)).parse_args(arguments))
+    parser = _parser(command or program, list(models))
+    given = vars(parser.parse_args(arguments))
     _check_combinations(given, program)
+    configured = read_config(given["config"], parser, OF_THIS_CALL, _OPTIONS) if "config" in given else {}
     settings = {name: given.pop(name) for name in {*given} - {*_OPTIONS}}
     if given.get("weights", "imagenet") != "imagenet":
         given["weights"] = str(find_checkpoint(given["weights"], "best.safetensors").resolve())
     stored = _stored_options(given, program) if "resume" in given else {}
 
-    chosen = {**FIXED, **stored, **given}
+    written = {name: configured.pop(name) for name in {*configured} - {*_OPTIONS}}
+    chosen = {**FIXED, **configured, **stored, **given}
+    if chosen["model"] == configured.get("model", chosen["model"]):
+        settings = {**written, **settings}
     values = {**recipe(chosen["data"], chosen["model"], chosen.get("optimizer")), **chosen}
     values["settings"] = model_settings(values["model"], values["image_size"], {**chosen["settings"], **settings})
     for name in settings:
         if stored and values["settings"][name] != stored["settings"][name]:
             raise _contradiction(name, settings[name], given["resume"], stored["settings"][name])
+    _check_effects(values, given, settings)
     values |= attack_options(values, given, OF_ATTACKS)
     if "warmup" not in chosen:
         values["warmup"] = min(values["warmup"], values["epochs"] / 2)
@@ -267,6 +339,17 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
     if values["data"] is not None and Path(values["data"]).exists():
         values["data"] = str(Path(values["data"]).resolve())
     return Options(**values)
+
+
+def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]) -> None:
+    """OptionError for options that the others leave without effect."""
+    if "momentum" in given and values["optimizer"] != "sgd":
+        raise OptionError(
+            f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
+        )
+    for name, why in models()[values["model"]].idle(values["settings"]).items():
+        if settings.get(name):
+            raise OptionError(f"{as_written(name, settings[name])} has no effect: {why}")
 
 
 def _check_combinations(given: dict[str, Any], program: str) -> None:
@@ -278,6 +361,21 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         raise OptionError("--evaluate measures the weights of --resume, or those of --weights: give one of the two")
     if given.get("tta") and not given.get("evaluate"):
         raise OptionError("--tta belongs to --evaluate: validation during training does not flip images")
+    if given.get("evaluate") and (idle := [as_written(name, given[name]) for name in given if name in OF_TRAINING]):
+        print(f"note: without effect, as --evaluate measures weights as they are: {', '.join(idle)}")
+    if (
+        given.get("evaluate")
+        and isinstance(given.get("epsilon"), str)
+        and (given.keys() & {"audit", "save_adversarial"})
+    ):
+        raise OptionError("--audit and --save-adversarial are of one epsilon, not of a range")
+    for name in ("audit", "save_adversarial"):
+        if name in given and not (given.get("evaluate") and "attack" in given):
+            raise OptionError(f"--{name.replace('_', '-')} belongs to --evaluate --attack NAME")
+    if not str(given.get("save_adversarial", ".npz")).endswith(".npz"):
+        raise OptionError(
+            f"{as_written('save_adversarial', given['save_adversarial'])}: a name that ends in .npz is wanted"
+        )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
     if given.get("evaluate") and "adversarial" in given:
@@ -306,6 +404,9 @@ def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
     for name in sorted(binding & given.keys()):
         if given[name] != stored[name]:
             raise _contradiction(name, given[name], path, stored[name])
+    trained_at = stored.get("image_size")
+    if evaluate and trained_at and given.get("image_size", trained_at) != trained_at:
+        print(f"note: {path} was trained at {trained_at} pixels, and is measured at {given['image_size']}")
     if evaluate and "data" in given:  # other images: all of them, and of their own size unless the model has one
         kept = {"model", "settings"} | ({"image_size"} if stored["settings"] else set())
         stored = {name: stored[name] for name in kept}
@@ -323,7 +424,7 @@ def as_dict(options: Options) -> dict[str, Any]:
     return asdict(options)
 
 
-def _parser(program: str, names: list[str]) -> argparse.ArgumentParser:
+def _parser(program: str, names: list[str]) -> Parser:
     parser = Parser(
         prog=program,
         description="Train a network on images, or measure a trained one. Without options: SimpleNet, embedded images.",

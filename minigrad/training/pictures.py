@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.errors import OptionError
 from minigrad.files import write_atomically
+from minigrad.training.meters import softmax as softmax
 
 RIGHT, WRONG, QUIET = "#23794a", "#b3261e", "#5b5b5b"
 
@@ -119,12 +120,6 @@ def magnification(original: np.ndarray, perturbed: np.ndarray) -> float:
     fits = 0.5 / largest
     power = 10.0 ** np.floor(np.log10(fits))
     return max(1.0, float(np.floor(fits / power + 1e-6) * power))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """exp(z) / sum exp(z) of each row, in float64."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def _show(axes: Any, image: np.ndarray) -> None:

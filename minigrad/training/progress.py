@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
+PATIENCE = 20.0  # seconds: where steps take long, as under attack, a line comes without waiting for so many
+
 
 def bars_wanted() -> bool:
     """Bars are for terminals, and tqdm draws them; a log file gets plain lines."""
@@ -15,13 +17,13 @@ def bars_wanted() -> bool:
 
 
 class Progress:
-    """Progress through one epoch: loss, images/s and time left, as a bar or as a line every `print_freq` steps."""
+    """Progress through one epoch: loss, images/s and time left, as a bar or as a line every `print_freq` steps, or 20 s."""
 
     def __init__(self, title: str, steps: int, batch_size: int, print_freq: int, first_step: int = 0) -> None:
         self.title, self.steps, self.batch_size, self.print_freq = title, steps, batch_size, print_freq
         self.first_step, self.step = first_step, first_step
         self.images = 0
-        self.started = time.perf_counter()
+        self.started = self.said = time.perf_counter()
         self.bar: Any = None
         if bars_wanted():
             from tqdm import tqdm
@@ -44,7 +46,8 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(loss_text, refresh=False)
             self.bar.update(images)
-        elif self.step % self.print_freq == 0:
+        elif self.step % self.print_freq == 0 or time.perf_counter() - self.said > PATIENCE:
+            self.said = time.perf_counter()
             elapsed = time.perf_counter() - self.started
             left = elapsed / (self.step - self.first_step) * (self.steps - self.step)
             print(

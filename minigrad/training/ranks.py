@@ -60,8 +60,8 @@ class Ranks:
         return self.add_up(np.array(numbers, np.float64)).tolist()
 
     def total(self, meter: Meter) -> Meter:
-        """What all ranks have counted together."""
-        return self.step(meter, False)[0]
+        """What all ranks have counted together; on one, the meter itself, with its details."""
+        return meter if self.size == 1 else self.step(meter, False)[0]
 
     def step(self, meter: Meter, asked_to_stop: bool) -> tuple[Meter, bool]:
         """What all ranks have counted together, and whether any of them was asked to stop."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
 
@@ -21,6 +22,10 @@ SMALL_IMAGES = {"fashion-mnist-small": 28, "fashionmnist": 28, "cifar10": 32, "c
 OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 """What an optimizer wants that is not the recipe's; of sgd, what the plain recipe says."""
 
+ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
+"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
+IDLE = {"fgsm": ("attack_steps", "alpha"), "apgd": ("alpha",)}
+"""The settings that an attack does not use: FGSM makes one step of epsilon, APGD chooses its steps."""
 ATTACK_STEPS, ALPHA = 10, 0.01
 CURVE_SHARE = 4  # alpha is epsilon / 4 where epsilon is a range
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
@@ -80,6 +85,9 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
     if stray and not (adversarial or (values["evaluate"] and preset)):
         belongs = "--evaluate --attack PRESET, or to --adversarial"
         raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
+    for name in IDLE.get(preset, ()):
+        if name in given:
+            raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {preset} does not use it")
     curve = isinstance(values["epsilon"], str)
     _check_kind(preset, adversarial, values["epsilon"], given)
     if steps is None:

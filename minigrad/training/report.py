@@ -1,9 +1,14 @@
-"""What --evaluate leaves: the table, evaluation.json, and the picture of an attack."""
+"""What --evaluate says and leaves: the table, the files of `evaluation.py`, the audit, and the picture of an attack."""
 
 from __future__ import annotations
 
+import io
+import shlex
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,10 @@ import numpy as np
 from minigrad.attacks import Result
 from minigrad.data import Batch
 from minigrad.errors import OptionError
-from minigrad.training.attacks import described, entry
+from minigrad.files import write_atomically
+from minigrad.training.attacks import described, entry, make_attack
+from minigrad.training.checkpoints import Arrays, find_checkpoint
+from minigrad.training.evaluation import append_line, write_details
 from minigrad.training.folder import evaluation_folder, write_json
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
@@ -25,36 +33,97 @@ def report_evaluation(
     options: Options, data: Data, clean: Meter, under_attack: Meter | None = None, stages: Result | None = None,
     curve: Mapping[float, Meter] | None = None,
 ) -> None:  # fmt: skip
-    """Print what --evaluate measured, in one table, and write evaluation.json into --out, or beside the weights.
+    """Print what --evaluate measured, in one table, and write it, with the predictions, into --out or the run's folder.
 
     stages: of AutoAttack, a table of their own. curve: what was measured at each of several epsilons, instead of `under_attack`.
     """
     data.close()
     result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
-    rows = [(clean, "mirrored images averaged in" if options.tta else "clean" if under_attack or curve else "")]
+    rows = [("mirrored images averaged in" if options.tta else "clean", clean)]
     if under_attack is not None:
         result |= {"attack_top1": under_attack.top1, "attack_top5": under_attack.top5, "attack_loss": under_attack.loss}
         result |= {"attack": entry(options)}
-        rows.append((under_attack, f"under attack: {described(options)}{'; not mirrored' if options.tta else ''}"))
+        rows.append(("under attack, not mirrored" if options.tta else "under attack", under_attack))
     if curve is not None:
         result |= {"attack": entry(options) | {"epsilon": list(curve)}}
         result["curve"] = [
             {"epsilon": epsilon, "top1": meter.top1, "top5": meter.top5, "loss": meter.loss}
             for epsilon, meter in curve.items()
         ]
-        rows += [(meter, f"under attack: {described(options, epsilon)}") for epsilon, meter in curve.items()]
-    print(f"{'model':14} {'data':16} {'images':>7} {'top-1':>7} {'top-5':>7} {'loss':>8}")
-    for meter, remark in rows:
-        print(
-            f"{options.model:14} {data.val.name:16} {meter.images:7d} {meter.top1:7.2f} {meter.top5:7.2f} "
-            f"{meter.loss:8.4f}  {remark}".rstrip()
-        )
+        rows += [(f"under attack, epsilon {epsilon:g}", meter) for epsilon, meter in curve.items()]
+    print("\n".join(_table(options, data, rows)))
+    if under_attack is not None or curve is not None:
+        print("\n".join(textwrap.wrap(f"under attack: {described(options)}", 80)))
     if stages is not None:
         print(f"\n{stages}")
         result["attack_stages"] = stages.rows()
-    if (folder := evaluation_folder(options)) is not None and current().first:
-        with _writing(folder / "evaluation.json") as path:
-            write_json(path, result)
+    if options.save_adversarial is not None and under_attack is not None:
+        _save_adversarial(Path(options.save_adversarial), data, under_attack)
+    if (folder := evaluation_folder(options)) is None:
+        print("nothing is written: --out FOLDER keeps the measurement")
+        return
+    if not current().first:
+        return
+    with _writing(folder / "evaluation.json") as path:
+        write_json(path, result)
+        append_line(folder / "evaluations.jsonl", result | _measured(options, data))
+        names = write_details(folder, data.val, clean, under_attack) if clean.has_details else []
+    print(f"written: {', '.join(['evaluation.json', 'evaluations.jsonl', *names])}\n    in {folder}")
+
+
+def _table(options: Options, data: Data, rows: list[tuple[str, Meter]]) -> list[str]:
+    """A line that says what was measured, and a line a measurement, within 80 columns."""
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{options.model} on {data.val.name}, {rows[0][1].images:,} images, {data.num_classes} classes"]
+    lines.append(f"{'':{width}} {'top-1':>7} {'top-5':>7} {'loss':>8}")
+    return lines + [f"{name:{width}} {m.top1:7.2f} {m.top5:7.2f} {m.loss:8.4f}" for name, m in rows]
+
+
+def _measured(options: Options, data: Data) -> dict[str, Any]:
+    """What was measured, and how: an entry that can be read without the run."""
+    source = options.resume or options.weights
+    weights = "imagenet" if source == "imagenet" else str(find_checkpoint(str(source), "best.safetensors"))
+    return {
+        "model": options.model,
+        "settings": options.settings,
+        "weights": weights,
+        "data": data.val.name,
+        "data_source": options.data,
+        "image_size": options.image_size,
+        "tta": options.tta,
+        "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _save_adversarial(path: Path, data: Data, meter: Meter) -> None:
+    """--save-adversarial: images float32 (N, H, W, C), black 0 and white 1; labels, predicted and index (N,)."""
+    found, inputs = meter.details(), np.concatenate(meter.images_kept)
+    arrays = {"images": data.pixels(inputs).astype(np.float32), "inputs": inputs}
+    arrays |= {name: found[name] for name in ("label", "predicted", "index")}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    with _writing(path):
+        write_atomically(path, buffer.getvalue())
+    print(f"attacked images: {path}")
+
+
+def report_audit(options: Options, data: Data, weights: Arrays, batches: int = 2) -> None:
+    """--audit: print what `minigrad.attacks.audit` finds of the attack, on the first batches and a network of minigrad's with
+    the same weights."""
+    import minigrad
+    import models
+    from minigrad import attacks
+
+    model = models.create(options.model, data.num_classes, data.channels, options.image_size, **options.settings)
+    model.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
+    attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
+    parts = []
+    for batch in data.val_loader.epoch(0):
+        parts.append((minigrad.from_numpy(data.inputs(batch.images)), minigrad.from_numpy(batch.labels)))
+        if len(parts) == batches:
+            break
+    print(attacks.audit(model.eval(), attack, parts))
 
 
 def report_attack(

@@ -39,15 +39,20 @@ from minigrad.training.checkpoints import (
     save_checkpoint,
 )
 from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
+from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
+from minigrad.training.mixing import mixed
 from minigrad.training.options import Options, as_dict, parse_options
+from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
 from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
+from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+LOG_EVERY = 10  # steps between two of TensorBoard's, and of --logger's
 MAY_DIFFER = (
     "data",
     "device",
@@ -78,6 +83,7 @@ class Data:
             self.train_loader = DataLoader(
                 self.train, options.batch_size, train=True, seed=options.seed, drop_last=True, **shared
             )
+            self._check_classes()
         if ranks.size > 1:
             for images in self._opened():
                 ranks.agree("data", fingerprint(images))
@@ -85,6 +91,20 @@ class Data:
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def _check_classes(self) -> None:
+        """DataError if there is nothing to tell apart; a note for classes that no validation image measures."""
+        names = self.val.classes
+        if len(names) < 2:
+            raise DataError(f"{self.val.name} has one class alone ({names[0]}): there is nothing to tell apart")
+        if len(trained := np.unique(self.train.labels)) < 2:
+            raise DataError(
+                f"all training images are of one class ({names[trained[0]]}): there is nothing to tell apart"
+            )
+        for images, what in ((self.train, "training"), (self.val, "validation")):
+            if without := sorted(set(range(len(names))) - set(np.unique(images.labels).tolist())):
+                some = ", ".join(names[k] for k in without[:5]) + (", ..." if len(without) > 5 else "")
+                print(f"note: {len(without)} of {len(names)} classes have no {what} images: {some}")
 
     def check_files(self) -> None:
         """DataError, with the first of them and how many there are, if image files are bad: later they would end the run.
@@ -201,13 +221,17 @@ class Run:
         for leftover in path.glob(".*.tmp") if current().first else ():  # of a run that was killed while it wrote
             with suppress(OSError):
                 leftover.unlink()
-        self.folder = RunFolder(path, title) if current().first else Bystander(path, title)
+        self.lock = Lock(path) if current().first else None
+        if current().first and (out := output()) is not None:
+            out.log_to(path / "log.txt")
+        self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
         try:
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
             self.folder.write_metrics(self.history)
         except BaseException:
+            self._release()
             if new and current().first:
                 remove_run(path)
             raise
@@ -254,18 +278,50 @@ class Run:
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
 
+    @property
+    def wants_norm(self) -> bool:
+        """Whether `record` takes the norm of this step's gradient: TensorBoard has each tenth step."""
+        return self.last_of_update and self._steps_done % LOG_EVERY == 0
+
+    @property
+    def _steps_done(self) -> int:
+        return self.epoch * self.steps + self.step
+
     def _epoch(self) -> Iterator[Any]:
         return self.data.train_loader.epoch(self.epoch, start_batch=self.step)
 
-    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite."""
+    def record(self, loss: float, logits: np.ndarray, labels: np.ndarray, norm: float | None = None) -> None:
+        """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite. norm: of the gradient."""
         counted = Meter()
         counted.update(loss, logits, labels)
         counted, self.asked_to_stop = current().step(counted, self.caught is not None)
         if not math.isfinite(counted.loss):
             raise NotFiniteError(self._where(f"the loss is {counted.loss}"))
         self.meter.add(counted)
+        if self._steps_done % LOG_EVERY == 0:
+            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
+            self.folder.write_step(values | {"step/lr": self._rate(self.step)}, self._steps_done)
         self.progress.update(counted.images, self.meter.loss)
+
+    @property
+    def first_of_update(self) -> bool:
+        """Whether this batch is the first of those (--accumulate) whose gradients make one step of the optimizer."""
+        return self.step % self.options.accumulate == 0 or self.step == self.steps
+
+    @property
+    def last_of_update(self) -> bool:
+        """Whether it is the last of them; the last of an epoch always is."""
+        return (self.step + 1) % self.options.accumulate == 0 or self.step + 1 == self.steps
+
+    @property
+    def share(self) -> float:
+        """What each of these batches counts: 1 / their number, which is smaller at the end of an epoch."""
+        first = self.step - self.step % self.options.accumulate
+        return 1 / min(self.options.accumulate, self.steps - first)
+
+    def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
+        return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -316,7 +372,7 @@ class Run:
         attacks = ""
         if self.options.adversarial:
             row["attacked_share"] = self._attacked_share()
-            attacks = f"  attacked {100 * row['attacked_share']:.1f} %"
+            attacks = f"\n  attacked {100 * row['attacked_share']:.1f} %"
         best = all(row["val_top1"] > earlier["val_top1"] for earlier in self.history)
         self.history.append(row)
         self.epoch, self.step, self.meter, self.seconds = self.epoch + 1, 0, Meter(), 0.0
@@ -324,20 +380,19 @@ class Run:
             self._save("best")  # before "last": a run killed in between comes back to this epoch, and writes it again
         self._save("last")
         self.folder.write_metrics(self.history)
-        self.folder.write_events(row)
+        self.folder.write_events(row, self._steps_done)
         print(
-            f"epoch {row['epoch']}/{self.options.epochs}  lr {row['lr']:.4g}  "
-            f"train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f} top-5 {row['train_top5']:.2f}  "
-            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f} top-5 {row['val_top5']:.2f}  "
-            f"{row['images_per_second']:.0f} images/s"
-            f"{attacks}{'  best' if best else ''}",
+            f"epoch {row['epoch']}/{self.options.epochs}  train loss {row['train_loss']:.4f} top-1 {row['train_top1']:.2f}  "
+            f"val loss {row['val_loss']:.4f} top-1 {row['val_top1']:.2f}{'  best' if best else ''}{attacks}",
             flush=True,
         )
 
     def __enter__(self) -> Run:
-        """From here on, Ctrl-C and SIGTERM wait for the end of a step."""
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[signum] = signal.signal(signum, self._catch)
+        """From here on, Ctrl-C, SIGTERM and SIGHUP wait for the end of a step; under nohup SIGHUP stays ignored."""
+        for signum in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            nohup = signum == getattr(signal, "SIGHUP", None) and signal.getsignal(signum) is signal.SIG_IGN
+            if signum not in self.handlers and not nohup:
+                self.handlers[signum] = signal.signal(signum, self._catch)
         self.began = time.perf_counter()
         return self
 
@@ -346,11 +401,12 @@ class Run:
             signal.signal(signum, handler)
         self.folder.close()
         self.data.close()
+        self._release()
         if kind is None and self.history:
             best = max(self.history, key=lambda row: row["val_top1"])
             print(
                 f"best validation top-1 {best['val_top1']:.2f} % (top-5 {best['val_top5']:.2f} %) in epoch "
-                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}; all is in {self.folder.path}"
+                f"{best['epoch']}, after {duration(time.perf_counter() - self.began)}\nall is in {self.folder.path}"
             )
 
     # Inside
@@ -363,7 +419,12 @@ class Run:
             total=options.epochs * self.steps,
             warmup=round(options.warmup * self.steps),
             peak=options.lr,
+            schedule=options.schedule,
         )
+
+    def _release(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
 
     def _attacked_share(self) -> float:
         """The share of this epoch's batches that are attacked: nobody needs to count them, the seed decides."""
@@ -391,7 +452,10 @@ class Run:
         self.caught = signum
 
     def _stop_if_interrupted(self) -> None:
-        if self.caught is None and not self.asked_to_stop:
+        out = output()
+        if self.caught is None and out is not None and out.reader_gone:
+            self.caught = getattr(signal, "SIGPIPE", 13)
+        if (self.caught is None and not self.asked_to_stop) or not self.first_of_update:
             return
         if current().size > 1 and not self.asked_to_stop:
             return  # the others have to hear of it first, at the end of a step
@@ -414,20 +478,21 @@ class Run:
             "loaded": self.facts["loaded"],
             "dataset": self.data.facts(),
             "epoch": self.epoch,
-            "step": self.step,
+            "step": self.step if self.first_of_update else self.step - self.step % self.options.accumulate,
             "steps_per_epoch": self.steps,
             "meter": self.meter.state(),
             "seconds": self.seconds,
             "metrics": self.history,
             "options": as_dict(self.options),
         }
+        self.folder.restore()
         save_checkpoint(self.folder.path / f"{name}.safetensors", arrays, state)
 
     def _resume(self, path: Path, load: Callable[[Arrays], None]) -> tuple[Path, bool]:
         """Take everything from the checkpoint; returns the folder to go on in, and whether that is a new one."""
         arrays, state = load_checkpoint(path)
         expected = {key: array.shape for key, array in part(self.save_arrays(), "model.").items()}
-        check_weights(part(arrays, "model."), expected, path)
+        check_weights(part(arrays, "model."), expected, path, models()[self.options.model].head)
         check_finite(part(arrays, "model."), path)
         if state["steps_per_epoch"] != self.steps:
             raise OptionError(
@@ -440,7 +505,15 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        print(f"resumed {path}: epoch {self.epoch + 1}, {self._next_step()}")
+        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        print(
+            f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
+        )
+        if self.epoch > self.options.epochs:
+            raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
+        if state["options"]["epochs"] != self.options.epochs:
+            planned = f"{state['options']['epochs']} epochs were planned, now {self.options.epochs}"
+            print(f"note: {planned}; the learning rate goes on where that plan has it")
         for name in ("framework", "device", "data"):
             then = state["options"][name] if name != "framework" else state[name]
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
@@ -502,7 +575,7 @@ def weights_to_load(options: Options, shapes: dict[str, tuple[int, ...]], head: 
         return weights
     if options.evaluate:
         path = find_checkpoint(str(options.resume), "best.safetensors")
-        weights = load_checked(path, shapes)
+        weights = load_checked(path, shapes, head)
         check_finite(weights, path)
         print(f"weights: {path}")
         return weights
@@ -523,7 +596,7 @@ def run_script(
     """Train, or evaluate. script: its file's name, which has options of its own; command: what --help calls it."""
     # A loss that is not finite ends the run in one line that says where; NumPy's warnings on the way there say less.
     warnings.filterwarnings("ignore", r"(overflow|invalid value|divide by zero) encountered", RuntimeWarning)
-    with together():
+    with captured(), together():
         options = parse_options(arguments, models, script, command)
         if current().size > 1:
             current().agree(

@@ -45,7 +45,6 @@ def initial_weights(source: str | Path, model: str, expected: Shapes, head: str)
         why = f" ({classes[0]} classes there, {classes[1]} here)"
         weights = {key: array for key, array in weights.items() if not key.startswith(f"{head}.")}
         wanted = {key: shape for key, shape in expected.items() if not key.startswith(f"{head}.")}
-    _check_channels(weights, wanted, name)
     check_weights(weights, wanted, name)
     check_finite(weights, name)
     fresh = [key for key in expected if key not in wanted]
@@ -65,19 +64,6 @@ def _other_classes(weights: Arrays, expected: Shapes, head: str) -> tuple[int, i
     return (found[0], wanted[0]) if found[1:] == wanted[1:] and found[:1] != wanted[:1] else None
 
 
-def _check_channels(weights: Arrays, expected: Shapes, name: str) -> None:
-    """CheckpointError if all that differs is how many channels the first convolution takes."""
-    differ = [key for key in expected if key in weights and weights[key].shape != tuple(expected[key])]
-    if len(differ) != 1:
-        return
-    found, wanted = weights[differ[0]].shape, tuple(expected[differ[0]])
-    if len(found) == len(wanted) == 4 and (found[0], *found[2:]) == (wanted[0], *wanted[2:]):
-        raise CheckpointError(
-            f"{name} takes images of {found[1]} channels ({differ[0]} is {found}), and these have {wanted[1]}: "
-            "choose other data, or other weights"
-        )
-
-
 def _published(model: str) -> Any:
     """torchvision's entry of ImageNet weights for the network of that name. OptionError, CheckpointError where there is none."""
     pretrained = models()[model].pretrained
@@ -85,6 +71,7 @@ def _published(model: str) -> Any:
         having = ", ".join(name for name, card in models().items() if card.pretrained)
         raise OptionError(f"--weights imagenet is for {having} alone, not for {model}, which takes --weights FILE")
     try:
+        import torch  # noqa: F401
         import torchvision
     except ImportError as error:
         raise CheckpointError(

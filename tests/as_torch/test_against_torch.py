@@ -66,3 +66,22 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     for wrong in (["--set", "num_classes"], ["--shape", "2,x"], ["--shape", "2,3,8,8", "--nope"]):
         assert main(["network", NETWORK, *wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_network_that_computes_in_float32_itself(tmp_path: Path) -> None:
+    file = tmp_path / "positions.py"
+    file.write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self, scale=1.0, single=True):\n"
+        "        super().__init__(4, 2)\n        self.positions = 1 / (10000 ** (torch.arange(4) / 3)).sin()\n"
+        "        self.positions = self.positions if single else self.positions.double()\n"
+        "        if torch.Tensor.__module__.startswith('minigrad'):\n            self.positions = self.positions * scale\n\n"
+        "    def forward(self, x):\n        return super().forward(x + self.positions)\n"
+    )
+    for scale, single, agree in (
+        (1.0, True, True),
+        (1 + 1e-7, True, True),
+        (1.001, True, False),
+        (1 + 1e-7, False, False),
+    ):
+        found = against_torch(f"{file}:Net", (3, 4), scale=scale, single=single)
+        assert found.agree == agree and found.tolerance in (1e-9, 1e-6), found

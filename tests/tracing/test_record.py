@@ -222,6 +222,11 @@ def test_beyond_what_may_be_kept_summaries_remain() -> None:
     assert "|20|" in str(t)
 
 
+def test_a_model_is_called_within() -> None:
+    with pytest.raises(TypeError, match="not Linear; to record a pass: with mg.trace"):
+        mg.trace(nn.Linear(2, 2))
+
+
 def test_of_a_matrix_it_is_torchs_trace() -> None:
     matrix = np.arange(9.0).reshape(3, 3)
     assert mg.trace(mg.tensor(matrix)).item() == torch.trace(torch.tensor(matrix)).item()

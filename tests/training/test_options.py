@@ -273,7 +273,7 @@ def test_resume_takes_the_options_of_the_checkpoint(checkpoint: Path) -> None:
     assert parse("--resume", str(checkpoint), "--workers", "3", "--epochs", "7").workers == 3
 
 
-@pytest.mark.parametrize("contradiction", [("--lr", "0.1"), ("--model", "simplenet-bn"), ("--epochs", "9")])
+@pytest.mark.parametrize("contradiction", [("--lr", "0.1"), ("--model", "simplenet-bn"), ("--momentum", "0.5")])
 def test_resume_refuses_what_contradicts_the_checkpoint(checkpoint: Path, contradiction: tuple[str, str]) -> None:
     with pytest.raises(OptionError, match=f"{contradiction[0]} .*contradicts .*last.safetensors"):
         parse("--resume", str(checkpoint), *contradiction)

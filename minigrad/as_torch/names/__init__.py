@@ -36,6 +36,11 @@ compiler = SimpleNamespace(
     is_exporting=lambda: False,
 )
 _C = SimpleNamespace(_log_api_usage_once=lambda event: None, _get_tracing_state=lambda: None)
+_dynamo = SimpleNamespace(
+    allow_in_graph=lambda f: f,
+    reset=lambda: None,
+    utils=SimpleNamespace(is_compile_supported=lambda device_type: False),
+)
 mps = xpu = SimpleNamespace(is_available=lambda: False, device_count=lambda: 0)
 
 

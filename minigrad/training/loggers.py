@@ -1,0 +1,53 @@
+"""--logger: what is measured goes to Weights & Biases or MLflow as well, by their own libraries, imported when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from minigrad.errors import MinigradError, OptionError
+
+
+def check_logger(name: str | None) -> None:
+    """OptionError, before anything is made, if the library is not installed."""
+    if name is not None and find_spec(name) is None:
+        raise OptionError(f"--logger {name} takes the package {name}, which is missing: pip install {name}")
+
+
+class Logger:
+    """A run at wandb or mlflow. MinigradError, in one line, where the library cannot begin: not logged in, no network."""
+
+    def __init__(self, name: str, title: str, folder: str) -> None:
+        self.name = name
+        try:
+            self.library: Any = import_module(name)
+            if name == "wandb":
+                self.run = self.library.init(project="minigrad", name=title, dir=folder)
+            else:
+                self.library.set_experiment("minigrad")
+                self.run = self.library.start_run(run_name=title)
+        except Exception as error:  # each library has its own kinds
+            raise MinigradError(f"--logger {name} cannot begin: {' '.join(str(error).split())}") from error
+
+    def config(self, values: Mapping[str, Any]) -> None:
+        """The run's options."""
+        if self.name == "wandb":
+            self.run.config.update(dict(values), allow_val_change=True)
+        else:
+            self.library.log_params({key: str(value) for key, value in values.items()})
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Numbers at a step, counted in batches."""
+        if self.name == "wandb":
+            self.run.log(dict(values), step=step)
+        else:
+            self.library.log_metrics({key: float(value) for key, value in values.items()}, step=step)
+
+    def close(self) -> None:
+        """The run is at its end."""
+        if self.name == "wandb":
+            self.run.finish()
+        else:
+            self.library.end_run()
