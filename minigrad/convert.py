@@ -13,11 +13,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from minigrad import program
 from minigrad.errors import CheckpointError, OptionError
 from minigrad.option import Parser
-from minigrad.weights import check_suffix, read_tensors, save_weights
+from minigrad.weights import (
+    check_suffix,
+    holds_torch,
+    is_torch_file,
+    load_weights,
+    read_safetensors,
+    read_tensors,
+    save_weights,
+)
 
 
 def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
@@ -34,7 +43,7 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
         check_suffix(source)  # a slip of the pen, likely
     if target.exists() and not force:
         raise OptionError(f"{target} is there already: --force overwrites it")
-    tensors = read_tensors(source)
+    tensors: Any = read_tensors(source) if is_torch_file(target) or not _is_checkpoint(source) else load_weights(source)
     if not tensors:
         raise CheckpointError(f"{source} holds no state_dict: there is no tensor in it")
     try:
@@ -44,12 +53,17 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
     return len(tensors)
 
 
-def run(arguments: Sequence[str], name: str = "python -m minigrad.convert") -> int:
+def _is_checkpoint(source: Path) -> bool:
+    """Whether it is a run's checkpoint, whose types NumPy has, so that torch is not needed."""
+    return not holds_torch(source) and "minigrad" in read_safetensors(source)[1]
+
+
+ABOUT = "Convert weights between torch's files (.pth, .pth.tar, .pt) and .safetensors, bit for bit."
+
+
+def run(arguments: Sequence[str], name: str = "python -m minigrad.convert", about: str | None = ABOUT) -> int:
     """Convert as a command line says, and print how many tensors there were."""
-    parser = Parser(
-        prog=name,
-        description="Convert weights between torch's files (.pth, .pth.tar, .pt) and .safetensors, bit for bit.",
-    )
+    parser = Parser(prog=name, description=about)
     parser.add_argument("source", metavar="IN", help="weights, or a checkpoint of a run, whose model's part is taken")
     parser.add_argument("target", metavar="OUT", help="the file to write")
     parser.add_argument("--force", action="store_true", default=False, help="overwrite OUT if it is there")
