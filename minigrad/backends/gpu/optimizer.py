@@ -69,7 +69,9 @@ def together() -> Iterator[None]:
 
 
 def _launch_pending() -> None:
-    tables = _pending.tables or {}
+    if _pending.tables is None:
+        return
+    tables = _pending.tables
     _pending.tables, _pending.moved = {}, set()
     for (name, dtype), table in tables.items():
         table.launch(name, dtype)
