@@ -12,10 +12,14 @@
 
 import copy
 import json
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main runs: Ctrl-C during the imports leaves no traceback
 
 import numpy as np
 
@@ -107,6 +111,18 @@ def train(options: Options) -> None:
     anomaly = detect_anomaly_in_layers if options.detect_anomaly else nullcontext
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
+
+        def gradients(images: minigrad.Tensor, targets: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+            """What is captured: loss, logits, and the length of the gradient, of a step of one batch."""
+            logits = ranks_model(images)
+            loss = loss_function(logits, targets)
+            optimizer.zero_grad()
+            loss.backward()
+            if options.clip_grad:
+                return loss, logits, nn.utils.clip_grad_norm_(trained, options.clip_grad)
+            return loss, logits, nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+
+        captured = minigrad.cuda.CapturedStep(gradients, optimizer) if can_be_captured(options, device) else None
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
             for batch, lr in run.train_batches():
@@ -117,21 +133,34 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
-                    logits = ranks_model(images)
-                    loss = loss_function(logits, targets)
-                    if run.first_of_update:
-                        optimizer.zero_grad()
-                    (loss * (batch.share * run.share)).backward()
+                    if captured is not None:
+                        loss, logits, length = captured(images, targets)
+                    else:
+                        logits = ranks_model(images)
+                        loss = loss_function(logits, targets)
+                        if run.first_of_update:
+                            optimizer.zero_grad()
+                        (loss * (batch.share * run.share)).backward()
                 norm = None
                 if run.last_of_update:
-                    norm = clip(trained, options.clip_grad, run.wants_norm)
-                    optimizer.step()
+                    if captured is not None:
+                        norm = length.item() if run.wants_norm else None
+                    else:
+                        norm = clip(trained, options.clip_grad, run.wants_norm)
+                        optimizer.step()
                     if average is not None:
                         update_average(average, model, options.ema)
                 run.record(loss.item(), to_numpy(logits), batch.labels, norm)
             run.finish_epoch(
                 evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
             )
+
+
+def can_be_captured(options: Options, device: minigrad.Device) -> bool:
+    """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
+    looked_into = options.watch or options.detect_anomaly or options.adversarial
+    several = options.accumulate > 1 or current().size > 1
+    return device.type == "gpu" and options.capture and not (looked_into or several)
 
 
 def over_ranks(model: nn.Module) -> nn.Module:

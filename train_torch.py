@@ -12,10 +12,14 @@
 
 import copy
 import resource
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main runs: Ctrl-C during the imports leaves no traceback
 
 import numpy as np
 

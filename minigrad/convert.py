@@ -30,7 +30,8 @@ from minigrad.weights import (
 
 
 def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
-    """Write the weights in the file `source` to the file `target`, whole or not at all; returns how many tensors.
+    """Write the weights in the file `source`, or the best of a run folder, to the file `target`, whole or not at all;
+    returns how many tensors.
 
     Of {"state_dict": ...} the inner part is taken, of a run's checkpoint the model's.
 
@@ -39,6 +40,8 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
     hold one of the dtypes.
     """
     source, target = Path(source), check_suffix(target)
+    if source.is_dir():
+        source = source / "best.safetensors"  # of a run's folder
     if not source.exists():
         check_suffix(source)  # a slip of the pen, likely
     if target.exists() and not force:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from minigrad import backends
+from minigrad.captured import CapturedStep as CapturedStep
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.errors import DeviceError
 

@@ -64,6 +64,8 @@ def holds_torch(path: str | Path) -> bool:
             head = file.read(512)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
+    if head[4:9] == b"\0\0\0\0{":  # the length of a list, and the list: whatever the length's first bytes say
+        return False
     if head.startswith((b"PK\3\4", b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")):
         return True
     if head[8:9] != b"{":  # after the length of a safetensors file's list

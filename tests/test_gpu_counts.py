@@ -28,6 +28,12 @@ def test_a_dry_step_launches_what_a_step_does() -> None:
     assert launches == dry.launches and dry.waits == 0
 
 
+@pytest.mark.parametrize(("model", "most"), [("simplenet", 80), ("vit", 150), ("resnet18", 250)])
+def test_a_step_of_256_images_has_few_launches(model: str, most: int) -> None:
+    step = gpu_counts.count(model, 256, 128)
+    assert emulator.work(step.launches) <= most and step.waits == 0
+
+
 def test_what_torch_saves_is_its_activations() -> None:
     """Of SimpleNet: the batch, a map behind each ReLU, two pooled maps with their 64-bit indices, the weights."""
     pytest.importorskip("torch")

@@ -26,6 +26,7 @@ RULES = {
         "models lazily",
     },
     "minigrad/tracing": {"matplotlib lazily", "tensorboardX lazily", "torch lazily"},
+    "minigrad/attacks/of_torch.py": {"torch lazily"},
     "minigrad/weights.py": {"safetensors lazily", "torch lazily"},
     "minigrad": set(),
     "models/reference": {"models", "torch", "torchvision", "torchvision lazily"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -24,7 +25,7 @@ from minigrad.convert import convert, main
 from minigrad.errors import CheckpointError, OptionError, WriteError
 from minigrad.training import initial_weights, save_checkpoint
 from minigrad.training.checkpoints import read_state
-from minigrad.weights import load_weights, save_weights
+from minigrad.weights import holds_torch, load_weights, save_weights
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = [".pth", ".pth.tar", ".pt", ".safetensors"]
@@ -552,3 +553,12 @@ def test_a_device_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="w.pth cannot be written .it is a folder, or a device"):
         save_weights(pipe, {"w": torch.ones(2)})
     assert pipe.is_fifo() and os.listdir(tmp_path) == ["w.pth"]
+
+
+@pytest.mark.parametrize("length", [0x280, 0x580])
+def test_a_list_whose_length_begins_as_a_pickle_does(length: int, tmp_path: Path) -> None:
+    """A safetensors file of 0x280 bytes of list begins as a pickle of protocol 2 does, and is none."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).ljust(length).encode()
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(length.to_bytes(8, "little") + header + np.ones(1, np.float32).tobytes())
+    assert not holds_torch(file) and file.read_bytes()[:2] in (b"\x80\2", b"\x80\5")

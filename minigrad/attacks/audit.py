@@ -21,7 +21,9 @@ from minigrad.attacks.amounts import amount, scaled, written
 from minigrad.attacks.attack import AttackWarning, batch_axis, check_classes, check_logits
 from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.losses import Loss, cross_entropy
+from minigrad.attacks.of_torch import FromTorch
 from minigrad.attacks.pgd import PGD, Step
+from minigrad.attacks.square import Square
 from minigrad.grad_mode import no_grad
 from minigrad.nn import Module
 from minigrad.ops.creation import as_tensor, ones_like
@@ -71,7 +73,9 @@ class Report:
         return "\n".join([self.title, *lines, end])
 
 
-def audit(model: Model, attack: PGD, data: Iterable[Sequence[Any]]) -> Report:
+def audit(
+    model: Model, attack: PGD, data: Iterable[Sequence[Any]], *, queries: int = 0, surrogate: Model | None = None
+) -> Report:
     """Check `attack` on `model` for what must be true of a sound attack on a model that hides nothing.
 
         nothing touched       images, weights, .grad, running statistics, modes and minigrad's random state are the same to the bit
@@ -85,6 +89,10 @@ def audit(model: Model, attack: PGD, data: Iterable[Sequence[Any]]) -> Report:
         more steps            twice the steps get as far
         larger epsilon        epsilon gets as far as epsilon / 2, and 2 epsilon as far as epsilon (alpha in proportion)
         unbounded             no image is right where epsilon is wider than the whole range of the values
+        beats black box       with `queries`: no more images are right than under so many queries of Square (norms linf, l2)
+        beats transfer        with a `surrogate`: no more images are right than under the same attack, made on that model
+        loss in scale         only where it fails: of the attack on cross-entropy, over a tenth of the images have logits so far
+                              apart that softmax rounds to 1, and the loss is flat
 
     An image is right if its label has the largest logit. How far an attack gets with it is the cross-entropy of the class that
     the attack set out for (its target on the image as it is), counted in the attack's direction. Two attacks are compared image
@@ -98,9 +106,16 @@ def audit(model: Model, attack: PGD, data: Iterable[Sequence[Any]]) -> Report:
     Args:
         data: batches (images (N, C, H, W), labels (N,)), or (images, labels, targets (N,)) for target "given", Tensors or
             arrays; read once, and kept. Some hundred images will do. At least one has to be right before the attack.
+        model: of minigrad, or FromTorch(network), a PyTorch network's.
+        queries, surrogate: two more checks, see above. A black box, or another network's gradients, that do better than the
+            model's own gradients are what a model leads to that hides them.
 
     Raises ValueError where there is nothing to attack, and what the attack raises.
     """
+    if not isinstance(attack, PGD):
+        raise ValueError(
+            f"the audit is of attacks by gradient steps, PGD and its kin: {type(attack).__name__} has none to look at"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttackWarning)  # "gradients are there" counts them
         trial = _Trial(model, attack, data)
@@ -108,7 +123,9 @@ def audit(model: Model, attack: PGD, data: Iterable[Sequence[Any]]) -> Report:
         attacked = trial.perturbed(trial.attack)
         checks = [_nothing_touched(before, trial.state()), *_allowed(trial, attacked), _repeats(trial)]
         checks += _along_the_path(trial)
-        checks += _strength(trial, trial.outcome(attacked))
+        outcome = trial.outcome(attacked)
+        checks += _strength(trial, outcome)
+        checks += _without_gradients(trial, outcome, queries, surrogate)
     return Report(trial.title(), checks)
 
 
@@ -185,6 +202,8 @@ class _Trial:
         """All that an attack has to leave alone."""
         tensors = [(f"images of batch {i + 1}", images) for i, (images, _, _) in enumerate(self.batches)]
         state: dict[str, Any] = {"random state": get_rng_state()}
+        if isinstance(self.model, FromTorch):
+            state |= self.model.state()
         if isinstance(self.model, Module):
             tensors += [*self.model.named_parameters(), *self.model.named_buffers()]
             state |= {f"{name or 'model'}.training": module.training for name, module in self.model.named_modules()}
@@ -255,6 +274,8 @@ def _in_units(attack: PGD, x: Tensor) -> tuple[npt.NDArray[np.float64], Any]:
 def _norm(attack: PGD, d: Floats) -> Floats:
     """Of each image, (N,); of each of its channels, (N, C), where epsilon is a number for each."""
     rows = d.reshape(*d.shape[: 2 if isinstance(attack.epsilon, tuple) else 1], -1)
+    if attack.norm in ("l1", "l0"):
+        return np.abs(rows).sum(-1) if attack.norm == "l1" else (rows != 0).sum(-1).astype(float)
     return np.abs(rows).max(-1) if attack.norm == "linf" else np.sqrt((rows**2).sum(-1))
 
 
@@ -325,9 +346,39 @@ def _strength(trial: _Trial, attacked: _Outcome) -> Iterator[Check]:
     alpha = max(float(np.ptp(x)) for x in images) / 10
     if attack.norm == "l2":
         alpha *= images[0][0].size ** 0.5
+    if attack.norm == "l1":
+        alpha *= images[0][0].size
     steps = max(steps, UNBOUNDED_STEPS)
-    free = trial.under(epsilon=steps * alpha, alpha=alpha, steps=steps)
-    yield Check("unbounded", not free.right.any(), f"right: {free} at epsilon {steps * alpha:.3g}")
+    widest = images[0][0].size if attack.norm == "l0" else steps * alpha
+    free = trial.under(epsilon=widest, alpha=alpha, steps=steps)
+    yield Check("unbounded", not free.right.any(), f"right: {free} at epsilon {widest:.3g}")
+
+
+def _without_gradients(trial: _Trial, attacked: _Outcome, queries: int, surrogate: Model | None) -> Iterator[Check]:
+    """What does better than the model's own gradients: a black box, another model's; and why they may be flat."""
+    attack = trial.attack
+    if queries and attack.norm in Square.norms:
+        names = ("epsilon", "norm", "clip", "units", "mean", "std", "generator")
+        square = Square(queries=queries, **{name: getattr(attack, name) for name in names})
+        found = trial.outcome(square(trial.model, images, labels) for images, labels, _ in trial.batches)
+        yield _no_better("beats black box", f"{queries} queries of Square", attacked, found)
+    if surrogate is not None:
+        found = trial.outcome(attack(surrogate, *batch) for batch in trial.batches)
+        yield _no_better("beats transfer", "the same attack on the surrogate", attacked, found)
+    if attack.loss == "ce":
+        limit = -np.log(np.finfo(trial.logits[0].dtype).eps)
+        tops = [np.sort(_numpy(logits), 1)[:, -2:] for logits in trial.logits if logits.shape[1] > 1]
+        flat = sum(int((top[:, 1] - top[:, 0] > limit).sum()) for top in tops)
+        if flat > trial.count / 10:
+            figures = f"{flat} of {trial.count} images: the likeliest class leads by over {limit:.3g}, softmax is 1; try loss='dlr'"
+            yield Check("loss in scale", False, figures)
+
+
+def _no_better(name: str, other: str, attacked: _Outcome, found: _Outcome) -> Check:
+    """Are no more images right under the attack than under the other one?"""
+    lost, won, chance = _compare(attacked.right, found.right)
+    figures = f"right: {attacked} attacked, {found} by {other}; {lost} images only by that, {won} only by the attack"
+    return Check(name, lost - won <= chance, figures)
 
 
 def _compare(a: Floats, b: Floats) -> tuple[int, int, float]:

@@ -58,13 +58,19 @@ class MinimumNorm(Attack):
         return self.nearest(model, images, labels, targets)[0]
 
     def worst(self, model: Model, images: Tensor, labels: Any, targets: Any = None) -> tuple[Tensor, Tensor]:
-        """The perturbed images, and which of them have been fooled within epsilon."""
+        """The perturbed images, as they are where none was found within epsilon, and which were found."""
         x, distance = self.nearest(model, images, labels, targets)
-        return x, distance <= self.epsilon
+        near = distance <= self.epsilon
+        return pick(near, x, images.detach()), near
 
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,) in the attack's norm and units: infinite where none was found."""
         raise NotImplementedError
+
+    def _check_threat(self) -> None:
+        super()._check_threat()
+        if isinstance(self.epsilon, tuple):
+            raise ValueError(f"a distance is one number: epsilon must be one, got {self.epsilon}")
 
     def _at_each(
         self, epsilons: Sequence[Any], model: Model, images: Tensor, labels: Any, targets: Any
@@ -119,8 +125,6 @@ class FAB(MinimumNorm):
         for name in ("steps", "classes", "restarts"):
             self._set(name, integer(name, getattr(self, name)))
         self._check_threat()
-        if isinstance(self.epsilon, tuple):
-            raise ValueError(f"FAB measures distances by one number: epsilon must be one, got {self.epsilon}")
         for name, low, high in (("eta", 1.0, float("inf")), ("beta", 0.0, 1.0), ("alpha_max", 0.0, 1.0)):
             value = amount(name, getattr(self, name))
             if isinstance(value, tuple) or not low <= value <= high:
@@ -131,8 +135,8 @@ class FAB(MinimumNorm):
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         labels = aim_of("labels", labels, targets)
         with untouched(model):
-            best, distance, labels, others = self._clean(model, images, labels)
-            ranks = range(1, 1 + min(self.classes, others)) if self.targeted else [None]
+            best, distance, labels, logits = clean_answers(model, images, labels)
+            ranks = range(1, 1 + min(self.classes, logits.shape[1] - 1)) if self.targeted else [None]
             for rank in ranks:
                 for start in range(self.restarts):
                     left = indices(distance > (self.epsilon if self.targeted or start else 0.0))
@@ -142,22 +146,6 @@ class FAB(MinimumNorm):
                         best = put(best, left, pick(better, found, best[left]))
                         distance = put(distance, left, near.minimum(distance[left]))
         return best, distance
-
-    def worst(self, model: Model, images: Tensor, labels: Any, targets: Any = None) -> tuple[Tensor, Tensor]:
-        """The perturbed images, as they are where none was found within epsilon, and which were found."""
-        x, distance = self.nearest(model, images, labels, targets)
-        near = distance <= self.epsilon
-        return pick(near, x, images.detach()), near
-
-    def _clean(self, model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor, Tensor, int]:
-        """The images; 0 where the model is wrong already, else infinity; labels as classes; how many other classes there are."""
-        check_images(images)
-        with no_grad(), batch_axis(images):
-            logits = check_logits(model(images))
-            labels = check_classes(labels, logits, "labels")
-            zero = logits[:, 0] * 0
-            distance = zero.where(logits.argmax(1) != labels, float("inf"))
-            return images.detach(), distance, labels, logits.shape[1] - 1
 
     def _run(
         self, model: Model, x: Tensor, labels: Tensor, rank: int | None, start: int, distance: Tensor
@@ -173,7 +161,7 @@ class FAB(MinimumNorm):
         """The steps of the first start: towards the nearest class or, if `targeted`, the likeliest of the others."""
         labels = aim_of("labels", labels, targets)
         with untouched(model):
-            images, _, labels, _ = self._clean(model, images, labels)
+            images, _, labels, _ = clean_answers(model, images, labels)
             yield from self._steps(model, images, labels, 1 if self.targeted else None, None)
 
     def _steps(
@@ -189,7 +177,7 @@ class FAB(MinimumNorm):
             aims = None if rank is None else likeliest_others(model(images), labels, rank)
             nearest, distance = images, (images * 0).flatten(1).sum(1) + float("inf")
         for index in range(self.steps):
-            gap, slope = self._plane(model, space, x, labels, aims)
+            gap, slope = nearest_plane(model, space, x, labels, aims)
             with no_grad():
                 moved = self._towards(space, x, gap, slope)
                 wrong = model(moved).argmax(1) != labels
@@ -212,33 +200,39 @@ class FAB(MinimumNorm):
         moved = (x + d * self.eta * space.unit) * (1 - share) + (space.x0 + d0 * self.eta * space.unit) * share
         return space.box(moved)
 
-    def _plane(
-        self, model: Model, space: Space, x: Tensor, labels: Tensor, aims: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """z_s - z_y (N,) of the class s that is meant, and its gradient with respect to x in units."""
-        with enable_grad():
-            x = x.detach().requires_grad_()
-            logits = model(x)
-            truth = of_class(logits, labels)
-            if aims is not None:
-                gap = of_class(logits, aims) - truth
-                return gap.detach(), space.slope(_slope(gap, x))
-            best: tuple[Tensor, Tensor, Tensor] | None = None
-            for i in range(logits.shape[1]):
-                gap = logits[:, i] - truth
-                slope = space.slope(_slope(gap, x, keep=True))
-                with no_grad():
-                    away = gap.detach().abs() / (space.dual_length(slope) + TINY)
-                    away = away.where(labels != i, float("inf"))
-                    if best is None:
-                        best = away, gap.detach(), slope
-                    else:
-                        near = away < best[0]
-                        best = tuple(
-                            pick(near, new, old) for new, old in zip((away, gap.detach(), slope), best, strict=True)
-                        )  # type: ignore[assignment]
-            assert best is not None
-            return best[1], best[2]
+
+def clean_answers(model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The images; 0 where the model is wrong already, else infinity; labels as classes; the logits."""
+    check_images(images)
+    with no_grad(), batch_axis(images):
+        logits = check_logits(model(images))
+        labels = check_classes(labels, logits, "labels")
+        zero = logits[:, 0] * 0
+        return images.detach(), zero.where(logits.argmax(1) != labels, float("inf")), labels, logits
+
+
+def nearest_plane(model: Model, space: Space, x: Tensor, labels: Tensor, aims: Tensor | None) -> tuple[Tensor, Tensor]:
+    """z_s - z_y (N,) and its gradient with respect to x in units: s is the aim, or the class whose linearised plane is nearest."""
+    with enable_grad():
+        x = x.detach().requires_grad_()
+        logits = model(x)
+        truth = of_class(logits, labels)
+        if aims is not None:
+            gap = of_class(logits, aims) - truth
+            return gap.detach(), space.slope(_slope(gap, x))
+        nearest: tuple[Tensor, ...] = ()
+        for i in range(logits.shape[1]):
+            gap = logits[:, i] - truth
+            slope = space.slope(_slope(gap, x, keep=True))
+            with no_grad():
+                gap = gap.detach()
+                away = (gap.abs() / (space.dual_length(slope) + TINY)).where(labels != i, float("inf"))
+                found = (away, gap, slope)
+                near = away < nearest[0] if nearest else away == away
+                nearest = (
+                    tuple(pick(near, new, old) for new, old in zip(found, nearest, strict=True)) if nearest else found
+                )
+        return nearest[1], nearest[2]
 
 
 def _slope(value: Tensor, x: Tensor, keep: bool = False) -> Tensor:

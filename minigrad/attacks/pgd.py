@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator as Generator_
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from minigrad.attacks.amounts import Amount, integer, size
 from minigrad.attacks.attack import (
@@ -64,11 +64,12 @@ class Run:
     labels: Tensor | None = None
     targets: Tensor | None = None
     chosen: Tensor | None = None
+    extra: Tensor | None = None  # what a kind of attack remembers
 
     def keep(self, index: Tensor) -> None:
         """Go on with these images alone."""
         self.space, self.x = self.space.keep(index), self.x[index]
-        for name in ("labels", "targets", "chosen"):
+        for name in ("labels", "targets", "chosen", "extra"):
             if (value := getattr(self, name)) is not None:
                 setattr(self, name, value[index])
 
@@ -92,7 +93,8 @@ class PGD(Attack):
         steps: at least 1; each costs one forward and one backward pass.
         alpha, epsilon: size of a step and of the ball, in `units`; finite, at least 0. In the max norm either may be a number
             for each channel: a sequence, array or Tensor (C,), (C, 1, 1) or (1, C, 1, 1).
-        norm: "linf" or "l2", of one image's perturbation.
+        norm: "linf" or "l2", of one image's perturbation; "l1", the sum of its numbers, of which a step changes the hundredth with
+            the steepest slope; "l0", how many of its C H W numbers change: epsilon is a count, alpha the largest change of a step.
         target, direction, retarget: see above.
         random_start: begin at a random point of the ball instead of at the image.
         restarts: begin so many times (random_start), and keep of each image the end with the largest loss of its label
@@ -113,13 +115,17 @@ class PGD(Attack):
     loss or gradient are not finite.
 
     Source: A. Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks (2018), 2.1; the least likely
-    class: A. Kurakin et al., Adversarial Examples in the Physical World (2017), 2.3.
+    class: A. Kurakin et al., Adversarial Examples in the Physical World (2017), 2.3; "l1": F. Tramer and D. Boneh, Adversarial
+    Training and Robustness for Multiple Perturbations (2019), 4; "l0": F. Croce and M. Hein, Sparse and Imperceivable
+    Adversarial Attacks (2019), 3.2.
     """
+
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1", "l0")
 
     steps: int = 10
     alpha: Amount = 0.01
     epsilon: Amount = 0.1
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
     target: Literal["least-likely", "label", "most-likely", "given"] = "least-likely"
     direction: Literal["descend", "ascend"] = "descend"
     retarget: bool = True

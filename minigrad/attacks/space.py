@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
+
 from minigrad.attacks.amounts import per_channel
 from minigrad.linalg import vector_norm
 from minigrad.ops.creation import from_numpy
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
+SPARSE = 100  # a step in the 1-norm changes one number of so many
 SLACK = 1e-5  # of the box's width: by so much may an image miss the box, for it has been rounded
 
 
@@ -21,6 +24,7 @@ class Space:
     With u = 1 in normalised units and u_c = 1 / std_c in pixel units, and d = (x - x0) / u,
 
         linf:  max |d| <= epsilon        l2:  |d|_2 <= epsilon, the norm over an image's C H W numbers,
+        l1:    sum |d| <= epsilon        l0:  at most epsilon of the C H W numbers differ from 0,
 
     and low <= x <= high (in pixel units low <= x std + mean <= high) where there is a box `clip` = (low, high). In the max
     norm epsilon may be a number for each channel: |d_c| <= epsilon_c. `mean` and `std`, a number for each channel, say that the
@@ -77,28 +81,44 @@ class Space:
     def move(self, x: Tensor, slope: Tensor, size: Any) -> Tensor:
         """The point at `size` from x along the steepest direction, brought back into ball and box.
 
-        The steepest step of size 1 is sign(slope) in the max norm, slope / |slope|_2 in the 2-norm, in units; nothing moves
-        where the slope is zero. Where x0 is zero makes no difference. `size` is a number, or a Tensor that broadcasts over x.
+        The steepest step of size 1 is sign(slope) in the max norm, slope / |slope|_2 in the 2-norm, in units; in the 1-norm the
+        hundredth of the numbers with the steepest slopes shares it, and for l0 the steepest number moves by 1, others in
+        proportion. Nothing moves where the slope is zero. Where x0 is zero makes no difference. `size` is a number, or a Tensor
+        that broadcasts over x.
         """
         if self.norm == "linf":
             step = slope.sign()
+        elif self.norm == "l1":
+            step = slope.sign() * self._largest(slope, max(slope[0].numel() // SPARSE, 1) if len(slope) else 1)
+            count = step.abs().sum(self.axes, keepdim=True)
+            step = step / count.where(count > 0, 1.0)
+        elif self.norm == "l0":
+            most = slope.abs().amax(self.axes, keepdim=True)
+            step = slope / most.where(most > 0, 1.0)
         else:
             length = self._length(slope)
             step = slope / length.where(length > 0, 1.0)
         return self.project(x + step * (self.unit * size))
 
     def project(self, x: Tensor) -> Tensor:
-        """The allowed point nearest to x: by the max norm, or by the 2-norm first and the box after."""
+        """The allowed point nearest to x, by the 2-norm: of the ball first, and of the box after."""
         if self.norm == "l2":
             away = (x - self.x0) / self.unit
             length = self._length(away)
             factor = (self.epsilon / length.where(length > 0, 1.0)).clamp(max=1.0)
             x = self.x0 + away * factor * self.unit
+        elif self.norm == "l1":
+            away = (x - self.x0) / self.unit
+            x = self.x0 + away.sign() * (away.abs() - self._surplus(away)).clamp(min=0) * self.unit
+        elif self.norm == "l0":
+            x = x.where(self._largest((x - self.x0) / self.unit, int(self.epsilon)), self.x0)
         return x if self.low is None else x.clamp(self.low, self.high)
 
     def random(self, generator: Generator) -> Tensor:
         """A point drawn uniformly from the ball, then brought into the box."""
         x0 = self.x0
+        if self.norm in ("l1", "l0"):
+            return self._random_sparse(generator)
         if self.norm == "linf":
             drawn = generator.uniform(-1, 1, x0.shape, x0.dtype)
         else:
@@ -108,6 +128,43 @@ class Space:
             lengths = (drawn.astype("f8") ** 2).sum(self.axes, keepdims=True) ** 0.5
             drawn = (drawn * (radius / lengths)).astype(x0.dtype)
         return self.project(x0 + from_numpy(drawn).to(x0.device) * self.epsilon * self.unit)
+
+    def _random_sparse(self, generator: Generator) -> Tensor:
+        """l1: uniform in the ball. l0: epsilon numbers at random, each anywhere in the box (without one within 1 unit)."""
+        x0 = self.x0
+        count = x0[0].numel() if len(x0) else 1
+        if self.norm == "l1":
+            drawn = generator.normal(0, 1, (4, *x0.shape), "f8")
+            size = (drawn[0] ** 2 + drawn[1] ** 2) / 2  # exponential, the sign of a third
+            radius = generator.uniform(0, 1, (len(x0), *(1 for _ in self.axes)), "f8") ** (1 / count)
+            d = np.sign(drawn[2]) * size / size.sum(self.axes, keepdims=True) * radius
+            return self.project(x0 + from_numpy(d.astype(x0.dtype)).to(x0.device) * self.epsilon * self.unit)
+        order = generator.uniform(0, 1, (len(x0), count), "f8").argsort(1).argsort(1).reshape(x0.shape)
+        share = from_numpy(generator.uniform(0, 1, x0.shape, x0.dtype)).to(x0.device)
+        low, high = self.bounds()
+        value = x0 + (share * 2 - 1) * self.unit if low is None or high is None else low + (high - low) * share
+        return value.where(from_numpy(order < int(self.epsilon)).to(x0.device), x0)
+
+    def _largest(self, d: Tensor, count: int) -> Tensor:
+        """Where the `count` largest |d| of each image are: bools of d's shape. Of equal ones the first."""
+        rows = d.abs().flatten(1)
+        count = min(count, rows.shape[1])
+        chosen = rows * 0
+        if count:
+            order = rows.argsort(1, descending=True, stable=True)[:, :count]
+            chosen = chosen.scatter(1, order, 1.0)
+        return (chosen > 0).reshape(d.shape)
+
+    def _surplus(self, d: Tensor) -> Tensor:
+        """By how much each |d| is to shrink for a sum of epsilon, (N, 1, 1, 1): J. Duchi et al. (2008), figure 1."""
+        rows = d.abs().flatten(1)
+        ordered, _ = rows.sort(1, descending=True)
+        over = ordered.cumsum(1) - self.epsilon
+        ranks = from_numpy(np.arange(1, rows.shape[1] + 1).astype(d.dtype)).to(d.device)
+        last = (ordered * ranks > over).sum(1, keepdim=True).clamp(min=1)
+        found = over.gather(1, last - 1) / last
+        inside = rows.sum(1, keepdim=True) <= self.epsilon
+        return (found * 0).where(inside, found).clamp(min=0).reshape(-1, *(1 for _ in self.axes))
 
     def size(self, x: Tensor) -> Tensor:
         """How far each image is from its x0: (N,) norms of d."""
@@ -138,6 +195,8 @@ class Space:
         """The norm of each image of a change d in units: (N,)."""
         if self.norm == "linf":
             return d.abs().amax(self.axes)
+        if self.norm == "l0":
+            return (d != 0).to(d.dtype).sum(self.axes)
         return d.abs().sum(self.axes) if self.norm == "l1" else self._length(d).flatten()
 
     def dual_length(self, slope: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from minigrad.attacks.amounts import Amount, amount, size
 from minigrad.attacks.attack import pick
@@ -130,6 +130,8 @@ class APGD(PGD):
 
     Source: F. Croce and M. Hein, Reliable Evaluation of Adversarial Robustness (2020), algorithm 1.
     """
+
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     retarget: bool = False
     rho: float = 0.75

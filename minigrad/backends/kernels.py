@@ -166,8 +166,9 @@ class Kernels(Protocol):
     # -- normalisation: w, b None for 1 and 0; variances are biased, invstd = 1 / sqrt(var + eps) ------------------------
 
     def batch_norm(
-        self, x: Array, w: Array | None, b: Array | None, *, eps: float
-    ) -> tuple[Array, Array, Array, Array]:
+        self, x: Array, w: Array | None, b: Array | None, running_mean: Array | None = None,
+        running_var: Array | None = None, *, eps: float, momentum: float = 0.0, unbias: float = 1.0,
+    ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
         """(y, mean, invstd, var): over all axes of x (N, C, ...) but 1, statistics (C,), NaN of an empty batch."""
 
     def batch_norm_apply(self, x: Array, w: Array | None, b: Array | None, mean: Array, invstd: Array) -> Array:
@@ -303,6 +304,10 @@ class Kernels(Protocol):
 
     def from_host(self, array: np.ndarray, *, index: int = 0) -> Array:
         """The array on device number `index`, lying in memory as it does: itself on the CPU."""
+
+    def drawn(self, make: Callable[[], np.ndarray], *, index: int = 0) -> Array:
+        """What make() draws on the host, on device number `index`; drawn anew each time a CUDA graph is launched in which it
+        was captured."""
 
     def memory_allocated(self) -> int:
         """Bytes: the process's resident memory on the CPU, the pool's in use on a GPU."""

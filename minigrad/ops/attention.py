@@ -18,7 +18,7 @@ from minigrad.fused import FusedOp
 from minigrad.op import Op
 from minigrad.ops.activation import softmax
 from minigrad.ops.choice import where
-from minigrad.ops.common import real, sum_to
+from minigrad.ops.common import drawn, real, sum_to
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
@@ -196,8 +196,8 @@ def scaled_dot_product_attention(
         mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
     kept = None
     if dropout_p:
-        drawn = (generator or default_generator).uniform(0, 1, (*q.shape[:3], key.shape[-2]), np.float32)
-        kept = Tensor(drawn >= dropout_p).to(q.device).array
+        random, scores = generator or default_generator, (*q.shape[:3], key.shape[-2])
+        kept = drawn(lambda: random.uniform(0, 1, scores, np.float32) >= dropout_p, q).array
     gain = 0.0 if dropout_p == 1 else 1 / (1 - dropout_p)
     factor = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(real(scale, "scale"))
     y = ScaledDotProductAttention(is_causal, factor, kept, gain)(q, k, v, mask)

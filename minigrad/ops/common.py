@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad import dtypes
+from minigrad import backends, dtypes
 from minigrad.arguments import IntOrPair, Pair, alone, axes, axis, describe, integer, ints, number, pair, plain, real
 from minigrad.quiet import quiet
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "IntOrPair", "Pair", "alone", "axes", "axis", "broadcast_shapes", "cast", "floating", "integer", "ints", "must_broadcast",
-    "number", "operands", "pair", "plain", "quiet", "real", "shape_of", "sum_to",
+    "IntOrPair", "Pair", "alone", "axes", "axis", "broadcast_shapes", "cast", "drawn", "floating", "integer", "ints",
+    "must_broadcast", "number", "operands", "pair", "plain", "quiet", "real", "shape_of", "sum_to",
 ]  # fmt: skip
+
+
+def drawn(make: Callable[[], np.ndarray], like: Tensor) -> Tensor:
+    """What make() draws on the host, where `like` is: drawn anew each time a CUDA graph is launched in which it was captured."""
+    return Tensor._wrap(backends.of(like.array).drawn(make, index=like.device.index or 0))
 
 
 def operands(x: Any, y: Any) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from minigrad.arrays import built, from_lists
 from minigrad.device import Device, get_device, to_device
 from minigrad.dtypes import as_dtype
 from minigrad.memory_format import laid_out, strided
+from minigrad.ops.common import drawn
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
@@ -386,8 +387,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         raise RuntimeError(
             f"Expected p_in >= 0 && p_in <= 1 to be true, but not all probabilities are: {describe(input)}"
         )
-    drawn = (generator or default_generator).uniform(0, 1, input.shape, np.float64)
-    return (_made(drawn, input.device, False) < chances).to(input.dtype)
+    uniform = (generator or default_generator).uniform(0, 1, input.shape, np.float64)
+    return (_made(uniform, input.device, False) < chances).to(input.dtype)
 
 
 def multinomial(
@@ -416,8 +417,8 @@ def multinomial(
     source, rows = generator or default_generator, np.atleast_2d(weights)
     if replacement:
         ends = np.cumsum(rows, -1)
-        drawn = source.uniform(0, 1, (len(rows), num_samples), np.float64) * ends[:, -1:]
-        found = np.stack([np.searchsorted(end, row, "right") for end, row in zip(ends, drawn, strict=True)])
+        uniform = source.uniform(0, 1, (len(rows), num_samples), np.float64) * ends[:, -1:]
+        found = np.stack([np.searchsorted(end, row, "right") for end, row in zip(ends, uniform, strict=True)])
     else:
         # The first to arrive, if arrivals are exponential with these rates: weight 0 comes last.
         waits = -np.log1p(-source.uniform(0, 1, rows.shape, np.float64))
@@ -436,9 +437,8 @@ def dropout(
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
-    drawn = (generator or default_generator).uniform(0, 1, input.shape, np.float32)
-    scale = 0.0 if p == 1 else 1 / (1 - p)
-    mask = _made(((drawn >= p) * scale).astype(input.dtype), input.device, False)
+    random, scale = generator or default_generator, 0.0 if p == 1 else 1 / (1 - p)
+    mask = drawn(lambda: ((random.uniform(0, 1, input.shape, np.float32) >= p) * scale).astype(input.dtype), input)
     return input._in_place(lambda x: x * mask) if inplace else input * mask
 
 

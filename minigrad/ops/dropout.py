@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from minigrad.ops.choice import where
-from minigrad.ops.common import real
+from minigrad.ops.common import drawn, real
 from minigrad.ops.public import offer
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, describe
@@ -24,14 +24,14 @@ ALPHA = 1.7580993408473766
 
 def _kept(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
     """Which elements stay: True with probability 1 - p."""
-    drawn = (generator or default_generator).uniform(0, 1, shape, np.float32)
-    return Tensor._wrap(drawn >= p).to(like.device)
+    random = generator or default_generator
+    return drawn(lambda: random.uniform(0, 1, shape, np.float32) >= p, like)
 
 
 def _factor(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
     """0 with probability p, else 1 / (1 - p): made on the host, so that a GPU has nothing to do but to multiply."""
-    drawn = (generator or default_generator).uniform(0, 1, shape, np.float32)
-    return Tensor._wrap((drawn >= p).astype(like.dtype) * (0.0 if p == 1 else 1 / (1 - p))).to(like.device)
+    random, size = generator or default_generator, 0.0 if p == 1 else 1 / (1 - p)
+    return drawn(lambda: (random.uniform(0, 1, shape, np.float32) >= p).astype(like.dtype) * size, like)
 
 
 def _check(p: float) -> float:

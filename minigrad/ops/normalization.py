@@ -44,8 +44,11 @@ class BatchNorm(FusedOp):
     saves = {0: None, 1: None}
     keeps = ("invstd",)
 
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
+    def __init__(
+        self, eps: float, running: Sequence[Any] = (None, None), momentum: float = 0.0, unbias: float = 1.0
+    ) -> None:
+        """running: the arrays that follow the batch's mean and variance in the first forward pass, and no other."""
+        self.eps, self.running, self.momentum, self.unbias = eps, running, momentum, unbias
 
     def definition(self, x: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
         over = (0, *range(2, x.ndim))
@@ -55,7 +58,10 @@ class BatchNorm(FusedOp):
         return _affine((x - mean) / (var + self.eps).sqrt(), w, b)
 
     def forward(self, x: Array, w: Array, b: Array) -> Array:
-        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(x, w, b, eps=self.eps)
+        running, self.running = self.running, (None, None)
+        y, self.mean, self.invstd, self.var = backends.of(x).batch_norm(
+            x, w, b, running[0], running[1], eps=self.eps, momentum=self.momentum, unbias=self.unbias
+        )
         return y
 
     def backward_arrays(self, gy: Array) -> Any:
@@ -277,9 +283,16 @@ def batch_norm(
         if mean.dtype != input.dtype:
             mean, var = mean.astype(input.dtype), var.astype(input.dtype)
         return BatchNormApply(mean, var, eps)(input, weight, bias)
-    op = BatchNorm(eps)
+    running = [None if tensor is None else tensor.array for tensor in (running_mean, running_var)]
+    op = BatchNorm(eps, running, momentum, count / (count - 1))
     y = op(input, weight, bias)
-    _follow(running_mean, running_var, op.mean, op.var, momentum, count / (count - 1))
+    if op.running is running:  # the definition ran
+        backends.of(op.mean).follow(
+            running[0], running[1], op.mean, op.var, momentum=momentum, unbias=count / (count - 1)
+        )
+    for tensor in (running_mean, running_var):
+        if tensor is not None:
+            tensor._bump_version()
     return y
 
 

@@ -130,7 +130,7 @@ def draw_worst(data: ImageDataset, meter: Meter) -> bytes:
     columns = min(5, max(len(chosen), 1))
     lines = -(-max(len(chosen), 1) // columns)
     figure = _figure(2.1 * columns, 2.4 * lines + 0.4)
-    panels = figure.subplots(lines, columns, squeeze=False).flat
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     figure.suptitle("Most surely wrong" if len(chosen) else "No image is taken for another class", fontsize=11)
     for axes in panels:
         axes.set_axis_off()

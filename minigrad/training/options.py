@@ -106,6 +106,12 @@ class Options:
         default=True,
         resume="not taken",
     )
+    capture: bool = _option(
+        "of train_minigrad.py on a GPU: launch each kernel of a step by itself, not all of them as one CUDA graph",
+        default=True,
+        resume="not taken",
+        only=("train_minigrad.py", "--no-capture", "nothing"),
+    )
     epochs: int = _option(
         "passes over the training images; with --resume more of them train longer", count, resume="more"
     )

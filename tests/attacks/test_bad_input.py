@@ -28,7 +28,7 @@ NAN, INF = float("nan"), float("inf")
         ({"steps": 2.5}, "steps must be an integer and at least 1, got 2.5"),
         ({"restarts": 0, "random_start": True}, "restarts must be an integer and at least 1, got 0"),
         ({"restarts": 2}, "restarts without random_start would all end at the same place"),
-        ({"norm": "l1"}, "norm must be one of linf, l2, got 'l1'"),
+        ({"norm": "l3"}, "norm must be one of linf, l2.*, got 'l3'"),
         ({"target": "truth"}, "target must be one of least-likely, label, most-likely, given, got 'truth'"),
         ({"direction": "up"}, "direction must be one of descend, ascend, got 'up'"),
         ({"units": "grey"}, "units must be one of normalised, pixel, got 'grey'"),

@@ -564,6 +564,28 @@ def test_adamw_step(gpu, layout, amsgrad, maximize):
     optimizer_both(gpu, make, step, layout)
 
 
+def test_steps_together_are_one_launch(gpu):
+    """Parameters of any size, layout and step; one that is there twice moves twice; float16 goes at once, by itself."""
+    if gpu.xp is not emulator.standin():
+        pytest.skip("the emulator counts launches")
+    arrays = [random(*shape, seed=i) for i, shape in enumerate([(3, 4), (5,), (2, 300)])]
+    gradients, alone, together = ([gpu.from_host(a.copy()) for a in arrays] for _ in range(3))
+    half, half_gradient = (gpu.from_host(np.ones(3, np.float16)) for _ in range(2))
+    for p, g in [*zip(alone, gradients, strict=True), (alone[0], gradients[0])]:
+        gpu.sgd_step(p, g, None, first=False, **SGD)
+    with emulator.counted() as launches, gpu.together():
+        for p, g in [*zip(together, gradients, strict=True), (together[0], gradients[0])]:
+            gpu.sgd_step(p, g, None, first=False, **SGD)
+        assert not launches or emulator.totals(launches)["kernel"] == 1
+    assert emulator.totals(launches)["kernel"] == 2
+    gpu.sgd_step(half, half_gradient, None, first=False, **SGD)
+    gpu.sgd_step(alone[1], gradients[1], None, first=False, **SGD)
+    gpu.sgd_step(together[1], gradients[1], None, first=False, **SGD)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(gpu.to_host(one), gpu.to_host(other))
+    assert (gpu.to_host(half) < 1).all()
+
+
 def test_other_dtypes_are_refused(gpu):
     with pytest.raises(NotImplementedError, match="softmax works on float32 and float64 on a GPU, not int64"):
         gpu.softmax(gpu.from_host(np.arange(3)), dim=0)

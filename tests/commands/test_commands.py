@@ -137,6 +137,9 @@ def test_convert_and_evaluate_what_comes_along(call: Call, tmp_path: Path) -> No
     code, out, _ = call("convert", str(EMBEDDED_WEIGHTS), "weights.pth")
     assert code == 0 and out.startswith("weights.pth: ")
     assert call("convert", str(EMBEDDED_WEIGHTS), "weights.pth")[0] == 2
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "best.safetensors").write_bytes(EMBEDDED_WEIGHTS.read_bytes())
+    assert call("convert", "run", "of-a-run.safetensors")[0] == 0
     code, out, _ = call("evaluate", "--limit-val", "50", "--device", "cpu", "--out", "measured")
     assert code == 0 and "simplenet-bn" in out
     assert (tmp_path / "measured" / "evaluation.json").exists()

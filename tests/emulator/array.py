@@ -135,7 +135,10 @@ class ndarray:
         return out
 
     def set(self, array: np.ndarray, stream: Any = None) -> None:
-        host_access(".set()")
+        refuse_in_capture("a copy from the host")
+        note("to device", "set", array.nbytes)
+        if array.dtype != self.dtype or array.shape != self.shape:
+            raise ValueError(f"a copy of {array.dtype} {array.shape} into {self.dtype} {self.shape}")
         self._array[...] = array
 
     def item(self) -> Any:

@@ -309,6 +309,10 @@ def test_what_an_evaluation_leaves(run: Path, call: Call, tmp_path: Path) -> Non
     classes = list(csv.DictReader((out / "classes.csv").open()))
     assert sum(int(row["right"]) for row in classes) == right and sum(int(row["images"]) for row in classes) == 30
     assert all((out / name).stat().st_size > 5000 for name in ("confusion.png", "worst.png"))
+    from PIL import Image
+
+    inked = (np.asarray(Image.open(out / "worst.png").convert("L")) < 128).mean()
+    assert inked > 0.2  # images on black ground, not blank panels
 
 
 def test_nothing_is_written_beside_weights_that_are_of_no_run(

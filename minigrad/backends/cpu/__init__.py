@@ -12,6 +12,7 @@ from minigrad.backends.cpu.convolution import (
 from minigrad.backends.cpu.device import (
     check_device,
     device_count,
+    drawn,
     from_host,
     max_memory_allocated,
     memory_allocated,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 __all__ = [
     "check_device",
     "device_count",
+    "drawn",
     "from_host",
     "max_memory_allocated",
     "memory_allocated",
@@ -101,6 +103,11 @@ def synchronize() -> None:
 def to_host(array: np.ndarray) -> np.ndarray:
     """The array itself: it is on the host."""
     return array
+
+
+def drawn(make: Callable[[], np.ndarray], *, index: int = 0) -> np.ndarray:
+    """What make() draws."""
+    return make()
 
 
 def from_host(array: np.ndarray, *, index: int = 0) -> np.ndarray:

@@ -70,12 +70,13 @@ def _sums(rows: np.ndarray, terms: Callable[..., Sequence[np.ndarray]]) -> list[
 
 
 def batch_norm(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, *, eps: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, running_mean: np.ndarray | None = None,
+    running_var: np.ndarray | None = None, *, eps: float, momentum: float = 0.0, unbias: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """(y, mean, invstd, var): y = (x - mean) invstd w + b with the mean and (biased) variance over all axes but 1.
 
     x (N, C, ...), of any rank from 2; w, b (C,) or None for 1 and 0; invstd = 1 / sqrt(var + eps), mean, var (C,).
-    y is channels-last. Ioffe and Szegedy 2015, algorithm 1.
+    y is channels-last. The running statistics follow. Ioffe and Szegedy 2015, algorithm 1.
     """
     rows = _rows(x)
     m = rows.shape[0]
@@ -95,6 +96,8 @@ def batch_norm(
         var = np.maximum(second - first * first, 0)
         mean, invstd = first + guess, 1 / np.sqrt(var + eps)
     mean, invstd, var = mean.astype(x.dtype), invstd.astype(x.dtype), var.astype(x.dtype)
+    if running_mean is not None or running_var is not None:
+        follow(running_mean, running_var, mean, var, momentum=momentum, unbias=unbias)
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var
 
 

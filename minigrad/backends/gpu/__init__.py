@@ -5,6 +5,7 @@ device and on the current stream; their arrays must be on that device. Results a
 """
 
 from .attention import attention, attention_backward
+from .capture import Capture
 from .convolution import (
     conv2d,
     conv2d_backward,
@@ -35,6 +36,7 @@ from .elementwise import (
 )
 from .folding import fold, unfold
 from .indexing import assign, check_indices, scatter_add
+from .launch import drawn
 from .layer_norm import layer_norm, layer_norm_backward
 from .layout import keeping_layout
 from .normalization import batch_norm, batch_norm_apply, batch_norm_backward, follow

@@ -93,6 +93,13 @@ def flag(error: type[Exception], message: str) -> tuple[Any, int]:
     return _flags[device], _checks.setdefault((error, message), len(_checks))
 
 
+def flag_may_be_up() -> None:
+    """A graph was launched that may have checks in it."""
+    device = xp.cuda.Device().id
+    if device in _flags:
+        _unread.add(device)
+
+
 def _raise_what_was_found() -> None:
     """Look at the flags of the GPUs on which checks have run: to be called where the host waits anyway."""
     while _unread:
@@ -161,9 +168,13 @@ class PeakMemory(xp.cuda.MemoryHook):  # type: ignore[name-defined, misc]
         self.used[device] = self.used.get(device, 0) - event["mem_size"]
 
 
+pools: list[Any] = []
+"""The pools of captured graphs, beside CuPy's own."""
+
+
 def memory_allocated() -> int:
-    """Bytes in use on the current GPU, in the pool's blocks of 512 bytes."""
-    return int(xp.get_default_memory_pool().used_bytes())
+    """Bytes in use on the current GPU, in the pool's blocks of 512 bytes; those of captured graphs among them."""
+    return int(sum(pool.used_bytes() for pool in (xp.get_default_memory_pool(), *pools)))
 
 
 def max_memory_allocated() -> int:

@@ -6,13 +6,13 @@ import contextlib
 import functools
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from .device import xp
+from .device import from_host, xp
 
 SOURCES = Path(__file__).with_name("cuda")
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -54,17 +54,22 @@ def counters(count: int) -> Any:
     return _counters(xp.cuda.Device().id, 1 << (count - 1).bit_length())
 
 
-class _Numbers(threading.local):
-    """Where the numbers for kernels go while a graph is captured: this thread's list, None outside of a capture."""
+Listed: TypeAlias = "list[tuple[Any, np.ndarray | Callable[[], np.ndarray]]]"
+"""Arrays on the device, and the numbers that have to be there when a graph is launched, or what draws them anew."""
 
-    listed: list[tuple[Any, np.ndarray]] | None = None
+
+class _Numbers(threading.local):
+    """What becomes of numbers for kernels, in this thread: outside of captures both are None."""
+
+    listed: Listed | None = None  # while a graph is captured: where they go
+    renewed: Iterator[Any] | None = None  # while a graph's numbers are made anew: the arrays, in their order
 
 
 _numbers = _Numbers()
 
 
 @contextlib.contextmanager
-def numbers_listed() -> Iterator[list[tuple[Any, np.ndarray]]]:
+def numbers_listed() -> Iterator[Listed]:
     """Within it, while a graph is captured, on_device copies nothing: what it was given is listed with the arrays where it has
     to be when the graph is launched."""
     before, _numbers.listed = _numbers.listed, []
@@ -74,13 +79,60 @@ def numbers_listed() -> Iterator[list[tuple[Any, np.ndarray]]]:
         _numbers.listed = before
 
 
+@contextlib.contextmanager
+def numbers_renewed(listed: Listed) -> Iterator[None]:
+    """Within it on_device puts numbers into the listed arrays, in their order, and kernels are not launched: what was captured is
+    done again on the host, and only there. RuntimeError if it does not ask for as many as before."""
+    _numbers.renewed = iter([array for array, _ in listed])
+    try:
+        yield
+        if next(_numbers.renewed, None) is not None:
+            raise RuntimeError("a captured step asks for other numbers than when it was captured: it has changed since")
+    finally:
+        _numbers.renewed = None
+
+
 def on_device(numbers: np.ndarray) -> Any:
     """A copy of host numbers on the current GPU, for a kernel to read: it is not waited for."""
+    if _numbers.renewed is not None:
+        array = next(_numbers.renewed, None)
+        if array is None or array.shape != numbers.shape:
+            raise RuntimeError("a captured step asks for other numbers than when it was captured: it has changed since")
+        array.set(numbers)
+        return array
     if _numbers.listed is None:
         return xp.asarray(numbers)
     array = xp.empty(numbers.shape, numbers.dtype)
     _numbers.listed.append((array, numbers))
     return array
+
+
+def drawn(make: Callable[[], np.ndarray], *, index: int = 0) -> Any:
+    """What make() draws on the host, on that GPU: drawn anew each time a graph is launched in which it was captured."""
+    if _numbers.listed is None:
+        return from_host(make(), index=index)
+    numbers = make()
+    array = xp.empty(numbers.shape, numbers.dtype)
+    first = iter([numbers])
+    _numbers.listed.append((array, lambda: _once(first, make)))
+    return array
+
+
+def _once(first: Iterator[np.ndarray], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What has been drawn already, the first time."""
+    for numbers in first:
+        return numbers
+    return make()
+
+
+def is_capturing() -> bool:
+    """Whether a graph is being captured in this thread, by backends.gpu.capture."""
+    return _numbers.listed is not None
+
+
+def is_renewing() -> bool:
+    """Whether a captured step's numbers are being made anew: nothing is to be launched."""
+    return _numbers.renewed is not None
 
 
 @functools.cache
@@ -121,6 +173,8 @@ class Kernel:
 
     def launch(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any) -> None:
         """Run on a grid of blocks of threads."""
+        if _numbers.renewed is not None:
+            return
         self._function(grid, block, tuple(self._argument(value) for value in args))
 
     def over(self, count: int, *args: Any) -> None:

@@ -54,8 +54,11 @@ def contiguous(*arrays: Array) -> list[Array]:
     return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
 
 
-def batch_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Array, Array, Array]:
-    """(y, mean, invstd, var) of x (N, C, ...) over all axes but 1; var is biased; w, b (C,) or None.
+def batch_norm(
+    x: Array, w: Array, b: Array, running_mean: Array = None, running_var: Array = None, *, eps: float,
+    momentum: float = 0.0, unbias: float = 1.0,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """(y, mean, invstd, var) of x (N, C, ...) over all axes but 1; var is biased; w, b (C,) or None. The running ones follow.
 
     With no values to take statistics of (an empty batch) they are NaN.
     """
@@ -63,7 +66,14 @@ def batch_norm(x: Array, w: Array, b: Array, *, eps: float) -> tuple[Array, Arra
     channels = x.shape[1]
     if x.size:
         mean, invstd, var = (xp.empty(channels, x.dtype) for _ in range(3))
-        chunked_sums("normalization", "moments", rows.reshape(-1, channels), (), (mean, invstd, var), np.float64(eps))
+        at_once = all(a is None or (a.dtype == x.dtype and a.flags.c_contiguous) for a in (running_mean, running_var))
+        running = (running_mean, running_var) if at_once else (None, None)
+        chunked_sums(
+            "normalization", "moments", rows.reshape(-1, channels), (), (mean, invstd, var), np.float64(eps), *running,
+            float(momentum), 1 - float(momentum), float(unbias),
+        )  # fmt: skip
+        if not at_once:
+            follow(running_mean, running_var, mean, var, momentum=momentum, unbias=unbias)
     else:
         mean, invstd, var = (xp.full(channels, np.nan, x.dtype) for _ in range(3))
     return batch_norm_apply(x, w, b, mean, invstd), mean, invstd, var

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..kernels import Array
 from .device import xp
-from .launch import BLOCK, counters, kernel, max_blocks, on_device
+from .launch import BLOCK, counters, is_capturing, is_renewing, kernel, max_blocks, on_device
 from .layout import is_dense, like
 
 
@@ -35,7 +35,7 @@ class _Table:
         grid = _grid(self.longest, len(self.rows))
         table = on_device(np.array(self.rows, np.int64))
         kernel("optimizer", name, dtype).launch(grid, (BLOCK,), table, table.shape[1], *args)
-        for given, used in self.copies:
+        for given, used in () if is_renewing() else self.copies:
             given[...] = used
 
 
@@ -69,7 +69,9 @@ def together() -> Iterator[None]:
 
 
 def _launch_pending() -> None:
-    tables = _pending.tables or {}
+    if _pending.tables is None:
+        return
+    tables = _pending.tables
     _pending.tables, _pending.moved = {}, set()
     for (name, dtype), table in tables.items():
         table.launch(name, dtype)
@@ -95,6 +97,10 @@ def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: 
     table.rows.append([*(0 if a is None else a.data.ptr for a in arrays), p.size, *_words(numbers)])
     table.longest = max(table.longest, p.size)
     table.held += arrays
+    if is_capturing() and any(a is not None and a is not g for a, g in zip(arrays, (p, g, *states), strict=True)):
+        raise NotImplementedError(
+            "the step of a parameter whose gradient or state lies otherwise in memory cannot be captured"
+        )
     given_and_used = zip((p, *states), (arrays[0], *arrays[2:]), strict=True)
     table.copies += [(given, used) for given, used in given_and_used if used is not given]
     if _pending.tables is None:
@@ -105,6 +111,8 @@ def _in_place(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: 
 
 def _in_float32(name: str, p: Array, g: Array, states: tuple[Any, ...], *numbers: float) -> None:
     """The step of a float16 parameter, at once."""
+    if is_capturing():
+        raise NotImplementedError("the step of a float16 parameter cannot be captured")
     _launch_pending()
     before, _pending.tables = _pending.tables, None
     wide = [None if a is None else a.astype(np.float32) for a in (p, g, *states)]

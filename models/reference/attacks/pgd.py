@@ -69,6 +69,23 @@ def direction_of(d: Tensor) -> Tensor:
     return (d / torch.where(size == 0, 1, size)).to(d.dtype)
 
 
+def largest(d: Tensor, count: int) -> Tensor:
+    """Ones where the `count` largest |d| of each image are, else zeros."""
+    order = torch.argsort(d.flatten(1).abs(), dim=1, descending=True, stable=True)[:, :count]
+    return torch.zeros_like(d.flatten(1)).scatter(1, order, 1.0).view_as(d)
+
+
+def shrunk(d: Tensor, epsilon: float) -> Tensor:
+    """The nearest point to d with sum |d| <= epsilon: all |d| less by a number, which is found by halving, and at least 0."""
+    low, high = 0.0, float(d.abs().max())
+    if d.abs().sum() <= epsilon:
+        return d
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (d.abs() - middle).clamp(min=0).sum() > epsilon else (low, middle)
+    return d.sign() * (d.abs() - high).clamp(min=0)
+
+
 class Threat:
     """What every attack has: a ball of epsilon by a norm, a clip range, units. d is the perturbation, v the images in the units."""
 
@@ -95,6 +112,10 @@ class Threat:
         if self.norm == "linf":
             epsilon = of_channels(self.epsilon, v)
             d = d.clamp(-epsilon, epsilon)
+        elif self.norm == "l1":
+            d = torch.stack([shrunk(row, float(self.epsilon)) for row in d]) if len(d) else d
+        elif self.norm == "l0":
+            d = d * largest(d, int(self.epsilon))
         else:
             d = direction_of(d) * lengths(d).clamp(max=float(self.epsilon)).to(d.dtype)
         return d if self.clip is None else (v + d).clamp(*self.clip) - v
@@ -145,7 +166,7 @@ class PGD(Threat):
         for index in range(self.steps):
             logits, classes, loss, g = self._look(model, images, d / scale, labels, targets, classes)
             momentum = self._momentum(g / scale, momentum)
-            way = momentum.sign() if self.norm == "linf" else direction_of(momentum)
+            way = self._way(momentum)
             moved = self._project(d + self._sign * alpha * way, v)
             yield Step(index, images + d / scale, logits, classes, loss, g, images + moved / scale)
             d = moved
@@ -241,6 +262,16 @@ class PGD(Threat):
         }[self.target]
         assert chosen is not None
         return chosen
+
+    def _way(self, g: Tensor) -> Tensor:
+        """The step of size 1."""
+        if self.norm == "l1":
+            way = g.sign() * largest(g, max(g[0].numel() // 100, 1))
+            return way / each(way.flatten(1).abs().sum(1).clamp(min=1), g)
+        if self.norm == "l0":
+            most = each(g.flatten(1).abs().amax(1), g)
+            return g / torch.where(most == 0, 1, most)
+        return g.sign() if self.norm == "linf" else direction_of(g)
 
     def _momentum(self, g: Tensor, before: Tensor | None) -> Tensor:
         return g

@@ -6,12 +6,21 @@
 // every run. Traffic: x is read once from memory and once more from the cache (moments), chunks' sums are nothing beside it.
 // The limit is memory. Blocks: threadIdx.x is a column, threadIdx.y one of ROW_THREADS threads that share that column's rows.
 
+// running = (1 - momentum) running + momentum batch, of means and of variances (times `unbias`); each may be null.
+__device__ __forceinline__ void follow_one(const scalar_t* mean, const scalar_t* var, scalar_t* running_mean,
+                                           scalar_t* running_var, long long c, scalar_t momentum, scalar_t rest,
+                                           scalar_t unbias) {
+    if (running_mean) running_mean[c] = running_mean[c] * rest + momentum * mean[c];
+    if (running_var) running_var[c] = running_var[c] * rest + momentum * (var[c] * unbias);
+}
+
 // Mean, 1 / sqrt(var + eps) and biased variance of each column. A chunk's are mean_i and m2_i = sum of (x - mean_i)^2, taken in
 // two passes over what lies in cache: no cancellation, whatever the mean. Then R mean = sum rows_i mean_i and
-// R var = sum m2_i + rows_i (mean_i - mean)^2 (Chan, Golub and LeVeque 1979).
+// R var = sum m2_i + rows_i (mean_i - mean)^2 (Chan, Golub and LeVeque 1979). The running statistics follow.
 extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double* chunk_m2, unsigned* counters,
                                    scalar_t* mean, scalar_t* invstd, scalar_t* var, long long R, int C, int chunk_rows,
-                                   double eps) {
+                                   double eps, scalar_t* running_mean, scalar_t* running_var, scalar_t momentum,
+                                   scalar_t rest, scalar_t unbias) {
     int c = blockIdx.y * COLUMNS + threadIdx.x, chunks = gridDim.x;
     long long first = blockIdx.x * (long long)chunk_rows;
     long long last = min(first + chunk_rows, R);
@@ -47,16 +56,13 @@ extern "C" __global__ void moments(const scalar_t* x, double* chunk_mean, double
         mean[c] = scalar_t(center);
         invstd[c] = scalar_t(1 / sqrt(variance + eps));
         var[c] = scalar_t(variance);
+        follow_one(mean, var, running_mean, running_var, c, momentum, rest, unbias);
     }
 }
 
-// running = (1 - momentum) running + momentum batch, of means and of variances (times `unbias`); each may be null.
 extern "C" __global__ void follow(const scalar_t* mean, const scalar_t* var, scalar_t* running_mean, scalar_t* running_var,
                                   int C, scalar_t momentum, scalar_t rest, scalar_t unbias) {
-    FOR_EACH(c, C) {
-        if (running_mean) running_mean[c] = running_mean[c] * rest + momentum * mean[c];
-        if (running_var) running_var[c] = running_var[c] * rest + momentum * (var[c] * unbias);
-    }
+    FOR_EACH(c, C) follow_one(mean, var, running_mean, running_var, c, momentum, rest, unbias);
 }
 
 // y = (x - mean) invstd w + b; w and b may be null.
