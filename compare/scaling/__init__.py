@@ -1,7 +1,8 @@
 """python -m compare scaling: time and peak memory of a training step along an axis, in minigrad and in PyTorch.
 
-The axis is --axis batch (images a step), image-size (pixels a side) or depth (blocks; the vision transformer has them). For
-each of --values the step is that of python -m compare speed, with the same check that all implementations compute the same.
+The axis is --axis batch (images a step), image-size (pixels a side), depth (blocks; the vision transformer has them) or ranks
+(processes that share a step; see the end). For each of --values the step is that of python -m compare speed, with the same
+check that all implementations compute the same.
 
 Each value and implementation has a process of its own. All are alive at once and called in turn, a round being all of them:
 what slows the machine for a while slows all. A turn is one step that is not timed and as many as take about --turn
@@ -16,6 +17,9 @@ or block adds to it is the slope of a straight line.
 
 Along depth every second block looks at windows, so that all blocks together cost the same at any even depth; along image-size
 the network (its patches) stays the same. With the defaults a run takes two to three minutes on two quiet cores.
+
+Along ranks (1, 2, 4) the global batch stays the same, and mpiexec starts the processes, with the cores divided among them. A
+row says what a step takes in both frameworks, and what share of minigrad's communication hides behind its backward pass.
 """
 
 from __future__ import annotations
@@ -30,13 +34,13 @@ from compare.scaling.show import AXES
 from compare.speed import add_implementations, add_job
 from minigrad.errors import OptionError
 
-VALUES = {"batch": [4, 8, 16, 32], "image-size": [64, 128, 192, 256], "depth": [2, 4, 6, 8]}
+VALUES = {"batch": [4, 8, 16, 32], "image-size": [64, 128, 192, 256], "depth": [2, 4, 6, 8], "ranks": [1, 2, 4]}
 BATCH = 8  # where it is not the axis
 
 
 def options(parser: Parser) -> None:
     """What grows, how far, and what is measured there."""
-    parser.add("--axis", choices=list(AXES), required=True, help="what grows")
+    parser.add("--axis", choices=[*AXES, "ranks"], required=True, help="what grows")
     defaults = "; ".join(f"{axis} {','.join(map(str, values))}" for axis, values in VALUES.items())
     parser.add("--values", type=value_list, help=f"how large it gets, ascending ({defaults})")
     add_job(parser)

@@ -22,6 +22,7 @@ from compare.kit.machine import numerical_variables
 from compare.kit.result import Result
 from compare.kit.statistics import summarize
 from compare.kit.worker import Worker
+from compare.scaling import ranks
 from compare.scaling.show import costs
 from compare.speed.agreement import agree
 from compare.speed.measure import (
@@ -44,6 +45,8 @@ from models import MODELS
 
 def measure(options: argparse.Namespace, begun: Result) -> Result:
     """The result: a point for each value, and along them the slopes."""
+    if options.axis == "ranks":
+        return ranks.measure(options, begun)
     device = str(get_device(options.device))
     jobs, names = make_jobs(options, device), implementations(options, device)
     begun["machine"]["variables"] = numerical_variables(os.environ)

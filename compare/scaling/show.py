@@ -14,6 +14,7 @@ from compare.kit.plots import COLOURS, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.statistics import Summary, summarize
 from compare.kit.tables import Table
+from compare.scaling import ranks
 
 OURS = "minigrad"
 MOST_GROWTH = 1.1  # of a cost that does not grow: rounds scatter by some ten percent
@@ -84,6 +85,8 @@ def what(result: Result) -> str:
 
 def tables(result: Result) -> list[Table]:
     """Time of an image, along image-size and depth also of a pixel or block; whether it grows; memory."""
+    if result["axis"] == "ranks":
+        return ranks.tables(result)
     axis = AXES[result["axis"]]
     found = [time_table(result, IMAGES)]
     if not axis.by_image:
@@ -159,6 +162,8 @@ def grows(slope: Result) -> bool:
 
 def verdict(result: Result) -> str:
     """What a reader should take away."""
+    if result["axis"] == "ranks":
+        return ranks.verdict(result)
     if not result["agree"]:
         return f"{what(result)}: the frameworks do not compute the same, so their times mean nothing."
     axis, slopes, rates = AXES[result["axis"]], result["slopes"], memory_rates(result)
@@ -184,6 +189,8 @@ def verdict(result: Result) -> str:
 
 def pictures(result: Result) -> dict[str, bytes]:
     """One picture: time of an image, along image-size and depth also of a pixel or block, and memory; logarithmic axes."""
+    if result["axis"] == "ranks":
+        return ranks.pictures(result)
     axis = AXES[result["axis"]]
     panels = [IMAGES] if axis.by_image else [IMAGES, axis]
     rates = memory_rates(result)

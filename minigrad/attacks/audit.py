@@ -112,6 +112,10 @@ def audit(
 
     Raises ValueError where there is nothing to attack, and what the attack raises.
     """
+    if not isinstance(attack, PGD):
+        raise ValueError(
+            f"the audit is of attacks by gradient steps, PGD and its kin: {type(attack).__name__} has none to look at"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttackWarning)  # "gradients are there" counts them
         trial = _Trial(model, attack, data)

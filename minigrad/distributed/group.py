@@ -50,7 +50,7 @@ class ProcessGroup:
                 self.gpu = NCCL(self.watch)
             return self.gpu, False
         if self.host is None:
-            raise RuntimeError(
+            raise RankError(
                 "arrays on the CPU are exchanged by MPI, and these ranks were started without it: start them with mpiexec"
             )
         return self.host, not on_host

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.distributed.guard import time_limit
 from minigrad.distributed.launch import Launch
 from minigrad.distributed.watch import ARRIVAL, Watch
-from minigrad.errors import OptionError, RankError
+from minigrad.errors import OptionError
 
 Test = Callable[[], bool]
 SMALL = 1 << 16  # bytes of an address
@@ -94,6 +95,12 @@ def start_mpi(launch: Launch, limit: float) -> tuple[MPI, Watch]:
 
     OptionError without mpi4py, or where mpiexec and mpi4py are of two MPIs; RankError if some ranks do not come.
     """
+    message = f"the {launch.world_size} ranks did not come together within {ARRIVAL:.0f} s of the start: some hang, or were lost"
+    with time_limit(ARRIVAL, message, later=1.0 if launch.rank else 0.0):
+        return _start(launch, limit)
+
+
+def _start(launch: Launch, limit: float) -> tuple[MPI, Watch]:
     try:
         from mpi4py import MPI as mpi
     except (ImportError, RuntimeError) as error:  # RuntimeError: no library of MPI is to be found
@@ -122,14 +129,10 @@ def start_mpi(launch: Launch, limit: float) -> tuple[MPI, Watch]:
 
 
 def _bcast(comm: Any, text: str) -> str:
-    """Rank 0's text, on all ranks; RankError if that takes too long: a rank may be lost already."""
+    """Rank 0's text, on all ranks."""
     buffer = np.zeros(SMALL, np.uint8)
     buffer[: len(text)] = np.frombuffer(text.encode(), np.uint8)
-    request = comm.Ibcast(buffer, 0)
-    try:
-        Watch(0, 1, ARRIVAL).wait_for(request.Test)
-    except RankError:
-        raise RankError(f"the ranks did not come together within {ARRIVAL:.0f} s of the start") from None
+    Watch(0, 1, ARRIVAL).wait_for(comm.Ibcast(buffer, 0).Test)
     return buffer.tobytes().rstrip(b"\0").decode()
 
 

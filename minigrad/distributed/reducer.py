@@ -74,7 +74,8 @@ class Reducer:
     """Averages the gradients of `parameters` over the ranks during each backward pass, unless `active` is False.
 
     names: for messages. find_unused: parameters that a pass does not reach on some ranks count as 0 there; else they are an
-    error, in time. `seconds`: of the last pass, {"waited": after its end, for the collectives}.
+    error, in time. Of the last pass: `waited`, the seconds after its end in which collectives were waited for; `early`, the share
+    of the bytes whose collectives were done before its end.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Reducer:
         self.active = True
         self.begun = self.finished = False
         self.next = 0  # the bucket that is sent off next
-        self.seconds = {"waited": 0.0}
+        self.waited = self.early = 0.0
         self.place = {id(p): (b, i) for b in self.buckets for i, p in enumerate(b.parameters)}
         self.handles = []
         for parameter in parameters:
@@ -163,10 +164,12 @@ class Reducer:
             bucket.missing.discard(i)
         self._send_off()
         began = time.perf_counter()
+        done = [bucket.flat.nbytes for bucket in self.buckets if bucket.work is not None and bucket.work.is_completed()]
+        self.early = sum(done) / sum(bucket.flat.nbytes for bucket in self.buckets)
         for bucket in self.buckets:
             assert bucket.work is not None
             bucket.work.wait()
-        self.seconds["waited"] = time.perf_counter() - began
+        self.waited = time.perf_counter() - began
         self.finished = True
         if self.find_unused:
             self._give_to_unused(unused)

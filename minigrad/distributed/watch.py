@@ -28,7 +28,7 @@ from minigrad.errors import RankError
 BEAT = 1.0  # seconds between two signs of life
 SILENCE = 15.0  # without one, a rank is taken for lost
 GRACE = 5.0  # that a rank has to notice a fault by itself
-ARRIVAL = 60.0  # that the ranks have to come together at the start
+ARRIVAL = float(os.environ.get("MINIGRAD_ARRIVAL") or 25)  # that the ranks have to come together at the start
 GIVEN_UP = 2  # the exit code of a process that was ended
 
 

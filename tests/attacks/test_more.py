@@ -243,6 +243,12 @@ def test_settings(make_it: Any, message: str) -> None:
         make_it()
 
 
+def test_the_audit_is_of_gradient_steps() -> None:
+    x, y = tensors(data_for({}, 4)[:2])[0]
+    with pytest.raises(ValueError, match="PGD and its kin: Square has none to look at"):
+        audit(both()[0], Square(), [(x, y)])  # type: ignore[arg-type]
+
+
 def test_transfer_from_model_to_model() -> None:
     """A network in both frameworks is one network: the table's rows and columns are alike; another one is fooled less."""
     ours, theirs = both()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cuda_on_cpu
+from . import cuda_on_cpu, nccl
 from .array import host_access, ndarray
 from .launches import Launches, note, traffic
 from .memory import (
@@ -209,6 +209,8 @@ class Stream:
 class Event:
     """cupy.cuda.Event: a point in a stream's work."""
 
+    done = True
+
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
         pass
 
@@ -235,6 +237,7 @@ def make_module() -> types.ModuleType:
     runtime.memGetInfo = lambda: Device().mem_info
     runtime.runtimeGetVersion = lambda: 13000
     module.runtime = runtime
+    module.nccl = nccl.make_module()
     module.is_available = lambda: True
     module.get_device_id = lambda: CURRENT.device
     module.get_current_stream = lambda: Stream.current

@@ -344,6 +344,7 @@ def make_modules() -> dict[str, types.ModuleType]:
     return {
         "cupy": cupy,
         "cupy.cuda": cupy.cuda,
+        "cupy.cuda.nccl": cupy.cuda.nccl,
         "cupy.cuda.runtime": cupy.cuda.runtime,
         "cupy.lib": lib,
         "cupy.lib.stride_tricks": lib.stride_tricks,
