@@ -134,8 +134,9 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found = super().parse_args(args, namespace)
         refuse_empty(args or ())
-        return super().parse_args(args, namespace)
+        return found
 
     def error(self, message: str) -> Any:
         raise OptionError(helpful(self, message))

@@ -40,8 +40,9 @@ class Parser(argparse.ArgumentParser):
         self.add(name, action=argparse.BooleanOptionalAction if given else "store_true", **settings)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found = super().parse_args(args, namespace)
         refuse_empty(args or ())
-        return super().parse_args(args, namespace)
+        return found
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(helpful(self, message))

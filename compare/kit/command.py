@@ -84,7 +84,9 @@ class Command:
             return 0
         if not self.kept:
             write_result(options.json, result)
-        verdict = textwrap.fill(self.show.verdict(result), shutil.get_terminal_size().columns)
+        verdict = self.show.verdict(result)
+        if sys.stdout.isatty():
+            verdict = textwrap.fill(verdict, shutil.get_terminal_size().columns)
         print("\n\n".join(["", *map(as_text, self.show.tables(result)), verdict]))
         if getattr(options, "picture", None):
             write_picture(options.picture, self.show.pictures(result))

@@ -10,6 +10,7 @@ import html
 import io
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +29,10 @@ class Table:
 
 
 def as_text(table: Table, width: int | None = None) -> str:
-    """Title, aligned columns, notes, within the terminal's width (80 where there is none): what is too wide goes on below,
+    """Title, aligned columns, notes, at a terminal within its width: what is too wide goes on below,
     the first column once more before it."""
-    width = width or shutil.get_terminal_size().columns
+    if width is None:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     blocks = [aligned(rows) for rows in narrowed([table.head, *table.rows], width)]
     notes = [line for note in table.notes for line in textwrap.wrap(note, width)]
     return "\n".join([*([table.title, ""] if table.title else []), "\n\n".join(blocks), *notes])
