@@ -14,7 +14,7 @@ from minigrad.errors import OptionError
 from models import create
 from tests.commands.conftest import Call
 
-VIT: dict[str, Any] = {"patch_size": 4, "dim": 32, "depth": 2}
+VIT: dict[str, Any] = {"patch_size": 4, "dim": 32, "depth": 2, "window_blocks": [0]}
 NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("simplenet", {}),
     ("simplenet-bn", {}),
