@@ -78,7 +78,7 @@ def linear_backward(
     gx = matmul(gy, w) if needs_x else None
     if not (needs_w or needs_b):
         return gx, None, None
-    if gy.dtype not in C_TYPES or not gy.size or len(gy) > MOST:
+    if gy.dtype not in C_TYPES or not gy.size or len(gy) > MOST or (needs_w and x is not None and not x.size):
         gw = matmul(gy.T, x) if needs_w else None
         return gx, gw, sum_rows(gy) if needs_b else None
     gy = xp.ascontiguousarray(gy)
