@@ -45,7 +45,7 @@ def check(part: str, out: Path, standin_path: str) -> tuple[int, str, list[str]]
     return code, log, failures
 
 
-@pytest.mark.parametrize("part", ["kernels", "train", "tests"])
+@pytest.mark.parametrize("part", ["kernels", pytest.param("train", marks=pytest.mark.slow), "tests"])
 def test_a_part_goes_through(part: str, tmp_path: Path, standin_path: str) -> None:
     code, log, _ = check(part, tmp_path, standin_path)
     assert code == 0, log

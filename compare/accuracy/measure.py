@@ -34,7 +34,7 @@ from minigrad.weights import save_weights
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 QUIET = ["--print-freq", str(10**9)]
 # Options that say nothing about what is learnt, or that stand elsewhere in a result.
-ELSEWHERE = (FREE_ON_RESUME - {"conv", "custom_conv"}) | {"weights", "seed"}
+ELSEWHERE = (FREE_ON_RESUME - {"conv", "custom_conv", "epochs"}) | {"weights", "seed"}
 
 
 @dataclass(frozen=True)

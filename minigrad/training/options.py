@@ -227,6 +227,7 @@ class Options:
         "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
         f"what to train on ({DEFENCE})",
         choices=(*ATTACKS, *AUTO),
+        metavar="NAME",
         default=None,
         attack=True,
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -255,7 +256,10 @@ def start(*arguments: str, interpreter: Sequence[str] = (), **how: object) -> su
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("module", ["numpy.linalg", "minigrad.engine"])
 def test_ctrl_c_during_the_imports_leaves_no_traceback(module: str) -> None:
-    process = start("predict", interpreter=("-X", "importtime"))
+    heard = partial(
+        signal.signal, signal.SIGINT, signal.default_int_handler
+    )  # else as in a shell's background: ignored
+    process = start("predict", interpreter=("-X", "importtime"), preexec_fn=heard)
     assert process.stderr is not None
     for line in process.stderr:  # a line an import
         if line.split()[-1] == module.encode():

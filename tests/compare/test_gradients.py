@@ -159,7 +159,7 @@ PLANTED = [
     ("gelu_backward", lambda of: scaled(0, 1.001, of), ("fused", "gelu"), WRONG),
     ("layer_norm_backward", lambda of: scaled(1, -1.0, of), ("module", "LayerNorm"), "float64, gradient of input 1: off by 2 "),
     ("max_pool2d", lambda of: scaled(0, 1 + 1e-8, of), ("module", "MaxPool2d"), "float64, output 0: off by 1e-08"),
-    ("matmul", in_float16, ("op", "nn.functional.linear"), "float32, output 0: off by"),
+    ("linear", in_float16, ("op", "nn.functional.linear"), "float32, output 0: off by"),
     ("cross_entropy_backward", lambda of: scaled(0, 1.001, of), ("loss", "CrossEntropyLoss"), WRONG),
     ("cross_entropy_backward", lambda of: scaled(0, 1.001, of), ("model", "simplenet"), WRONG),
     ("adamw_step", later, ("optimizer", "AdamW"), "float64, output 0: off by"),

@@ -96,7 +96,8 @@ def test_it_holds_for_its_thread_alone() -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match="no fused op is called con2d, selfie: there are adaptive_avg_pool2d, .*conv2d"
+        ValueError,
+        match="no fused op is called con2d, selfie .did you mean conv2d.*: there are adaptive_avg_pool2d, .*conv2d",
     ):
         mg.definitions("con2d", "conv2d", "selfie")
     assert fast() == set(CALLS)

@@ -22,7 +22,7 @@ Case = tuple[str, dict[str, Any]]
 
 # A model that is registered is covered by itself.
 CASES: list[Case] = [
-    *((name, {"image_size": 48}) for name in models.MODELS),
+    *((name, {"image_size": 48, **card.small}) for name, card in models.MODELS.items()),
     ("vit", SMALL),
     ("vit", {**SMALL, "depth": 6, "window_blocks": (1, 2, 4), "shift": True, "drop_path": 0.5}),
     ("vit", {**SMALL, "window_size": 3, "shift": True, "relative_positions": True}),

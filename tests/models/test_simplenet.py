@@ -33,7 +33,9 @@ def twins(name: str, num_classes: int = 10, channels: int = 3, seed: int = 0) ->
 
 @pytest.mark.parametrize("package", [models, models.reference])
 def test_an_unknown_model_lists_the_known_ones(package) -> None:
-    with pytest.raises(OptionError, match="unknown model 'resnet1000': there are simplenet, simplenet-bn"):
+    with pytest.raises(
+        OptionError, match="unknown model 'resnet1000' .did you mean resnet18.*: there are simplenet, simplenet-bn"
+    ):
         package.create("resnet1000", 10)
 
 

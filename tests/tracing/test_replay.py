@@ -118,7 +118,7 @@ def test_the_definition_of_a_fused_node_gives_the_same_gradients(name: str) -> N
 def test_what_has_no_definition_does_not_unfold() -> None:
     t = traced()
     with pytest.raises(ValueError, match="no fused op"):
-        t.unfolded("Reshape #3")
+        t.unfolded("Reshape #2")
 
 
 def test_what_was_not_kept_is_not_run_again() -> None:

@@ -157,12 +157,15 @@ def test_a_step_on_an_attacked_batch_is_a_plain_step_on_the_perturbed_images(
     module = importlib.import_module(script)
     watched: list[Watched] = []
 
-    def preset(name: str, **settings: Any) -> Watched:
-        watched.append(Watched(make(name, **settings)))
+    def watching(*settings: Any) -> Any:
+        attack = make(*settings)
+        if attack is None:
+            return None
+        watched.append(Watched(attack))
         return watched[-1]
 
-    make = module.preset
-    monkeypatch.setattr(module, "preset", preset)
+    make = module.make_attack
+    monkeypatch.setattr(module, "make_attack", watching)
     assert call(*arguments, "--adversarial", "0.5", "--epsilon", "0.5", "--out", str(tmp_path / "attacked")) == 0
     made = watched[0].made
     shares = [row["attacked_share"] for row in rows(tmp_path / "attacked")]
@@ -279,17 +282,17 @@ def test_clean_and_attacked_stand_in_one_table(
     best = max(rows(trained), key=lambda row: row["val_top1"])
     assert (result["top1"], result["top5"], result["images"]) == (best["val_top1"], best["val_top5"], 100)
     assert result["attack_top1"] < result["top1"] - 20 and result["attack_top5"] <= result["top5"]
-    header, clean, under = capsys.readouterr().out.splitlines()[-3:]
-    assert header.split() == ["model", "data", "images", "top-1", "top-5", "loss"]
-    assert clean.split()[2:] == [
-        "100",
-        f"{result['top1']:.2f}",
-        f"{result['top5']:.2f}",
-        f"{result['loss']:.4f}",
-        "clean",
-    ]
-    assert under.split()[3:5] == [f"{result['attack_top1']:.2f}", f"{result['attack_top5']:.2f}"]
-    assert under.endswith("under attack: untargeted, 10 steps of 0.01 within 0.2 (linf, normalised)")
+    title, header, clean, under, attacked_by = capsys.readouterr().out.splitlines()[-7:-2]
+    assert ", 100 images, " in title and header.split() == ["top-1", "top-5", "loss"]
+    assert clean.split() == ["clean", *figures(result, "")]
+    assert under.split() == ["under", "attack", *figures(result, "attack_")]
+    assert attacked_by == "under attack: untargeted, 10 steps of 0.01 within 0.2 (linf, normalised)"
+
+
+def figures(result: dict[str, Any], prefix: str) -> list[str]:
+    """As the table prints them."""
+    top1, top5, loss = (result[prefix + name] for name in ("top1", "top5", "loss"))
+    return [f"{top1:.2f}", f"{top5:.2f}", f"{loss:.4f}"]
 
 
 @pytest.mark.parametrize(
@@ -338,8 +341,8 @@ def test_mirrored_images_are_for_the_clean_row_alone(
     attack = ["--resume", str(trained), "--attack", "untargeted", "--attack-steps", "2"]
     plain, mirrored = (evaluate(call, *attack, *extra, out=tmp_path / "-".join(extra)) for extra in ([], ["--tta"]))
     assert mirrored["loss"] != plain["loss"] and mirrored["attack_loss"] == plain["attack_loss"]
-    clean, under = capsys.readouterr().out.splitlines()[-2:]
-    assert clean.endswith("mirrored images averaged in") and under.endswith("; not mirrored")
+    clean, under = capsys.readouterr().out.splitlines()[-5:-3]
+    assert clean.startswith("mirrored images averaged in ") and under.startswith("under attack, not mirrored ")
 
 
 def test_an_adversarial_run_is_measured_as_any_other(call: Call, tmp_path: Path) -> None:
@@ -450,11 +453,22 @@ def test_a_range_of_epsilons(trained: Path, call_script: Call, tmp_path: Path, c
     curves = []
     for script in ("train_minigrad", "train_torch"):
         out = tmp_path / script
-        flags = ["--attack", "untargeted", "--epsilon", "0:0.3:0.1", "--limit-val", "12", "--out", out]
+        flags = [
+            "--attack",
+            "untargeted",
+            "--epsilon",
+            "0:0.3:0.1",
+            "--limit-val",
+            "12",
+            "--device",
+            "cpu",
+            "--out",
+            out,
+        ]
         assert call_script(script, *map(str, ["--evaluate", "--resume", trained, *flags])) == 0
         table = json.loads((out / "evaluation.json").read_text())
         assert [row["epsilon"] for row in table["curve"]] == pytest.approx([0, 0.1, 0.2, 0.3])
-        assert "untargeted, 10 steps of 0.05 within 0.2" in capsys.readouterr().out
+        assert "untargeted, 10 steps of 0.075 within 0.3" in capsys.readouterr().out
         assert table["curve"][0]["top1"] == table["top1"] > table["curve"][-1]["top1"]
         curves.append([row["loss"] for row in table["curve"]])
     assert curves[0] == pytest.approx(curves[1], rel=1e-6)

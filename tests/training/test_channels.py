@@ -116,7 +116,7 @@ def test_a_run_and_its_evaluation(
     found = tmp_path / "found"
     evaluation = ["--evaluate", "--resume", str(run), "--attack", "untargeted", *sizes, *common]
     assert call(*evaluation, "--out", str(found)) == 0
-    assert "within 0.0313725,0.0156863,0.00784314 (linf, pixel)" in capsys.readouterr().out
+    assert "within 0.0313725,0.0156863,0.00784314 (linf, pixel)" in " ".join(capsys.readouterr().out.split())
     entry = json.loads((found / "evaluation.json").read_text())["attack"]
     assert entry["epsilon"] == [8 / 255, 4 / 255, 2 / 255] and entry["alpha"] == [2 / 255, 1 / 255, 1 / 255]
     assert (entry["units"], entry["clip"], entry["random_start"]) == ("pixel", [0.0, 1.0], True)

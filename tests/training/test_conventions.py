@@ -149,9 +149,11 @@ def test_interrupted_with_all_of_it_and_resumed_is_the_same_run(
         if self.step == 4:
             os.kill(os.getpid(), signal.SIGHUP)
 
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # so that it is heard under nohup, too
     with monkeypatch.context() as patch:
         patch.setattr(Run, "record", stop)
         assert call_script("train_minigrad", *options, "--out", str(tmp_path / "run")) == 128 + signal.SIGHUP
+    signal.signal(signal.SIGHUP, ignored)
     assert load_checkpoint(tmp_path / "run" / "last.safetensors")[1]["step"] == 6  # where an update begins
     assert call_script("train_minigrad", "--resume", str(tmp_path / "run"), "--device", "cpu") == 0
     whole, resumed = (load_checkpoint(tmp_path / name / "last.safetensors")[0] for name in ("whole", "run"))
@@ -461,7 +463,7 @@ def test_the_folder_that_was_meant_is_named(
 ) -> None:
     from PIL import Image
 
-    root = tmp_path / ("above/data" if given == "above" else "data")
+    root = tmp_path / ("above/places" if given == "above" else "data")
     for split in ("train", "val"):
         (root / "images" / split).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(root / "images" / split / "1.jpg")

@@ -56,7 +56,7 @@ def _short(
 
 
 def _short_backward(
-    gy: Array, q: Array, k: Array, v: Array, mask: Array, dropped: Array, p: Array, lse: Array, causal: bool, scale: float,
+    gy: Array, q: Array, k: Array, v: Array, mask: Array, dropped: Array, p: Array, causal: bool, scale: float,
     needs: Sequence[bool],
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """`attention_backward` in one launch."""
@@ -66,7 +66,7 @@ def _short_backward(
     scores, weights = xp.empty(shape, q.dtype), xp.empty(shape, q.dtype)
     kernel("attention", "attention_backward", q.dtype).launch(
         (b * h,), (32 * WARPS,), *_rows(gy), *_rows(q), *_rows(k), *_rows(v), *_look(mask, shape, q.dtype),
-        *_look(dropped, shape, q.dtype), p, lse, gq, gk, gv, *_strides(gq), *_strides(gk), *_strides(gv), scores, weights,
+        *_look(dropped, shape, q.dtype), p, gq, gk, gv, *_strides(gq), *_strides(gk), *_strides(gv), scores, weights,
         h, rows, keys, e, f, float(scale), causal,
     )  # fmt: skip
     return gq, gk, gv, scores if needs[3] else None
@@ -151,7 +151,7 @@ def attention_backward(
     p is None where it was not kept: it is made again from lse then, and y is needed.
     """
     if _is_short(q, k):
-        return _short_backward(gy, q, k, v, mask, dropped, p, lse, causal, scale, needs)
+        return _short_backward(gy, q, k, v, mask, dropped, p, causal, scale, needs)
     shape = (*q.shape[:3], k.shape[2])
     gq, gk, gv = (xp.empty(a.shape, a.dtype) if need else None for a, need in zip((q, k, v), needs, strict=False))
     gs_all = xp.empty(shape, q.dtype) if needs[3] else None

@@ -61,29 +61,34 @@ __device__ __forceinline__ scalar_t score(const scalar_t* query, const scalar_t*
     return mask.numbers ? value + mask.numbers[place_in(mask, batch, head, row, j)] : value;
 }
 
+// A warp's softmax of the scores that its lanes hold: probabilities in their place, 0 where the query may look nowhere.
+// Returns log sum exp, inf there. The gradients make it again in this way: exp(score - lse) would round lse's own size.
+__device__ scalar_t softmax(scalar_t* values, int S) {
+    scalar_t largest = NEGATIVE_INFINITY, sum = 0;
+    EVERY_KEY(j, i) largest = largest < values[i] ? values[i] : largest;
+    largest = over_warp<true>(largest);
+    if (largest == NEGATIVE_INFINITY) largest = 0;
+    EVERY_KEY(j, i) sum += values[i] = exp(values[i] - largest);
+    sum = over_warp<false>(sum);
+    EVERY_KEY(j, i) values[i] = sum == 0 ? scalar_t(0) : values[i] / sum;
+    return sum == 0 ? -NEGATIVE_INFINITY : largest + log(sum);
+}
+
 // y (B, L, H, F) and lse (B, H, L) contiguous; p (B, H, L, S) or null. blockIdx: (batch, head), WARPS queries.
 extern "C" __global__ void attention(ROWS(q), ROWS(k), ROWS(v), LOOK(mask), LOOK(dropped), scalar_t* y, scalar_t* p,
                                      scalar_t* lse, int H, int L, int S, int E, int F, scalar_t scale, int causal) {
     int row = blockIdx.y * WARPS + threadIdx.x / 32, head = blockIdx.x % H, batch = blockIdx.x / H;
     Look mask = LOOK_GIVEN(mask), dropped = LOOK_GIVEN(dropped);
-    scalar_t values[OF_LANE], largest = NEGATIVE_INFINITY, sum = 0;
+    scalar_t values[OF_LANE];
     if (row >= L) return;                                   // all lanes of a warp alike
-    EVERY_KEY(j, i) {
-        values[i] = score(ROW_OF(q, row), ROW_OF(k, j), E, scale, mask, causal, batch, head, row, j);
-        largest = largest < values[i] ? values[i] : largest;
-    }
-    largest = over_warp<true>(largest);
-    if (largest == NEGATIVE_INFINITY) largest = 0;
-    EVERY_KEY(j, i) sum += values[i] = exp(values[i] - largest);
-    sum = over_warp<false>(sum);
-    bool nowhere = sum == 0;
+    EVERY_KEY(j, i) values[i] = score(ROW_OF(q, row), ROW_OF(k, j), E, scale, mask, causal, batch, head, row, j);
+    scalar_t of_row = softmax(values, S);
     long long place = ((long long)batch * H + head) * L + row;
     EVERY_KEY(j, i) {
-        values[i] = nowhere ? scalar_t(0) : values[i] / sum;
         if (p) p[place * S + j] = values[i];
         values[i] *= factor(dropped, batch, head, row, j);
     }
-    if (threadIdx.x % 32 == 0) lse[place] = nowhere ? -NEGATIVE_INFINITY : largest + log(sum);
+    if (threadIdx.x % 32 == 0) lse[place] = of_row;
     __shared__ scalar_t weights[WARPS][32 * OF_LANE];       // of this warp's query, for all its lanes
     scalar_t* of_query = weights[threadIdx.x / 32];
     EVERY_KEY(j, i) of_query[j] = values[i];
@@ -96,9 +101,9 @@ extern "C" __global__ void attention(ROWS(q), ROWS(k), ROWS(v), LOOK(mask), LOOK
 }
 
 // gq, gk, gv by their strides, null where not needed; gscores (B, H, L, S), the gradient of a float mask, and `weights`, both
-// scratch of that shape. p or null, lse (B, H, L). blockIdx: (batch, head).
+// scratch of that shape. p or null. blockIdx: (batch, head).
 extern "C" __global__ void attention_backward(ROWS(gy), ROWS(q), ROWS(k), ROWS(v), LOOK(mask), LOOK(dropped), const scalar_t* p,
-                                              const scalar_t* lse, scalar_t* gq, scalar_t* gk, scalar_t* gv, STRIDES(gq),
+                                              scalar_t* gq, scalar_t* gk, scalar_t* gv, STRIDES(gq),
                                               STRIDES(gk), STRIDES(gv),
                                               scalar_t* gscores, scalar_t* weights, int H, int L, int S, int E, int F,
                                               scalar_t scale, int causal) {
@@ -109,10 +114,11 @@ extern "C" __global__ void attention_backward(ROWS(gy), ROWS(q), ROWS(k), ROWS(v
     for (int row = warp; row < L; row += WARPS) {
         long long place = ((long long)batch * H + head) * L + row;
         scalar_t chance[OF_LANE], slope[OF_LANE], sum = 0;
+        EVERY_KEY(j, i) chance[i] = p ? p[place * S + j]
+                                      : score(ROW_OF(q, row), ROW_OF(k, j), E, scale, mask, causal, batch, head, row, j);
+        if (!p) softmax(chance, S);
         EVERY_KEY(j, i) {
             scalar_t kept = factor(dropped, batch, head, row, j);
-            chance[i] = p ? p[place * S + j]
-                          : exp(score(ROW_OF(q, row), ROW_OF(k, j), E, scale, mask, causal, batch, head, row, j) - lse[place]);
             slope[i] = dot(ROW_OF(gy, row), ROW_OF(v, j), F) * kept;
             sum += chance[i] * slope[i];
             weights_of[(long long)row * S + j] = chance[i] * kept;
