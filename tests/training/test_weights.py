@@ -235,7 +235,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("trained, measured", [("torch", "minigrad"), ("minigrad", "torch")])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [pytest.param(n, marks=[pytest.mark.slow] * (n == "resnet18")) for n in NETWORKS])
 def test_trained_in_one_track_measured_in_the_other(
     network: str, trained: str, measured: str, call_script: Callable[..., int], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
