@@ -135,15 +135,6 @@ class _BatchNorm(_Norm):
 class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, C, L): the formula is _BatchNorm's, for each channel over N and L."""
 
-    def _count(self) -> None:
-        """One batch more, in place: of a plain counter in its own array, else as any Tensor is changed."""
-        tracked = self.num_batches_tracked
-        if type(tracked) is Tensor and tracked._base is None and not tracked._requires_grad:
-            tracked.array += 1
-            tracked._bump_version()
-        else:
-            self.num_batches_tracked += 1
-
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in (2, 3):
             raise ValueError(f"expected 2D or 3D input (got {input.ndim}D input)")
@@ -151,15 +142,6 @@ class BatchNorm1d(_BatchNorm):
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images (N, C, H, W): the formula is _BatchNorm's, for each channel over N, H and W."""
-
-    def _count(self) -> None:
-        """One batch more, in place: of a plain counter in its own array, else as any Tensor is changed."""
-        tracked = self.num_batches_tracked
-        if type(tracked) is Tensor and tracked._base is None and not tracked._requires_grad:
-            tracked.array += 1
-            tracked._bump_version()
-        else:
-            self.num_batches_tracked += 1
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim != 4:
@@ -188,15 +170,6 @@ class SyncBatchNorm(_BatchNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self.process_group = process_group
-
-    def _count(self) -> None:
-        """One batch more, in place: of a plain counter in its own array, else as any Tensor is changed."""
-        tracked = self.num_batches_tracked
-        if type(tracked) is Tensor and tracked._base is None and not tracked._requires_grad:
-            tracked.array += 1
-            tracked._bump_version()
-        else:
-            self.num_batches_tracked += 1
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:
@@ -262,15 +235,6 @@ class _InstanceNorm(_Norm):
         bias: bool = True,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
-
-    def _count(self) -> None:
-        """One batch more, in place: of a plain counter in its own array, else as any Tensor is changed."""
-        tracked = self.num_batches_tracked
-        if type(tracked) is Tensor and tracked._base is None and not tracked._requires_grad:
-            tracked.array += 1
-            tracked._bump_version()
-        else:
-            self.num_batches_tracked += 1
 
     def _check_input_dim(self, input: Tensor) -> None:
         few, many = self.axes + 1, self.axes + 2
