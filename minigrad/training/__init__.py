@@ -2,6 +2,7 @@
 
 from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
+from minigrad.training.defences import make_defence
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
 from minigrad.training.ranks import BatchGenerator, current
@@ -27,6 +28,7 @@ __all__ = [
     "load_weights",
     "main",
     "make_attack",
+    "make_defence",
     "pack",
     "part",
     "parse_options",
