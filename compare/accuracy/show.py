@@ -8,8 +8,8 @@ from typing import Any
 from compare.accuracy.attacked import accuracies, pooled
 from compare.accuracy.experiments import FIGURES, find
 from compare.accuracy.state import DECIDING, differing
-from compare.attacks.lines import MOST_ERRORS, MOST_POINTS
 from compare.attacks.show import line_table
+from compare.kit.letters import MOST_ERRORS, MOST_POINTS
 from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
