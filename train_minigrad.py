@@ -6,6 +6,7 @@
     python train_minigrad.py --resume runs/...                    go on with a run
     python train_minigrad.py --resume runs/... --evaluate --tta   measure what it has learnt
     python train_minigrad.py --adversarial                         learn from attacked images, too
+    python train_minigrad.py --defence trades --epsilon 0.2            learn to resist attacks: docs/defences.md
 
 --help lists all the options.
 """
@@ -24,7 +25,7 @@ if __name__ == "__main__":
 import numpy as np
 
 import minigrad
-from minigrad import attacks, nn
+from minigrad import attacks, defences, nn
 from minigrad.errors import DeviceError, OptionError
 from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
@@ -40,6 +41,7 @@ from minigrad.training import (
     epsilons,
     main,
     make_attack,
+    make_defence,
     pack,
     part,
     report_attack,
@@ -86,6 +88,7 @@ def train(options: Options) -> None:
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    defence = make_defence(options, defences, attacks, data.val.mean, data.val.std, loss_function)
     average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
@@ -93,6 +96,8 @@ def train(options: Options) -> None:
         arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
         if average is not None:  # the average is the model that others read; training goes on from the latest weights
             arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
+        if defence is not None:
+            arrays |= {f"defence.{key}": array for key, array in defence.state().items()}
         arrays["random.minigrad"] = np.frombuffer(json.dumps(minigrad.get_rng_state()).encode(), np.uint8)
         return arrays
 
@@ -103,8 +108,16 @@ def train(options: Options) -> None:
             average.load_state_dict(model_state)
             model.load_state_dict({key: minigrad.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
+        if defence is not None:
+            defence.load(part(arrays, "defence."))
         if "random.minigrad" in arrays:
             minigrad.set_rng_state(json.loads(arrays["random.minigrad"].tobytes()))
+
+    def symptoms() -> dict[str, Any]:
+        if defence is None or options.defence != "fast":
+            return {}
+        images, labels = (minigrad.from_numpy(array).to(device) for array in data.first_training(options.batch_size))
+        return defence.symptoms(average or model, images, labels)
 
     facts = {
         "framework": f"minigrad {minigrad.__version__}",
@@ -144,13 +157,17 @@ def train(options: Options) -> None:
                         loss, logits, norm = captured(*sent)
                     else:
                         images, targets = feed.receive(*sent)
-                        if attack is not None and run.attacked(attack.generator):
-                            images = attack(model, images, sent[1])
-                        logits = ranks_model(images)
-                        loss = loss_function(logits, targets)
+                        if defence is not None and run.attacked(defence.generator):
+                            inner = defence.inner(model, images, sent[1])
+                            loss, logits = defence.loss(ranks_model, images, inner, targets)
+                        else:
+                            logits = ranks_model(images)
+                            loss = loss_function(logits, targets)
                         if run.first_of_update:
                             optimizer.zero_grad()
                         (loss * (batch.share * run.share)).backward()
+                        if defence is not None:
+                            defence.after()
                 if run.last_of_update:
                     if captured is None:
                         norm = clip(trained, options.clip_grad, run.wants_norm)
@@ -162,14 +179,13 @@ def train(options: Options) -> None:
                     run.record_later(tally, len(batch.labels))
                 else:
                     run.record(loss.item(), to_numpy(logits), batch.labels, None if norm is None else norm.item())
-            run.finish_epoch(
-                evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
-            )
+            measured = evaluate(average or model, data, run.val_batches(), device)
+            run.finish_epoch(measured, minigrad.max_memory_allocated(device), symptoms())
 
 
 def can_be_captured(options: Options, device: minigrad.Device) -> bool:
     """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
-    looked_into = options.watch or options.detect_anomaly or options.adversarial
+    looked_into = options.watch or options.detect_anomaly or options.adversarial or options.defence
     several = options.accumulate > 1 or current().size > 1
     return device.type == "cuda" and options.capture and not (looked_into or several)
 

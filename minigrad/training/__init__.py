@@ -2,6 +2,7 @@
 
 from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
+from minigrad.training.defences import make_defence
 from minigrad.training.feed import Feed, Tally
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
@@ -30,6 +31,7 @@ __all__ = [
     "load_weights",
     "main",
     "make_attack",
+    "make_defence",
     "pack",
     "part",
     "parse_options",

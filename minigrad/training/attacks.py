@@ -111,13 +111,13 @@ def described(options: Options, epsilon: float | None = None) -> str:
         alpha = [number * chosen / sizes[-1] for number in each(options.alpha)]
         options = replace(options, epsilon=chosen, alpha=alpha)
     if options.attack in AUTO:
-        return f"{options.attack} within {_written(options.epsilon)} ({options.norm}, {options.attack_units})"
+        return f"{options.attack} within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
     idle = IDLE.get(str(options.attack), ())
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
     return (
         f"{options.attack}, {'1 step' if 'attack_steps' in idle else steps}"
-        f"{'' if 'alpha' in idle else f' of {_written(options.alpha)}'} within {_written(options.epsilon)} ({options.norm}, "
+        f"{'' if 'alpha' in idle else f' of {written(options.alpha)}'} within {written(options.epsilon)} ({options.norm}, "
         f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
     )
 
@@ -127,7 +127,7 @@ def each(value: float | list[float]) -> list[float]:
     return value if isinstance(value, list) else [value]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """0.1, or 0.1,0.2,0.3."""
     return ",".join(f"{number:g}" for number in (value if isinstance(value, list) else [value]))
 
@@ -142,7 +142,8 @@ def entry(options: Options) -> dict[str, Any]:
 
 
 def attacked(options: Options, epoch: int, step: int, starts: Generator | None = None) -> bool:
-    """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step).
+    """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step); --defence
+    always does.
 
     So both training scripts attack the same batches, and a run that goes on in the middle those that it would have. For the same
     reason `starts`, the generator of the attack's random starts, begins anew, at a seed from (seed, epoch, step).
@@ -151,4 +152,4 @@ def attacked(options: Options, epoch: int, step: int, starts: Generator | None =
     share, start = draws.random(), int(draws.integers(2**63))
     if starts is not None:
         starts.manual_seed(start)
-    return bool(share < options.adversarial)
+    return options.defence is not None or bool(share < options.adversarial)

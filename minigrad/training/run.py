@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -38,6 +38,7 @@ from minigrad.training.checkpoints import (
     part,
     save_checkpoint,
 )
+from minigrad.training.defences import defence_in_words, symptoms_in_words
 from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
@@ -154,6 +155,11 @@ class Data:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
 
+    def first_training(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first training images, as the network sees them, not augmented, and their labels."""
+        rows = range(min(count, len(self.train)))
+        return self.inputs(np.stack([self.train.load(row, None) for row in rows])), self.train.labels[: len(rows)]
+
     def val_batches(self, title: str = "validation") -> Iterator[Any]:
         """The batches of the validation images, with their progress."""
         with Progress(title, len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
@@ -203,7 +209,8 @@ class Run:
         facts: dict[str, Any],
     ) -> None:
         self.options, self.data, self.save_arrays, self.masks, self.facts = options, data, save, masks, facts
-        self.steps = len(data.train_loader)
+        self.replays = options.replays or 1  # steps in a row on one batch
+        self.steps = len(data.train_loader) * self.replays
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
         self.tally: Any = None  # what of its last steps is not counted in the meter yet
@@ -253,6 +260,8 @@ class Run:
             print(
                 f"note: SimpleNet's loss stays near {chance:.2f}, that of chance, for some hundred steps; simplenet-bn's does not"
             )
+        if o.defence is not None:
+            print(f"defence: {defence_in_words(o)}")
         print(f"run folder: {path}")
 
     # The loop, as the script sees it
@@ -291,7 +300,11 @@ class Run:
         return self.epoch * self.steps + self.step
 
     def _epoch(self) -> Iterator[Any]:
-        return self.data.train_loader.epoch(self.epoch, start_batch=self.step)
+        first, done = divmod(self.step, self.replays)
+        for batch in self.data.train_loader.epoch(self.epoch, start_batch=first):
+            for _ in range(self.replays - done):
+                yield batch
+            done = 0
 
     def record(self, loss: float, logits: np.ndarray, labels: np.ndarray, norm: float | None = None) -> None:
         """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite. norm: of the gradient."""
@@ -377,8 +390,11 @@ class Run:
             self._stop_if_interrupted()
             yield batch
 
-    def finish_epoch(self, val: Meter, peak_memory: int) -> None:
-        """Write the epoch's metrics and checkpoints. NotFiniteError, and nothing written, if a loss is not finite."""
+    def finish_epoch(self, val: Meter, peak_memory: int, symptoms: Mapping[str, Any] | None = None) -> None:
+        """Write the epoch's metrics and checkpoints. NotFiniteError, and nothing written, if a loss is not finite.
+
+        symptoms: what a defence says of how its training goes.
+        """
         if not math.isfinite(val.loss):
             raise NotFiniteError(self._where(f"the validation loss is {val.loss}"))
         train = self.meter
@@ -394,7 +410,8 @@ class Run:
             "images_per_second": train.images / self.seconds,
             "peak_memory_bytes": peak_memory,
         }
-        attacks = ""
+        row |= symptoms or {}
+        attacks = symptoms_in_words(row)
         if self.options.adversarial:
             row["attacked_share"] = self._attacked_share()
             attacks = f"\n  attacked {100 * row['attacked_share']:.1f} %"
