@@ -32,9 +32,11 @@ from minigrad.training import (
     Attacker,
     BatchGenerator,
     Data,
+    Feed,
     Meter,
     Options,
     Run,
+    Tally,
     current,
     epsilons,
     main,
@@ -49,6 +51,9 @@ from minigrad.training import (
     weights_to_load,
 )
 from models import MODELS, create
+
+MOST_STEPS = 1000  # whose loss and hits wait on a GPU to be read
+UNREAD = 50  # batches of an evaluation whose logits do
 
 
 def train(options: Options) -> None:
@@ -125,8 +130,13 @@ def train(options: Options) -> None:
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
 
-        def gradients(images: minigrad.Tensor, targets: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+        feed = Feed(data, device)
+        later = device.type == "cuda" and current().size == 1  # loss and hits stay on the GPU until they are printed
+        tally = Tally(device, min(options.print_freq, MOST_STEPS)) if later else None
+
+        def gradients(*sent: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
             """What is captured: loss, logits, and the length of the gradient, of a step of one batch."""
+            images, targets = feed.receive(*sent)
             logits = ranks_model(images)
             loss = loss_function(logits, targets)
             optimizer.zero_grad()
@@ -141,16 +151,14 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
-                images, targets = minigrad.from_numpy(inputs).to(device), minigrad.from_numpy(mixed).to(device)
+                sent, norm = feed.send(batch.images, batch.labels, run.mixing(len(batch.labels))), None
                 with run.anomalies(), anomaly():
-                    if attack is not None and run.attacked(attack.generator):
-                        images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
                     if captured is not None:
-                        loss, logits, length = captured(images, targets)
+                        loss, logits, norm = captured(*sent)
                     else:
+                        images, targets = feed.receive(*sent)
                         if defence is not None and run.attacked(defence.generator):
-                            inner = defence.inner(model, images, minigrad.from_numpy(batch.labels).to(device))
+                            inner = defence.inner(model, images, sent[1])
                             loss, logits = defence.loss(ranks_model, images, inner, targets)
                         else:
                             logits = ranks_model(images)
@@ -160,16 +168,17 @@ def train(options: Options) -> None:
                         (loss * (batch.share * run.share)).backward()
                         if defence is not None:
                             defence.after()
-                norm = None
                 if run.last_of_update:
-                    if captured is not None:
-                        norm = length.item() if run.wants_norm else None
-                    else:
+                    if captured is None:
                         norm = clip(trained, options.clip_grad, run.wants_norm)
                         optimizer.step()
                     if average is not None:
                         update_average(average, model, options.ema)
-                run.record(loss.item(), to_numpy(logits), batch.labels, norm)
+                if tally is not None:
+                    tally.add(loss, logits, sent[1], norm)
+                    run.record_later(tally, len(batch.labels))
+                else:
+                    run.record(loss.item(), to_numpy(logits), batch.labels, None if norm is None else norm.item())
             measured = evaluate(average or model, data, run.val_batches(), device)
             run.finish_epoch(measured, minigrad.max_memory_allocated(device), symptoms())
 
@@ -178,7 +187,7 @@ def can_be_captured(options: Options, device: minigrad.Device) -> bool:
     """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
     looked_into = options.watch or options.detect_anomaly or options.adversarial or options.defence
     several = options.accumulate > 1 or current().size > 1
-    return device.type == "gpu" and options.capture and not (looked_into or several)
+    return device.type == "cuda" and options.capture and not (looked_into or several)
 
 
 def over_ranks(model: nn.Module) -> nn.Module:
@@ -236,19 +245,27 @@ def evaluate(
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter = Meter(keep_images)
+    meter, feed = Meter(keep_images), Feed(data, device)
+    unread: list[tuple[Any, ...]] = []
+
+    def read() -> None:
+        for loss, logits, labels, indices in unread:
+            meter.update(loss.item(), to_numpy(logits), labels, indices)
+        unread.clear()
+
     for batch in batches:
-        images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
-        labels = minigrad.from_numpy(batch.labels).to(device)
+        images, labels = feed.receive(*feed.send(batch.images, batch.labels))
         if attack is not None:
             images = attack(model, images, labels)
         logits = model(images)
         if tta:
-            logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
-        loss = loss_function(logits, labels)
-        meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
+            logits = (logits + model(images.flip(3))) / 2
+        unread.append((loss_function(logits, labels), logits, batch.labels, batch.indices))
+        if device.type == "cpu" or len(unread) == UNREAD:
+            read()
         if attack is not None and meter.keep_images:
             meter.images_kept.append(to_numpy(images))
+    read()
     return current().total(meter)
 
 
@@ -283,13 +300,14 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
     return minigrad.optim.SGD(parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
 
 
-def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> float | None:
+def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> minigrad.Tensor | None:
     """Shorten the whole gradient to a 2-norm of `longest` (0: any); returns what its norm was, if that is wanted."""
+    norm = None
     if longest:
         norm = nn.utils.clip_grad_norm_(parameters, longest)
     elif wanted:
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    return float(norm.item()) if wanted else None
+    return norm if wanted else None
 
 
 @minigrad.no_grad()

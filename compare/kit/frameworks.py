@@ -125,7 +125,7 @@ class Minigrad(Framework):
 
     def facts(self) -> dict[str, Any]:
         facts = {"version": self.library.__version__, "numpy": np.__version__, "device": str(self.device)}
-        if self.device.type == "gpu":
+        if self.device.type == "cuda":
             return facts | {"cupy": import_module("cupy").__version__}
         from minigrad.backends import cpu
 

@@ -42,7 +42,7 @@ from minigrad.training.defences import defence_in_words, symptoms_in_words
 from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
-from minigrad.training.mixing import mixed
+from minigrad.training.mixing import Mixing, drawn, mixed
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
@@ -213,6 +213,7 @@ class Run:
         self.steps = len(data.train_loader) * self.replays
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
+        self.tally: Any = None  # what of its last steps is not counted in the meter yet
         self.history: list[dict[str, Any]] = []
         self.caught: int | None = None  # the signal that this process was sent
         self.asked_to_stop = False  # whether a rank was sent one, as all ranks know since the last step
@@ -283,6 +284,8 @@ class Run:
                 yield batch, self._rate(self.step)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
+            self._catch_up(self.step)
+            self.seconds = before + time.perf_counter() - started
             self._stop_if_interrupted()
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
@@ -308,13 +311,31 @@ class Run:
         counted = Meter()
         counted.update(loss, logits, labels)
         counted, self.asked_to_stop = current().step(counted, self.caught is not None)
-        if not math.isfinite(counted.loss):
-            raise NotFiniteError(self._where(f"the loss is {counted.loss}"))
-        self.meter.add(counted)
-        if self._steps_done % LOG_EVERY == 0:
-            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
-            self.folder.write_step(values | {"step/lr": self._rate(self.step)}, self._steps_done)
+        self._count(counted, self.step, norm)
         self.progress.update(counted.images, self.meter.loss)
+
+    def record_later(self, tally: Any, images: int) -> None:
+        """Count the step just done, of one rank, whose loss and hits are in the tally (feed.Tally): it is read where the loss is
+        printed, or somebody else wants it. NotFiniteError then, if a mean loss since it was last read is NaN or infinite."""
+        self.tally = tally
+        if tally.is_full or self.progress.is_due:
+            self._catch_up(self.step + 1)
+        self.progress.update(images, self.meter.loss if self.meter.images else None)
+
+    def _catch_up(self, done: int) -> None:
+        """Read what the tally has: the steps up to `done` of this epoch that are not counted yet."""
+        steps = self.tally.read() if self.tally is not None else []
+        for step, (counted, norm) in enumerate(steps, done - len(steps)):
+            self._count(counted, step, norm)
+
+    def _count(self, counted: Meter, step: int, norm: float | None) -> None:
+        """Count what all ranks have done in a step of this epoch."""
+        if not math.isfinite(counted.loss):
+            raise NotFiniteError(self._where(f"the loss is {counted.loss}", step))
+        self.meter.add(counted)
+        if (self.epoch * self.steps + step) % LOG_EVERY == 0:
+            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
+            self.folder.write_step(values | {"step/lr": self._rate(step)}, self.epoch * self.steps + step)
 
     @property
     def first_of_update(self) -> bool:
@@ -335,6 +356,10 @@ class Run:
     def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
         return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
+
+    def mixing(self, count: int) -> Mixing | None:
+        """How this step's batch of `count` images is to be mixed under --mixup, for a Feed; None without it."""
+        return drawn(self.options, self.epoch, self.step, count)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -447,13 +472,13 @@ class Run:
         """The share of this epoch's batches that are attacked: nobody needs to count them, the seed decides."""
         return sum(attacked(self.options, self.epoch, step) for step in range(self.steps)) / self.steps
 
-    def _where(self, what: str) -> str:
+    def _where(self, what: str, step: int | None = None) -> str:
         advice = "" if self.options.detect_anomaly else " (--detect-anomaly names the operation; a lower --lr may help)"
-        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        where = f"epoch {self.epoch + 1}, {self._next_step(self.step if step is None else step)}"
         return f"{where}: {what}; the run stops, its last checkpoint is as it was{advice}"
 
-    def _next_step(self) -> str:
-        return f"step {self.step + 1} of {self.steps}" if self.step < self.steps else "after its last step"
+    def _next_step(self, step: int) -> str:
+        return f"step {step + 1} of {self.steps}" if step < self.steps else "after its last step"
 
     def _loaded(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The batches. Where an image cannot be read after all, the run is saved, so that it can go on once that is mended."""
@@ -482,6 +507,7 @@ class Run:
         raise Interrupted(self.caught or signal.SIGTERM, f"stopped in {where}, and saved; go on with: {command}")
 
     def _save(self, name: str) -> None:
+        self._catch_up(self.step)
         arrays = self.save_arrays()
         arrays["random.masks"] = np.frombuffer(json.dumps(self.masks.get_state()).encode(), np.uint8)
         for key, array in part(arrays, "model.").items():
@@ -522,7 +548,7 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        where = f"epoch {self.epoch + 1}, {self._next_step(self.step)}"
         print(
             f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
         )
