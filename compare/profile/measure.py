@@ -96,8 +96,9 @@ def summarize_steps(
         for op in watched[0].rows
     ]
     rest = {name: median([p.phases[name] - getattr(p.total(), name) for p in watched]) for name in PHASES[:2]}
-    for row in rows if limit else ():
-        row["floor"] = limit["rows"][row["op"]]["floor"]
+    if limit:
+        for row in rows:
+            row["floor"] = limit["rows"][row["op"]]["floor"]
     keys = {
         "share": lambda row: -(row["forward"] + row["backward"]),
         "excess": lambda row: row["floor"] - row["forward"] - row["backward"],
