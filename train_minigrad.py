@@ -42,6 +42,7 @@ from minigrad.training import (
     corrupted,
     current,
     epsilons,
+    keep_on,
     main,
     make_attack,
     make_defence,
@@ -65,6 +66,8 @@ def train(options: Options) -> None:
     device = minigrad.get_device(current().device(options.device, gpus))
     if device.type == "cuda":
         minigrad.cuda.set_device(device)
+    elif options.data_on_device:
+        raise OptionError("--data-on-device keeps the images in a GPU's memory, and the device is the CPU")
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
@@ -79,9 +82,10 @@ def train(options: Options) -> None:
     attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
-        check_memory(model, options, data.channels, device)
+    check_memory(model, options, data, device)
     if options.check_files:
         data.check_files()
+    keep_on(data, device)
     if options.evaluate:
         with convolutions:
             measure(options, data, model, device, attack)
@@ -134,7 +138,7 @@ def train(options: Options) -> None:
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
 
-        feed = Feed(data, device)
+        feed = Feed(data, device, "train")
         later = device.type == "cuda" and current().size == 1  # loss and hits stay on the GPU until they are printed
         tally = Tally(device, min(options.print_freq, MOST_STEPS)) if later else None
 
@@ -214,26 +218,37 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
         raise OptionError(f"{given}: the network cannot learn from such images: {error}") from error
 
 
-def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
-    """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
-    and what the forward pass keeps, which is measured on two images."""
+def check_memory(model: nn.Module, options: Options, data: Data, device: minigrad.Device) -> None:
+    """DeviceError if a GPU has less memory free than a step, and the images of --data-on-device, hold at once."""
     if device.type != "cuda":
         return
+    images, step = sum(resident.nbytes for resident in data.resident.values()), 0.0
+    if not options.evaluate:
+        step = memory_of_step(model, options, data.channels, device)
+    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
+    free = minigrad.cuda.mem_get_info(device)[0] + unused
+    if images + step <= free:
+        return
+    need = f"a step with --batch-size {options.batch_size} needs {step / 2**30:.2f} GiB at least"
+    if images:
+        need = f"the images of --data-on-device take {images / 2**30:.2f} GiB{', ' + need if step else ''}"
+        advice = "leave the option out" if step <= free else "it does not suffice without the option either"
+    else:
+        advice = f"about --batch-size {int(options.batch_size * free / step)} fits"
+    raise DeviceError(f"{device} has too little memory: {need}, and {free / 2**30:.2f} GiB are free; {advice}")
+
+
+def memory_of_step(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> float:
+    """Bytes that a step holds at once, at least: weights, their gradients, the optimizer's arrays, and what the forward pass
+    keeps, which is measured on two images."""
     count, size = min(options.batch_size, 2), options.image_size
     copied = copy.deepcopy(model).train(not options.freeze_backbone)
     before = minigrad.memory_allocated(device)
     kept = copied(minigrad.zeros(count, channels, size, size, device=device))
     an_image = (minigrad.memory_allocated(device) - before) / count
-    del kept, copied
+    del kept
     weights = sum(parameter.array.nbytes for parameter in model.parameters())
-    needed = an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
-    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
-    free = minigrad.cuda.mem_get_info(device)[0] + unused
-    if needed > free:
-        raise DeviceError(
-            f"{device} has too little memory: a step with --batch-size {options.batch_size} needs {needed / 2**30:.2f} GiB at "
-            f"least, and {free / 2**30:.2f} GiB are free; about --batch-size {int(options.batch_size * free / needed)} fits"
-        )
+    return an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
 
 
 @minigrad.no_grad()
@@ -249,7 +264,7 @@ def evaluate(
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter, feed = Meter(keep_images), Feed(data, device)
+    meter, feed = Meter(keep_images), Feed(data, device, "val")
     unread: list[tuple[Any, ...]] = []
 
     def read() -> None:

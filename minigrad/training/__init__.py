@@ -3,7 +3,7 @@
 from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.defences import make_defence
-from minigrad.training.feed import Feed, Tally
+from minigrad.training.feed import Feed, Tally, keep_on
 from minigrad.training.measures import Certified, Measure, corrupted, sigma_settings
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
@@ -30,6 +30,7 @@ __all__ = [
     "corrupted",
     "current",
     "initial_weights",
+    "keep_on",
     "learning_rate",
     "load_checkpoint",
     "load_weights",

@@ -16,6 +16,7 @@ from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
 from minigrad.training.meters import Meter
 from minigrad.training.mixing import Mixing, mix
+from minigrad.training.progress import Progress
 from minigrad.training.run import Data
 
 
@@ -29,8 +30,9 @@ class Feed:
     `receive`, which a captured step may have in it. What is sent is for work that is asked for before the next `send`.
     """
 
-    def __init__(self, data: Data, device: Device) -> None:
-        self.data, self.device = data, device
+    def __init__(self, data: Data, device: Device, split: str) -> None:
+        """split: "train" or "val". Where `keep_on` has brought its images to the device, its loader gives places."""
+        self.data, self.device, self.images = data, device, data.kept.get(split)
         self._conveyor: Any = None
         if device.type == "cuda":
             self._gpu = _gpu()
@@ -50,7 +52,9 @@ class Feed:
     @no_grad()
     def receive(self, images: Tensor, labels: Tensor, *mixing: Tensor) -> tuple[Tensor, Tensor]:
         """What the network sees of it, and the targets, from what `send` gave."""
-        if self._conveyor is not None:
+        if self.images is not None:
+            images = Tensor._wrap(self.images.take(images.array, self._shift, self._scale))
+        elif self._conveyor is not None:
             images = Tensor._wrap(self._gpu.normalize_bytes(images.array, self._shift, self._scale))
         if not mixing:
             return images, labels
@@ -58,6 +62,19 @@ class Feed:
         shares, other = (given.array for given in mixing)
         inputs, targets = mix(images.array, labels.array, shares, other, classes)
         return Tensor._wrap(inputs), Tensor._wrap(targets)
+
+
+def keep_on(data: Data, device: Device) -> None:
+    """--data-on-device: bring all images to the GPU's memory, where each Feed finds them. DataError if one cannot be read."""
+    for name, resident in data.resident.items():
+        images = _gpu().Images(
+            resident.nbytes, resident.longest, resident.image_size, resident.channels, resident.plain
+        )
+        with Progress(f"{name} images to {device}", len(resident.sizes), 1, data.print_freq) as progress:
+            for block, count in resident.blocks():
+                images.fill(block)
+                progress.update(count)
+        data.kept[name] = images
 
 
 class Tally:

@@ -125,6 +125,12 @@ class Options:
         resume="not taken",
         only=("train_minigrad.py", "--no-capture", "nothing"),
     )
+    data_on_device: bool = _option(
+        "of train_minigrad.py on a GPU: keep all images in its memory, as bytes, and augment them there, to the same pixels",
+        default=False,
+        resume="not taken",
+        only=("train_minigrad.py", "--data-on-device", "its loader"),
+    )
     epochs: int = _option(
         "passes over the training images; with --resume more of them train longer", count, resume="more"
     )
@@ -407,6 +413,11 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
+    for name in ("certify", "corruptions"):
+        if values["data_on_device"] and values[name]:
+            raise OptionError(f"--{name} takes images from the host's memory: it does not go with --data-on-device")
+    if values["data_on_device"] and "workers" in given:
+        raise OptionError(f"--workers {given['workers']} has no effect: with --data-on-device nothing is loaded")
     for name, why in models()[values["model"]].idle(values["settings"]).items():
         if settings.get(name):
             raise OptionError(f"{as_written(name, settings[name])} has no effect: {why}")

@@ -24,6 +24,7 @@ import numpy as np
 from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
 from minigrad.data.corruptions import corrupt
+from minigrad.data.resident import PlaceLoader, Resident
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
 from minigrad.program import Interrupted
@@ -79,13 +80,13 @@ class Data:
         ranks = current()
         shared: Any = {"workers": ranks.shared_among(options.workers), "rank": ranks.rank, "ranks": ranks.size}
         self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
-        self.val_loader = DataLoader(self.val, VAL_BATCH, train=False, seed=options.seed, drop_last=False, **shared)
+        self.resident: dict[str, Resident] = {}  # of --data-on-device: "train" and "val"
+        self.kept: dict[str, Any] = {}  # the same on the device, once feed.keep_on has brought them there
+        self.val_loader = self._loader(options, "val", VAL_BATCH, shared)
         if not options.evaluate:
             self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
             check_batch(options.batch_size)
-            self.train_loader = DataLoader(
-                self.train, options.batch_size, train=True, seed=options.seed, drop_last=True, **shared
-            )
+            self.train_loader = self._loader(options, "train", options.batch_size, shared)
             self._check_classes()
         if ranks.size > 1:
             for images in self._opened():
@@ -94,6 +95,13 @@ class Data:
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def _loader(self, options: Options, split: str, batch_size: int, shared: dict[str, Any]) -> DataLoader:
+        images, train = getattr(self, split), split == "train"
+        if not options.data_on_device:
+            return DataLoader(images, batch_size, train, seed=options.seed, drop_last=train, **shared)
+        resident = self.resident[split] = Resident(images)
+        return PlaceLoader(resident, batch_size, train, seed=options.seed, drop_last=train, **shared | {"workers": 0})
 
     def _check_classes(self) -> None:
         """DataError if there is nothing to tell apart; a note for classes that no validation image measures."""

@@ -209,6 +209,7 @@ def test_both_scripts_certify_and_corrupt_alike(
         ("-e --weights imagenet --corruptions fogg", "did you mean fog?"),
         ("-e --weights imagenet --corruptions fog,", "unknown kind"),
         ("-e --weights imagenet --certify 3", "--certify"),
+        ("-e --weights imagenet --certify --data-on-device", "--certify takes images from the host's memory"),
         ("-e --weights imagenet --noise 0.5", "--evaluate --certify"),
         ("-e --weights imagenet --certify --beta 2", "--beta 2.0 belongs to"),
     ],

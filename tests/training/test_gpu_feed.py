@@ -49,7 +49,9 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 @on_standin
-@pytest.mark.parametrize("more", [(), ("--no-capture", "--accumulate", "2")], ids=["captured", "as it is"])
+@pytest.mark.parametrize(
+    "more", [(), ("--no-capture", "--accumulate", "2"), ("--data-on-device",)], ids=["captured", "as it is", "kept"]
+)
 def test_the_host_waits_where_the_loss_is_printed(more, script, monkeypatch) -> None:
     update = Progress.update
 
@@ -65,7 +67,9 @@ def test_the_host_waits_where_the_loss_is_printed(more, script, monkeypatch) -> 
     for begin, end in zip(steps[:-1], steps[1:], strict=True):
         kinds = [launch.kind for launch in launches[begin:end]]
         assert ("to host" in kinds or "wait" in kinds) == launches[end].name.endswith("printed")
-        if not more and launches[end].name.endswith("1/1") and steps.index(end) > 4:  # three to warm up, one to capture
+        if (
+            "--no-capture" not in more and launches[end].name.endswith("1/1") and steps.index(end) > 4
+        ):  # three to warm up, one to capture
             assert kinds.count("graph") == 1 and kinds.count("kernel") == 1  # which counts the hits
 
 
@@ -89,7 +93,7 @@ def test_a_loss_that_is_not_finite_is_found_at_its_step(call_script, tmp_path, c
 def test_what_is_received_is_what_the_host_makes(mixup: str) -> None:
     options = parse_options([*SMALL, "--mixup", mixup], ["simplenet"], "train_minigrad.py")
     data = Data(options)
-    feed = Feed(data, minigrad.get_device("gpu"))
+    feed = Feed(data, minigrad.get_device("gpu"), "train")
     for step, batch in enumerate(data.train_loader.epoch(0)):
         sent = feed.send(batch.images, batch.labels, drawn(options, 0, step, len(batch.labels)))
         images, targets = feed.receive(*sent)
@@ -116,3 +120,30 @@ def test_a_tally_counts_as_a_meter() -> None:
         ((counted, length),) = tally.read()
         assert (counted.state(), length) == expected
     assert tally.read() == []
+
+
+@on_standin
+def test_a_run_on_images_that_the_gpu_keeps_is_the_same(script, call_script, capsys) -> None:
+    plain, kept = script("--mixup"), script("--mixup", "--data-on-device")
+    assert metrics(plain) == metrics(kept)
+    capsys.readouterr()
+    assert (
+        call_script("train_minigrad", "--resume", str(kept), "--evaluate", "--data-on-device", "--device", "gpu") == 0
+    )
+    assert "val images to gpu:0" not in capsys.readouterr().err
+
+
+@on_standin
+def test_images_that_the_gpu_cannot_keep_are_one_line(call_script, tmp_path, capsys, monkeypatch) -> None:
+    def refused(*options: str) -> str:
+        assert call_script("train_minigrad", *SMALL, "--data-on-device", *options, "--out", str(tmp_path / "a")) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+        assert not (tmp_path / "a").exists()
+        return line
+
+    assert "keeps the images in a GPU's memory, and the device is the CPU" in refused("--device", "cpu")
+    assert "--workers 2 has no effect" in refused("--workers", "2")
+    monkeypatch.setattr(emulator.POOL, "total", emulator.POOL.used_bytes() + 2**22)
+    line = refused("--limit-train", "9000")
+    assert "the images of --data-on-device take 0.01 GiB, a step with --batch-size 2 needs 0.00 GiB" in line
+    assert "0.00 GiB are free; leave the option out" in line or "0.00 GiB are free; it does not suffice" in line

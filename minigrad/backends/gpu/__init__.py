@@ -35,7 +35,7 @@ from .elementwise import (
     relu_backward,
     remainder,
 )
-from .feeding import Conveyor, normalize_bytes
+from .feeding import Conveyor, Images, normalize_bytes
 from .folding import fold, unfold
 from .indexing import assign, check_indices, scatter_add
 from .launch import drawn

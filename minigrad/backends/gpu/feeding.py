@@ -57,3 +57,33 @@ def normalize_bytes(images: Array, shift: Array, scale: Array) -> Array:
     run = kernel("images", "normalize_bytes", out.dtype)
     run.over(out.size, xp.ascontiguousarray(images), shift, scale, out, np.int64(out.size), images.shape[-1])
     return from_rows(out, xp)
+
+
+class Images:
+    """A data set's images as bytes in the current GPU's memory, and what their places make of them (minigrad.data.resident)."""
+
+    def __init__(self, nbytes: int, longest: int, image_size: int, channels: int, plain: bool) -> None:
+        """longest: the greatest width or height; plain: nothing is turned or resized."""
+        self.bytes = xp.empty(nbytes, np.uint8)
+        self.longest, self.image_size, self.channels, self.plain = longest, image_size, channels, plain
+        self.filled = 0
+
+    def fill(self, block: np.ndarray) -> None:
+        """Put more bytes behind those that are there."""
+        copy_in(self.bytes[self.filled : self.filled + block.size], block)
+        self.filled += block.size
+
+    def take(self, places: Array, shift: Array, scale: Array) -> Array:
+        """x (N, C, S, S) float32, normalised, of places (N, FIELDS) float64; S = image_size."""
+        n, size, channels = len(places), self.image_size, self.channels
+        out = xp.empty((n, size, size, channels), np.float32)
+        count = np.int64(out.size)
+        if self.plain:
+            cut = kernel("images", "cut_images", out.dtype)
+            cut.over(out.size, self.bytes, places, shift, scale, out, count, size, channels)
+            return from_rows(out, xp)
+        lines = xp.empty((n, self.longest, size, channels), np.uint8)
+        first, second = (kernel("images", name, out.dtype) for name in ("resize_lines", "resize_across"))
+        first.over(lines.size, self.bytes, places, lines, np.int64(lines.size), self.longest, size, channels)
+        second.over(out.size, lines, places, shift, scale, out, count, self.longest, size, channels)
+        return from_rows(out, xp)
