@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -193,9 +192,6 @@ def _generator(subject: Subject) -> Any:
     return Generator(subject.seed)
 
 
-_TAKES = {"corruptions": "minigrad.data.corruptions", "certified": "minigrad.defences.smoothing"}
 PARTS: Mapping[str, Callable[[Subject], Any]] = {
-    part.__name__: part
-    for part in (clean, attacks, autoattack, curve, nearest, corruptions, certified, audit)
-    if part.__name__ not in _TAKES or find_spec(_TAKES[part.__name__])
+    part.__name__: part for part in (clean, attacks, autoattack, curve, nearest, corruptions, certified, audit)
 }
