@@ -328,6 +328,25 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     assert code == 2 and "holds a run of other settings (lr 0.05, not 0.04)" in said and said.count("\n") == 1
 
 
+def test_the_images_lie_on_the_device_in_minigrad_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[str, list[str]]] = []
+
+    def call(framework: str, arguments: list[str]) -> None:
+        called.append((framework, arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accuracy.measure, "call", call)
+    experiment = find("simplenet-60")
+    plan = Plan(experiment, "smoke", None, "gpu", "own", tmp_path, data_on_device=True)
+    for arm in experiment.arms:
+        with pytest.raises(KeyboardInterrupt):
+            accuracy.measure.train(plan, plan.dataset(), arm, 2024)
+    assert [("--data-on-device" in arguments, framework) for framework, arguments in called] == [
+        (True, "minigrad"),
+        (False, "torch"),
+    ]
+
+
 def test_what_a_script_complains_of_is_passed_on(capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     little(monkeypatch, "simplenet-60", lr=1e30, warmup=0.0)
     code, said = command(
