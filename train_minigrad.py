@@ -162,6 +162,8 @@ def train(options: Options) -> None:
                         loss, logits, norm = captured(*sent)
                     else:
                         images, targets = feed.receive(*sent)
+                        if attack is not None and run.attacked(attack.generator):
+                            images = attack(model, images, sent[1])
                         if defence is not None and run.attacked(defence.generator):
                             inner = defence.inner(model, images, sent[1])
                             loss, logits = defence.loss(ranks_model, images, inner, targets)
