@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
+from minigrad.data.corruptions import corrupt
 from minigrad.data.resident import PlaceLoader, Resident
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
@@ -174,6 +176,11 @@ class Data:
             for batch in current().batches(self.val_loader.epoch(0)):
                 yield batch
                 progress.update(batch.total)
+
+    def corrupted_batches(self, kind: str, strength: int, seed: int) -> Iterator[Any]:
+        """The batches of the validation images, corrupted: `minigrad.data.corruptions`."""
+        for batch in self.val_batches(f"{kind} {strength}"):
+            yield replace(batch, images=corrupt(batch.images, kind, strength, seed, batch.indices))
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of images (N, H, W, C) uint8: (N, C, H, W) float32, normalised."""

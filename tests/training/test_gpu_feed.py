@@ -143,6 +143,9 @@ def test_images_that_the_gpu_cannot_keep_are_one_line(call_script, tmp_path, cap
 
     assert "keeps the images in a GPU's memory, and the device is the CPU" in refused("--device", "cpu")
     assert "--workers 2 has no effect" in refused("--workers", "2")
+    evaluating = ("--evaluate", "--weights", "imagenet", "--model", "resnet18", "--attack", "untargeted", "--audit")
+    assert call_script("train_minigrad", *evaluating, "--data-on-device", "--device", "gpu") == 2
+    assert "--audit takes images from the host's memory" in capsys.readouterr().err
     monkeypatch.setattr(emulator.POOL, "total", emulator.POOL.used_bytes() + 2**22)
     line = refused("--limit-train", "9000")
     assert "the images of --data-on-device take 0.01 GiB, a step with --batch-size 2 needs 0.00 GiB" in line
