@@ -35,6 +35,10 @@ DEFENCE, DEFENCE_STEPS = "untargeted", 5
 AUTO = {"autoattack": "standard", "autoattack-plus": "plus"}
 """What --attack has beside the presets, and the version of AutoAttack that it is."""
 
+SPARSE = ("l1", "l0")
+SPARSE_OF: dict[str, tuple[str, ...]] = {"apgd": (), "autoattack": (), "autoattack-plus": (), "fgsm": ("l1",)}
+"""Which of the norms of few numbers an attack has, where it has not both: a step of FGSM is epsilon, which l0 counts."""
+
 TUNED = ("attack_steps", "alpha", "random_start", "restarts")  # of the presets: AutoAttack has nothing to tune
 
 
@@ -90,6 +94,7 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
             raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {preset} does not use it")
     curve = isinstance(values["epsilon"], str)
     _check_kind(preset, adversarial, values["epsilon"], given)
+    _check_norm(preset, values["norm"], values["epsilon"])
     if steps is None:
         steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
     if alpha is None:
@@ -117,6 +122,19 @@ def _check_kind(attack: str | None, adversarial: bool, epsilon: Any, given: dict
         raise OptionError(f"{as_written(tuned[0], given[tuned[0]])}: --attack {attack} has nothing to tune")
     if isinstance(epsilon, list):
         raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
+
+
+def _check_norm(attack: str | None, norm: str, epsilon: Any) -> None:
+    """OptionError for an attack that has no such norm, or an epsilon that counts less than one number."""
+    if attack is None or norm not in SPARSE:
+        return
+    if norm not in SPARSE_OF.get(attack, SPARSE):
+        others = ", ".join(SPARSE_OF[attack])
+        raise OptionError(f"--norm {norm}: --attack {attack} has linf and l2{f' and {others}' if others else ''} alone")
+    if norm == "l0" and not isinstance(epsilon, str) and epsilon < 1:
+        raise OptionError(
+            f"{as_written('epsilon', epsilon)}: --norm l0 counts an image's numbers that change, 1 at least"
+        )
 
 
 def defaults() -> str:
