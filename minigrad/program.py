@@ -41,6 +41,13 @@ def run(work: Callable[[], int]) -> int:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_streams()
+    from minigrad.terminal import folded
+
+    with folded():
+        return _exit_code(work)
+
+
+def _exit_code(work: Callable[[], int]) -> int:
     try:
         code = work()
         sys.stdout.flush()

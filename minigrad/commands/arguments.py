@@ -13,6 +13,7 @@ from minigrad.errors import OptionError
 from minigrad.files import is_writable
 from minigrad.option import Parser as Plain
 from minigrad.option import Type, number
+from minigrad.terminal import as_it_is
 
 Arguments = argparse.Namespace
 
@@ -74,7 +75,7 @@ def check_target(path: Path, option: str) -> None:
 
 def print_json(content: Any) -> None:
     """A result for programs."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
+    as_it_is(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

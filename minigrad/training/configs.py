@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from minigrad.errors import OptionError
-from minigrad.option import Parser, did_you_mean
+from minigrad.errors import OptionError, did_you_mean
+from minigrad.option import Parser
 
 
 def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Collection[str]) -> dict[str, Any]:

@@ -117,6 +117,8 @@ class Data:
         tasks = [
             (images, range(i, min(i + FILES, len(images)))) for images in sets for i in range(0, len(images), FILES)
         ]
+        if not tasks:
+            return
         found: list[str] = []
         threads = ThreadPoolExecutor(THREADS, "minigrad.check")
         try:
