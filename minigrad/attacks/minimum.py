@@ -24,7 +24,7 @@ from minigrad.tensor import Tensor
 class DeepFool(MinimumNorm):
     """Steps onto the nearest linearised boundary, until the model is wrong: small changes for few steps.
 
-        x <- box(x0 + (1 + overshoot) r),   r <- r + the smallest d that takes x0 + r onto the nearest plane z_i = z_y
+        x <- box(x0 + (1 + overshoot) r),   r <- box(x0 + r + d) - x0,   d the smallest change onto the nearest plane z_i = z_y
 
     Args:
         steps: at most; each costs a forward pass and a backward pass for each class.
@@ -64,7 +64,7 @@ class DeepFool(MinimumNorm):
                 with no_grad():
                     at, w = space.in_units(x0 + total).flatten(1), slope.flatten(1)
                     d = project_onto(at, w, (w * at).sum(1) - gap, None, None, self.norm).reshape(x0.shape)
-                    total = total + d * space.unit
+                    total = space.box(x0 + total + d * space.unit) - x0  # else it would stand still beyond the box
                     moved = space.box(x0 + total * (1 + self.overshoot))
                     wrong = model(moved).argmax(1) != y
                     out, stay = indices(wrong), indices(~wrong)

@@ -73,6 +73,15 @@ def check_target(path: Path, option: str) -> None:
         raise OptionError(f"{option} {path}: no file can be written there")
 
 
+def check_folder(path: Path, option: str) -> None:
+    """OptionError if a folder is none, or cannot be made there."""
+    there = path.absolute()
+    while not there.exists() and not there.is_symlink():
+        there = there.parent
+    if not there.is_dir() or not is_writable(there):
+        raise OptionError(f"{option} {path}: no folder can be written there")
+
+
 def print_json(content: Any) -> None:
     """A result for programs."""
     as_it_is(json.dumps(content, indent=1, ensure_ascii=False))

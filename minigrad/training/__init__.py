@@ -1,7 +1,8 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
 from minigrad.errors import explain_missing as _explain_missing
-from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
+from minigrad.training.attack_kinds import build
+from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options

@@ -10,13 +10,11 @@ from typing import Any
 
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
+from minigrad.training.attack_kinds import KINDS, explained
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
 from minigrad.training.recipes import (
     ALPHA,
-    ATTACK_STEPS,
-    ATTACKS,
-    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
     attack_options,
@@ -222,17 +220,17 @@ class Options:
         metavar="P",
     )
     attack: str | None = _option(
-        "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
-        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
-        f"what to train on ({DEFENCE})",
-        choices=(*ATTACKS, *AUTO),
+        f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}",
+        choices=tuple(KINDS),
         metavar="NAME",
         default=None,
         attack=True,
     )
     attack_steps: int = _option(
-        f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
+        f"steps of an attack (its own number, of most 10; with --adversarial {DEFENCE_STEPS})",
+        count,
+        default=None,
+        attack=True,
     )
     alpha: float | list[float] = _option(
         f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "

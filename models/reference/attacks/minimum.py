@@ -51,6 +51,7 @@ class DeepFool(Threat):
                     r = r - gap / (w**2).sum() * w
                 else:
                     r = r - gap / w.abs().sum() * w.sign()
+                r = r if self.clip is None else (v + r).clamp(*self.clip) - v
                 moved = (1 + self.overshoot) * r
                 moved = moved if self.clip is None else (v + moved).clamp(*self.clip) - v
                 x = x0 + moved / std
