@@ -6,6 +6,7 @@
     python train_minigrad.py --resume runs/...                    go on with a run
     python train_minigrad.py --resume runs/... --evaluate --tta   measure what it has learnt
     python train_minigrad.py --adversarial                         learn from attacked images, too
+    python train_minigrad.py --defence trades --epsilon 0.2            learn to resist attacks: docs/defences.md
 
 --help lists all the options.
 """
@@ -24,20 +25,24 @@ if __name__ == "__main__":
 import numpy as np
 
 import minigrad
-from minigrad import attacks, nn
+from minigrad import attacks, defences, nn
 from minigrad.errors import DeviceError, OptionError
 from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
     Attacker,
     BatchGenerator,
     Data,
+    Feed,
     Meter,
     Options,
     Run,
+    Tally,
     current,
     epsilons,
+    keep_on,
     main,
     make_attack,
+    make_defence,
     pack,
     part,
     report_attack,
@@ -48,12 +53,17 @@ from minigrad.training import (
 )
 from models import MODELS, create
 
+MOST_STEPS = 1000  # whose loss and hits wait on a GPU to be read
+UNREAD = 50  # batches of an evaluation whose logits do
+
 
 def train(options: Options) -> None:
     """Train, or evaluate, as the options say."""
     device = minigrad.get_device(current().device(options.device, gpus))
     if device.type == "cuda":
         minigrad.cuda.set_device(device)
+    elif options.data_on_device:
+        raise OptionError("--data-on-device keeps the images in a GPU's memory, and the device is the CPU")
     print(f"device: {device_name(device)}")
     data = Data(options)
     minigrad.manual_seed(options.seed)
@@ -68,9 +78,10 @@ def train(options: Options) -> None:
     attack = make_attack(options, attacks, data.val.mean, data.val.std, data.num_classes)
     if not options.evaluate:
         rehearse(model, options, data.channels)
-        check_memory(model, options, data.channels, device)
+    check_memory(model, options, data, device)
     if options.check_files:
         data.check_files()
+    keep_on(data, device)
     if options.evaluate:
         with convolutions:
             measure(options, data, model, device, attack)
@@ -81,6 +92,7 @@ def train(options: Options) -> None:
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    defence = make_defence(options, defences, attacks, data.val.mean, data.val.std, loss_function)
     average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
@@ -88,6 +100,8 @@ def train(options: Options) -> None:
         arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
         if average is not None:  # the average is the model that others read; training goes on from the latest weights
             arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
+        if defence is not None:
+            arrays |= {f"defence.{key}": array for key, array in defence.state().items()}
         arrays["random.minigrad"] = np.frombuffer(json.dumps(minigrad.get_rng_state()).encode(), np.uint8)
         return arrays
 
@@ -98,8 +112,16 @@ def train(options: Options) -> None:
             average.load_state_dict(model_state)
             model.load_state_dict({key: minigrad.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
+        if defence is not None:
+            defence.load(part(arrays, "defence."))
         if "random.minigrad" in arrays:
             minigrad.set_rng_state(json.loads(arrays["random.minigrad"].tobytes()))
+
+    def symptoms() -> dict[str, Any]:
+        if defence is None or options.defence != "fast":
+            return {}
+        images, labels = (minigrad.from_numpy(array).to(device) for array in data.first_training(options.batch_size))
+        return defence.symptoms(average or model, images, labels)
 
     facts = {
         "framework": f"minigrad {minigrad.__version__}",
@@ -112,8 +134,13 @@ def train(options: Options) -> None:
     with convolutions, Run(options, data, save, load, masks, facts) as run, run.watching(model, optimizer):
         ranks_model = over_ranks(model)
 
-        def gradients(images: minigrad.Tensor, targets: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+        feed = Feed(data, device, "train")
+        later = device.type == "cuda" and current().size == 1  # loss and hits stay on the GPU until they are printed
+        tally = Tally(device, min(options.print_freq, MOST_STEPS)) if later else None
+
+        def gradients(*sent: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
             """What is captured: loss, logits, and the length of the gradient, of a step of one batch."""
+            images, targets = feed.receive(*sent)
             logits = ranks_model(images)
             loss = loss_function(logits, targets)
             optimizer.zero_grad()
@@ -128,39 +155,43 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
-                images, targets = minigrad.from_numpy(inputs).to(device), minigrad.from_numpy(mixed).to(device)
+                sent, norm = feed.send(batch.images, batch.labels, run.mixing(len(batch.labels))), None
                 with run.anomalies(), anomaly():
-                    if attack is not None and run.attacked(attack.generator):
-                        images = attack(model, images, minigrad.from_numpy(batch.labels).to(device))
                     if captured is not None:
-                        loss, logits, length = captured(images, targets)
+                        loss, logits, norm = captured(*sent)
                     else:
-                        logits = ranks_model(images)
-                        loss = loss_function(logits, targets)
+                        images, targets = feed.receive(*sent)
+                        if defence is not None and run.attacked(defence.generator):
+                            inner = defence.inner(model, images, sent[1])
+                            loss, logits = defence.loss(ranks_model, images, inner, targets)
+                        else:
+                            logits = ranks_model(images)
+                            loss = loss_function(logits, targets)
                         if run.first_of_update:
                             optimizer.zero_grad()
                         (loss * (batch.share * run.share)).backward()
-                norm = None
+                        if defence is not None:
+                            defence.after()
                 if run.last_of_update:
-                    if captured is not None:
-                        norm = length.item() if run.wants_norm else None
-                    else:
+                    if captured is None:
                         norm = clip(trained, options.clip_grad, run.wants_norm)
                         optimizer.step()
                     if average is not None:
                         update_average(average, model, options.ema)
-                run.record(loss.item(), to_numpy(logits), batch.labels, norm)
-            run.finish_epoch(
-                evaluate(average or model, data, run.val_batches(), device), minigrad.max_memory_allocated(device)
-            )
+                if tally is not None:
+                    tally.add(loss, logits, sent[1], norm)
+                    run.record_later(tally, len(batch.labels))
+                else:
+                    run.record(loss.item(), to_numpy(logits), batch.labels, None if norm is None else norm.item())
+            measured = evaluate(average or model, data, run.val_batches(), device)
+            run.finish_epoch(measured, minigrad.max_memory_allocated(device), symptoms())
 
 
 def can_be_captured(options: Options, device: minigrad.Device) -> bool:
     """Whether steps become one CUDA graph: on a GPU, where nobody looks into them or changes them from one to the next."""
-    looked_into = options.watch or options.detect_anomaly or options.adversarial
+    looked_into = options.watch or options.detect_anomaly or options.adversarial or options.defence
     several = options.accumulate > 1 or current().size > 1
-    return device.type == "gpu" and options.capture and not (looked_into or several)
+    return device.type == "cuda" and options.capture and not (looked_into or several)
 
 
 def over_ranks(model: nn.Module) -> nn.Module:
@@ -183,26 +214,37 @@ def rehearse(model: nn.Module, options: Options, channels: int) -> None:
         raise OptionError(f"{given}: the network cannot learn from such images: {error}") from error
 
 
-def check_memory(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> None:
-    """DeviceError if a GPU has less memory free than a step holds at once: weights, their gradients, the optimizer's arrays,
-    and what the forward pass keeps, which is measured on two images."""
+def check_memory(model: nn.Module, options: Options, data: Data, device: minigrad.Device) -> None:
+    """DeviceError if a GPU has less memory free than a step, and the images of --data-on-device, hold at once."""
     if device.type != "cuda":
         return
+    images, step = sum(resident.nbytes for resident in data.resident.values()), 0.0
+    if not options.evaluate:
+        step = memory_of_step(model, options, data.channels, device)
+    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
+    free = minigrad.cuda.mem_get_info(device)[0] + unused
+    if images + step <= free:
+        return
+    need = f"a step with --batch-size {options.batch_size} needs {step / 2**30:.2f} GiB at least"
+    if images:
+        need = f"the images of --data-on-device take {images / 2**30:.2f} GiB{', ' + need if step else ''}"
+        advice = "leave the option out" if step <= free else "it does not suffice without the option either"
+    else:
+        advice = f"about --batch-size {int(options.batch_size * free / step)} fits"
+    raise DeviceError(f"{device} has too little memory: {need}, and {free / 2**30:.2f} GiB are free; {advice}")
+
+
+def memory_of_step(model: nn.Module, options: Options, channels: int, device: minigrad.Device) -> float:
+    """Bytes that a step holds at once, at least: weights, their gradients, the optimizer's arrays, and what the forward pass
+    keeps, which is measured on two images."""
     count, size = min(options.batch_size, 2), options.image_size
     copied = copy.deepcopy(model).train(not options.freeze_backbone)
     before = minigrad.memory_allocated(device)
     kept = copied(minigrad.zeros(count, channels, size, size, device=device))
     an_image = (minigrad.memory_allocated(device) - before) / count
-    del kept, copied
+    del kept
     weights = sum(parameter.array.nbytes for parameter in model.parameters())
-    needed = an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
-    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
-    free = minigrad.cuda.mem_get_info(device)[0] + unused
-    if needed > free:
-        raise DeviceError(
-            f"{device} has too little memory: a step with --batch-size {options.batch_size} needs {needed / 2**30:.2f} GiB at "
-            f"least, and {free / 2**30:.2f} GiB are free; about --batch-size {int(options.batch_size * free / needed)} fits"
-        )
+    return an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
 
 
 @minigrad.no_grad()
@@ -218,19 +260,27 @@ def evaluate(
     """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
     model.eval()
     loss_function = nn.CrossEntropyLoss()
-    meter = Meter(keep_images)
+    meter, feed = Meter(keep_images), Feed(data, device, "val")
+    unread: list[tuple[Any, ...]] = []
+
+    def read() -> None:
+        for loss, logits, labels, indices in unread:
+            meter.update(loss.item(), to_numpy(logits), labels, indices)
+        unread.clear()
+
     for batch in batches:
-        images = minigrad.from_numpy(data.inputs(batch.images)).to(device)
-        labels = minigrad.from_numpy(batch.labels).to(device)
+        images, labels = feed.receive(*feed.send(batch.images, batch.labels))
         if attack is not None:
             images = attack(model, images, labels)
         logits = model(images)
         if tta:
-            logits = (logits + model(minigrad.from_numpy(data.mirrored(batch.images)).to(device))) / 2
-        loss = loss_function(logits, labels)
-        meter.update(loss.item(), to_numpy(logits), batch.labels, batch.indices)
+            logits = (logits + model(images.flip(3))) / 2
+        unread.append((loss_function(logits, labels), logits, batch.labels, batch.indices))
+        if device.type == "cpu" or len(unread) == UNREAD:
+            read()
         if attack is not None and meter.keep_images:
             meter.images_kept.append(to_numpy(images))
+    read()
     return current().total(meter)
 
 
@@ -265,13 +315,14 @@ def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad
     return minigrad.optim.SGD(parameters, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
 
 
-def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> float | None:
+def clip(parameters: list[nn.Parameter], longest: float, wanted: bool) -> minigrad.Tensor | None:
     """Shorten the whole gradient to a 2-norm of `longest` (0: any); returns what its norm was, if that is wanted."""
+    norm = None
     if longest:
         norm = nn.utils.clip_grad_norm_(parameters, longest)
     elif wanted:
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    return float(norm.item()) if wanted else None
+    return norm if wanted else None
 
 
 @minigrad.no_grad()

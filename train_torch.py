@@ -6,6 +6,7 @@
     python train_torch.py --resume runs/...                    go on with a run
     python train_torch.py --resume runs/... --evaluate --tta   measure what it has learnt
     python train_torch.py --adversarial                         learn from attacked images, too
+    python train_torch.py --defence trades --epsilon 0.2            learn to resist attacks: docs/defences.md
 
 --help lists all the options.
 """
@@ -42,6 +43,7 @@ from minigrad.training import (
     epsilons,
     main,
     make_attack,
+    make_defence,
     pack,
     part,
     report_attack,
@@ -50,7 +52,7 @@ from minigrad.training import (
     unpack,
     weights_to_load,
 )
-from models.reference import MODELS, attacks, create
+from models.reference import MODELS, attacks, create, defences
 from models.reference.ranks import join_ranks, synchronise
 from models.reference.unfold_conv import use_unfold_convolutions
 
@@ -85,6 +87,7 @@ def train(options: Options) -> None:
         model.get_submodule(head).requires_grad_(True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss_function = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    defence = make_defence(options, defences, attacks, data.val.mean, data.val.std, loss_function)
     average = copy.deepcopy(model) if options.ema else None
     optimizer = make_optimizer(trained, options)
 
@@ -92,6 +95,8 @@ def train(options: Options) -> None:
         arrays = pack((average or model).state_dict(), optimizer.state_dict()["state"], to_numpy)
         if average is not None:  # the average is the model that others read; training goes on from the latest weights
             arrays |= {f"latest.{key}": to_numpy(value) for key, value in model.state_dict().items()}
+        if defence is not None:
+            arrays |= {f"defence.{key}": array for key, array in defence.state().items()}
         arrays["random.torch"] = torch.get_rng_state().numpy()
         if device.type == "cuda":
             arrays["random.cuda"] = torch.cuda.get_rng_state(device).numpy()
@@ -104,10 +109,18 @@ def train(options: Options) -> None:
             average.load_state_dict(model_state)
             model.load_state_dict({key: torch.from_numpy(array) for key, array in part(arrays, "latest.").items()})
         optimizer.load_state_dict({**optimizer.state_dict(), "state": optimizer_state})
+        if defence is not None:
+            defence.load(part(arrays, "defence."))
         if "random.torch" in arrays:
             torch.set_rng_state(torch.from_numpy(arrays["random.torch"]))
         if "random.cuda" in arrays and device.type == "cuda":
             torch.cuda.set_rng_state(torch.from_numpy(arrays["random.cuda"]), device)
+
+    def symptoms() -> dict[str, Any]:
+        if defence is None or options.defence != "fast":
+            return {}
+        images, labels = (torch.from_numpy(array).to(device) for array in data.first_training(options.batch_size))
+        return defence.symptoms(average or model, images, labels)
 
     facts = {
         "framework": f"torch {torch.__version__}",
@@ -131,11 +144,17 @@ def train(options: Options) -> None:
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):
                         images = attack(model, images, torch.from_numpy(batch.labels).to(device))
-                    logits = ranks_model(images)
-                    loss = loss_function(logits, targets)
+                    if defence is not None and run.attacked(defence.generator):
+                        inner = defence.inner(model, images, torch.from_numpy(batch.labels).to(device))
+                        loss, logits = defence.loss(ranks_model, images, inner, targets)
+                    else:
+                        logits = ranks_model(images)
+                        loss = loss_function(logits, targets)
                     if run.first_of_update:
                         optimizer.zero_grad()
                     (loss * (batch.share * run.share)).backward()
+                    if defence is not None:
+                        defence.after()
                 norm = None
                 if run.last_of_update:
                     norm = clip(trained, options.clip_grad, run.wants_norm)
@@ -143,7 +162,8 @@ def train(options: Options) -> None:
                     if average is not None:
                         update_average(average, model, options.ema)
                 run.record(loss.item(), to_numpy(logits), batch.labels, norm)
-            run.finish_epoch(evaluate(average or model, data, run.val_batches(), device), peak_memory(device))
+            measured = evaluate(average or model, data, run.val_batches(), device)
+            run.finish_epoch(measured, peak_memory(device), symptoms())
 
 
 def over_ranks(model: nn.Module, device: torch.device) -> nn.Module:

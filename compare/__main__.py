@@ -20,6 +20,7 @@ COMMANDS = {  # in the order in which a reader meets them: the same numbers, the
     "network": "anybody's network, written for PyTorch: path.py:Name built and compared in both frameworks",
     "accuracy": "the experiments of the original report, trained in both frameworks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
+    "transfer": "attacks made on one network, measured on the others: a table of networks by networks",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
     "scaling": "what a training step costs as batch, images or depth grow, in minigrad and in PyTorch",

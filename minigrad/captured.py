@@ -134,6 +134,6 @@ def _fill(mine: Tensor, given: Tensor) -> None:
     if backends.of(given.array) is backends.get("cpu"):
         host = given.array
         order = sorted(range(host.ndim), key=lambda axis: (-abs(mine.array.strides[axis]), axis))
-        mine.array.transpose(order).set(host.transpose(order).copy(order="C"))
+        backends.get("gpu").copy_in(mine.array.transpose(order), host.transpose(order))  # type: ignore[attr-defined]
     else:
         mine.array[...] = given.array

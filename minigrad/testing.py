@@ -70,7 +70,7 @@ def against_torch(network: Any, batch: Any = None, *, train: bool = False, **set
     or a name that is not there, or a network that torch itself cannot build or run.
     """
     torch = real("torch")
-    path, name = _place(network)
+    path, name = find_network(network)
     theirs, ours = load_both(path)
     for module in (theirs, ours):
         if not hasattr(module, name):
@@ -89,7 +89,17 @@ def against_torch(network: Any, batch: Any = None, *, train: bool = False, **set
     return result
 
 
-def _place(network: Any) -> tuple[Path, str]:
+def build(network: Any, library: str, **settings: Any) -> Any:
+    """The network of "path.py:Name" in one library, "torch" or "minigrad", by Name(**settings). OptionError where it cannot be."""
+    path, name = find_network(network)
+    try:
+        return getattr(load_as(path, library), name)(**settings)
+    except Exception as error:
+        raise OptionError(f"{library} cannot build {path.name}:{name}: {type(error).__name__}: {error}") from error
+
+
+def find_network(network: Any) -> tuple[Path, str]:
+    """(file, name) of "path.py:Name", or of a class or function from a file. OptionError where there is no such file."""
     if not isinstance(network, str):
         source = getattr(network.__init__ if inspect.isclass(network) else network, "__globals__", {}).get("__file__")
         if source is None:
@@ -105,9 +115,16 @@ def _place(network: Any) -> tuple[Path, str]:
 
 def load_both(path: Path) -> tuple[ModuleType, ModuleType]:
     """A file loaded with torch, and once more with minigrad in its place."""
+    ours = load_as(path, "minigrad")
+    return load_as(path, "torch"), ours
+
+
+def load_as(path: Path, library: str) -> ModuleType:
+    """A file loaded with torch, or with minigrad in its place."""
+    if library == "torch":
+        return _load(path, lambda module: None)
     with AsTorch() as world:
-        ours = _load(path, world.adopt)
-    return _load(path, lambda module: None), ours
+        return _load(path, world.adopt)
 
 
 def _load(path: Path, adopt: Callable[[ModuleType], None]) -> ModuleType:

@@ -32,8 +32,11 @@ def without_ties(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_float64(patch: pytest.MonkeyPatch, *tracks: str) -> None:
-    """Both scripts (or those of the `tracks`), and the networks of `compare attacks`, compute in float64."""
-    for name in ("minigrad.training.run", "compare.attacks.measure", "compare.attacks.examples"):
+    """Both scripts (or those of the `tracks`), and the networks of `compare attacks` and `transfer`, compute in float64."""
+    for name in (
+        "minigrad.training.run",
+        *(f"compare.{c}" for c in ("attacks.measure", "attacks.examples", "transfer.measure")),
+    ):
         module = importlib.import_module(name)
         patch.setattr(module, "normalize", widened(module.normalize, lambda x: x.astype(np.float64)))
     for name in tracks or ("minigrad", "torch"):

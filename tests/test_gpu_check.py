@@ -51,7 +51,7 @@ def test_a_part_goes_through(part: str, tmp_path: Path, standin_path: str) -> No
     assert code == 0, log
     if part == "train":
         assert "-- exit 130" in log and "resumed " in log and "under attack: untargeted, 1 step" in log, log
-        assert log.count("best validation top-1") == 3 and log.count("device: gpu:0") == 6, log
+        assert log.count("best validation top-1") == 4 and log.count("device: gpu:0") == 7, log
     else:
         assert re.search(r"= \d+ passed.* in ", log) and "skipped" not in log, log
 

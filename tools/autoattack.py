@@ -1,12 +1,11 @@
 """AutoAttack here beside the authors' own code: robust accuracy on the same images, and the CPU time of both.
 
     pip install --no-deps pyautoattack
-    python tools/autoattack.py [--defended] [--limit 500] [--norm linf] [--epsilon 0.1] [--json FILE]
-    python tools/autoattack.py --weights runs/... [--norm l2] [--epsilon 1]
+    python tools/autoattack.py [NETWORK] [--limit 500] [--norm linf] [--epsilon 0.05] [--json FILE]
 
-The network is a run folder's, or a small one that is trained here on the embedded images, plain or `--defended` by PGD training.
-The images are validation images; epsilon is in pixels, values from 0 to 1. One thread each. The exit code is 1 if the two leave
-numbers of images right that differ by more than one.
+NETWORK is a run folder, a checkpoint, or FILE.py:NAME; without one the trained SimpleNet-BN that comes with minigrad. The images
+are validation images; epsilon is in pixels, values from 0 to 1. The exit code is 1 if the two leave numbers of
+images right that differ by more than one. OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1 leave each library one thread.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import argparse
 import json
 import sys
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,95 +21,60 @@ import numpy as np
 
 import minigrad as mg
 from compare.kit.frameworks import FRAMEWORKS
-from minigrad.attacks import PGD, AutoAttack
+from compare.kit.networks import EMBEDDED, load_all, read_networks, size_of
+from minigrad.attacks import AutoAttack
 from minigrad.data import normalize, open_dataset
-from minigrad.nn import functional as F
 
 
 def main() -> int:
     """Run both, print the table, and say whether they agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, help="a run folder")
-    parser.add_argument("--defended", action="store_true", help="train the small network on attacked images")
+    parser.add_argument("network", nargs="?", default=EMBEDDED, metavar="NETWORK", help="a run folder (embedded)")
+    parser.add_argument("--data", help="a folder, or a data set's name (the network's)")
+    parser.add_argument("--image-size", type=int, help="pixels a side (the network's)")
     parser.add_argument("--limit", type=int, default=500, help="images (500)")
-    parser.add_argument("--norm", choices=["linf", "l2"], default="linf")
+    parser.add_argument("--norm", choices=["linf", "l2", "l1"], default="linf")
     parser.add_argument("--epsilon", type=float, default=0.1, help="in pixels (0.1)")
     parser.add_argument("--version", choices=["standard", "plus"], default="standard")
     parser.add_argument("--batch", type=int, default=250, help="images at a time (250)")
     parser.add_argument("--only", choices=["minigrad", "pyautoattack"], help="one of them alone")
     parser.add_argument("--json", type=Path, help="add a line for each to this file")
     options = parser.parse_args()
-    if options.weights is None:
-        trained(options.defended, options.epsilon, options.norm)  # its time is nobody's
     lines = []
     for name, run in (("minigrad", ours), ("pyautoattack", theirs)):
         if options.only in (None, name):
-            start = time.process_time()
-            stages = run(options)
-            line = {"code": name, "seconds": time.process_time() - start, "stages": stages} | {
-                key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()
-            }
-            lines.append(line)
-            print(f"{name}: {stages}, {line['seconds']:.0f} s of CPU time", flush=True)
-            if options.json:
-                with options.json.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-    ends = [list(line["stages"].values())[-1] for line in lines]  # type: ignore[attr-defined]
+            lines.append(measured(name, run, options))
+    ends = [list(line["stages"].values())[-1] for line in lines]
     return int(len(ends) == 2 and abs(ends[0] - ends[1]) > 1)
 
 
-def images_and_labels(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Pixels from 0 to 1, their labels, and the data that they are of."""
-    data = open_dataset(None, "val", limit=options.limit)
-    return np.stack([data.load(i, None) for i in range(len(data))]), data.labels, data
+def measured(name: str, run: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """What one code leaves right after each stage, and the CPU seconds of it, the loading of the images among them."""
+    start = time.process_time()
+    stages = run(options)
+    line = {"code": name, "seconds": time.process_time() - start, "stages": stages}
+    line |= {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    print(f"{name}: {stages}, {line['seconds']:.0f} s of CPU time", flush=True)
+    if options.json:
+        with options.json.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    return line
 
 
-def small(library: Any) -> Any:
-    """A small network, in the framework that is given."""
-    nn = library.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 49, 10),
-    )  # fmt: skip
-
-
-@cache
-def trained(defended: bool, epsilon: float, norm: str) -> dict[str, np.ndarray]:
-    """The weights of the small network after two passes over 10,000 images, or six over attacked ones."""
-    mg.manual_seed(0)
-    model, data = small(mg), open_dataset(None, "train")
+def prepared(framework: str, options: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray, Any]:
+    """The network in this framework, pixels, their labels, and the data that they are of."""
+    networks = read_networks([options.network], options)
+    source, size = size_of(networks, options)
+    data = open_dataset(source, "val", size, limit=options.limit)
     pixels = np.stack([data.load(i, None) for i in range(len(data))])
-    x, y = mg.from_numpy(normalize(pixels, data.mean, data.std)), mg.from_numpy(data.labels)
-    optimizer = mg.optim.AdamW(model.parameters(), lr=2e-3)
-    units: dict[str, Any] = {"units": "pixel", "clip": (0, 1), "mean": data.mean, "std": data.std, "norm": norm}
-    attack = PGD(
-        steps=5, epsilon=epsilon, alpha=epsilon / 3, random_start=True, target="label", direction="ascend", **units
-    )
-    for start in [*range(0, len(data), 100)] * (6 if defended else 2):
-        images, labels = x[start : start + 100], y[start : start + 100]
-        images = attack(model, images, labels) if defended else images
-        optimizer.zero_grad()
-        F.cross_entropy(model(images), labels).backward()
-        optimizer.step()
-    return {key: value.numpy().copy() for key, value in model.state_dict().items()}
-
-
-def network(framework: str, options: argparse.Namespace, data: Any) -> Any:
-    """The network in this framework, in evaluation mode."""
-    library = FRAMEWORKS[framework]("cpu", threads=1)
-    if options.weights is not None:
-        settings = json.loads((options.weights / "config.json").read_text())
-        return library.load(options.weights / "best.safetensors", settings["options"]["model"], len(data.classes), 1)
-    model = small(library.library)
-    weights = trained(options.defended, options.epsilon, options.norm)
-    model.load_state_dict({key: library.library.from_numpy(array) for key, array in weights.items()})
-    return model.eval()
+    first = normalize(pixels[:1], data.mean, data.std)
+    (model,) = load_all(networks, FRAMEWORKS[framework]("cpu", threads=1), data, size, first).values()
+    return model, pixels, data.labels, data
 
 
 def ours(options: argparse.Namespace) -> dict[str, int]:
     """How many images are right after each stage of minigrad's."""
-    pixels, labels, data = images_and_labels(options)
-    model = network("minigrad", options, data)
+    model, pixels, labels, data = prepared("minigrad", options)
     attack = AutoAttack(
         version=options.version,
         norm=options.norm,
@@ -132,15 +95,14 @@ def theirs(options: argparse.Namespace) -> dict[str, int]:
     import torch
     from pyautoattack import AutoAttack as Authors  # type: ignore[import-not-found]
 
-    pixels, labels, data = images_and_labels(options)
-    model = network("torch", options, data)
+    model, pixels, labels, data = prepared("torch", options)
     mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (data.mean, data.std))
 
     def answer(x: Any) -> Any:
         return model((x - mean) / std)
 
     attack = Authors(
-        answer, norm={"linf": "Linf", "l2": "L2"}[options.norm], eps=options.epsilon, seed=0, version=options.version,
+        answer, norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[options.norm], eps=options.epsilon, seed=0, version=options.version,
         device="cpu",
     )  # fmt: skip
     x, y = (

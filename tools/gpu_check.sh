@@ -51,6 +51,7 @@ kernels() {  # each against torch, a line each
 train() {  # train on the embedded images, evaluate, attack, interrupt and resume; the other networks for one epoch
     local script=("$PYTHON" train_minigrad.py)
     run 75 "${script[@]}" --device gpu --out "$work/run" "${train[@]}"
+    run 60 "${script[@]}" --device gpu --data-on-device --out "$work/kept" "${train[@]}"
     run 20 "${script[@]}" --resume "$work/run" --evaluate --tta
     run 40 "${script[@]}" --resume "$work/run" --evaluate --attack untargeted --attack-steps $attack --limit-val 500
     interrupt "${script[@]}" --device gpu --out "$work/half" "${train[@]}"

@@ -1,7 +1,7 @@
 """Every CUDA source of minigrad compiled by the real NVRTC, as CuPy does it; no GPU is needed.
 
     python tools/nvrtc.py            registers, spills and shared memory of each kernel, as the table of docs/gpu.md
-    python tools/nvrtc.py --write    writes that table into docs/gpu.md
+    python tools/nvrtc.py --write    writes that table into docs/gpu.md; pooling --write: that source's rows
 
 NVRTC is the library of the wheel nvidia-cuda-nvrtc (the one that torch for CUDA brings along will do), or of a CUDA toolkit.
 """
@@ -12,7 +12,7 @@ import argparse
 import ctypes
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -140,8 +140,11 @@ def costs(name: str, architecture: int, scalar: str, tap: str = TAPS[0], tf32: i
     return sorted(found, key=lambda cost: cost.kernel)
 
 
-def table() -> str:
-    """Registers of each kernel: a column an architecture and type; shared memory, and what is spilled anywhere."""
+def table(compiled: Sequence[str], page: str = "") -> str:
+    """Registers of each kernel: a column an architecture and type; shared memory, and what is spilled anywhere.
+
+    The sources `compiled` are; the rows of the others are those of the page.
+    """
     columns = [(architecture, scalar) for architecture in ARCHITECTURES for scalar in TYPES]
     lines = [
         f"NVRTC {version()}, options of CuPy 14.2; registers a thread, bytes of static shared memory a block (float, double).",
@@ -150,6 +153,9 @@ def table() -> str:
         "| --- | --- |" + " ---: |" * (len(columns) + 2),
     ]
     for name in names():
+        if name not in compiled:
+            lines += [line for line in page.splitlines() if line.split("|")[2:3] == [f" {name}.cu "]]
+            continue
         for tf32 in forms(name, "float"):
             lines += _rows(name, tf32, columns)
     return "\n".join(lines)
@@ -178,9 +184,11 @@ def _rows(name: str, tf32: int, columns: list[tuple[int, str]]) -> list[str]:
 def main() -> None:
     """Print the table, or write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="*", choices=[[], *names()], help="compile these alone (all)", metavar="SOURCE")
     parser.add_argument("--write", action="store_true", help="write the table into docs/gpu.md")
-    made = table()
-    if not parser.parse_args().write:
+    options = parser.parse_args()
+    made = table(options.source or names(), PAGE.read_text() if options.write else "")
+    if not options.write:
         print(made)
         return
     before, rest = PAGE.read_text().split(BEGIN)

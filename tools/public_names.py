@@ -19,7 +19,8 @@ LIST = ROOT / "tests" / "public_names.txt"
 
 MODULES = """
 minigrad minigrad.attacks minigrad.attribution minigrad.autograd minigrad.autograd.functional minigrad.cuda minigrad.data
-minigrad.dtypes minigrad.errors minigrad.linalg minigrad.nn minigrad.nn.functional minigrad.nn.init minigrad.nn.utils
+minigrad.defences minigrad.dtypes minigrad.errors minigrad.linalg minigrad.nn minigrad.nn.functional minigrad.nn.init
+minigrad.nn.utils
 minigrad.optim minigrad.optim.lr_scheduler minigrad.random minigrad.special minigrad.training minigrad.utils
 minigrad.utils.checkpoint minigrad.weights models models.reference
 """.split()

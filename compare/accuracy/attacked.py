@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from compare.accuracy.experiments import Arm
 from compare.accuracy.measure import Plan, run_folder
-from compare.attacks.lines import PLAIN, TOP, Difference, Line, accuracy, difference, table_lines
+from compare.attacks.lines import PLAIN, Line, table_lines
 from compare.attacks.measure import Target, attack_all, device_for, settings_of
 from compare.attacks.results import Results
 from compare.kit.frameworks import FRAMEWORKS
+from compare.kit.letters import TOP, Difference, accuracy, difference
 from compare.kit.result import Result
 
 

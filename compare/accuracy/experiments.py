@@ -1,6 +1,7 @@
-"""The experiments of the original report as data: what is trained, with what, at four scales, and what was reported.
+"""The experiments of the original report as data: what is trained, with what, at five scales, and what was reported.
 
 full    the recipe itself, on MiniPlaces: 100 classes, 100,000 images of 128x128
+medium  the recipe on all of MiniPlaces at 64x64, its epochs and its warm-up divided by six: hours on two cores
 default what the two scripts do of their own accord: all 10,000 embedded images, 15 epochs, their recipe for small images
 small   minutes on two cores, both frameworks, several seeds: real images, fewer and smaller, fewer epochs, and the lower rates
         that small batches ask for; the vision transformer has half the features
@@ -19,7 +20,9 @@ from compare.attacks.lines import PRESETS as ATTACKS
 from minigrad.errors import OptionError, did_you_mean
 from minigrad.training.recipes import as_written
 
-SCALES = ("full", "default", "small", "smoke")
+SCALES = ("full", "medium", "default", "small", "smoke")
+ON_MINIPLACES = ("full", "medium")
+"""The scales whose images are a folder's, which has to be named."""
 FIRST_SEED = 2024
 Figures = Mapping[str, Any]  # {"top1": ..., "top5": ...}
 FIGURES = {
@@ -85,11 +88,13 @@ class Experiment:
 
 
 OWN = (Arm("minigrad", "minigrad"), Arm("torch", "torch"))
-SEEDS = {"full": 3, "default": 1, "small": 5, "smoke": 1}
+SEEDS = {"full": 3, "medium": 1, "default": 1, "small": 5, "smoke": 1}
 
 _SGD = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "clip_grad": 0.0}
 _ADAMW = {"optimizer": "adamw", "weight_decay": 0.05, "clip_grad": 1.0}
 _FULL = {"image_size": 128, "batch_size": 256, "warmup": 5.0}
+_SHARE = 6  # of the recipe's epochs, that medium has
+_MEDIUM = {**_FULL, "image_size": 64, "warmup": round(5 / _SHARE, 4)}
 _SMALL = {"image_size": 28, "batch_size": 32, "warmup": 1.0, "limit_train": 4000, "limit_val": 1000, "epochs": 6}
 _SMOKE = {"image_size": 28, "batch_size": 16, "warmup": 0.5, "limit_train": 64, "limit_val": 40, "epochs": 1}
 
@@ -97,9 +102,11 @@ _SMOKE = {"image_size": 28, "batch_size": 16, "warmup": 0.5, "limit_train": 64, 
 def _scales(model: str, epochs: int, lr: float, small: Mapping[str, Any], **both: Any) -> dict[str, dict[str, Any]]:
     """The options of a model: the full recipe's epochs and rate, what is other on a small scale, what is the same."""
     kept = {"model": model, **both}
+    patches = {"patch_size": 8} if "patch_size" in small else {}  # 8x8 tokens of 64 pixels, as 16 make of 128
     little = {key: value for key, value in small.items() if key not in ("epochs", "limit_train", "limit_val")}
     return {
         "full": {**kept, **_FULL, "epochs": epochs, "lr": lr},
+        "medium": {**kept, **_MEDIUM, **patches, "epochs": -(-epochs // _SHARE), "lr": lr},
         "default": {"model": model, **{key: value for key, value in both.items() if key == "depth"}},
         "small": {**kept, **_SMALL, **small},
         "smoke": {**kept, **_SMOKE, **little},
@@ -143,7 +150,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "simplenet-60": Experiment(
             "SimpleNet",
             _SIMPLENET_60,
-            SEEDS,
+            SEEDS | {"medium": 3},
             OWN,
             _own(
                 {"top1": 43.68, "top5": 73.28, "mirrored_top1": 44.35, "mirrored_top5": 73.89},
@@ -200,7 +207,9 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             dict.fromkeys(SCALES, 1),
             OWN[:1],
             (),
-            attack=Attack(ROWS, ATTACKS, True, {"full": None, "default": 400, "small": 400, "smoke": 10}),
+            attack=Attack(
+                ROWS, ATTACKS, True, {"full": None, "medium": 1000, "default": 400, "small": 400, "smoke": 10}
+            ),
             folder="simplenet-60",
         ),
         "adversarial-training-10": Experiment(
@@ -219,7 +228,10 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 Pair("in torch, what the defence brings", f"torch {DEFENDED}", f"torch {PLAIN}", same=False),
             ),
             attack=Attack(
-                ROWS[:1], ("report", "untargeted"), False, {"full": None, "default": 500, "small": 500, "smoke": 10}
+                ROWS[:1],
+                ("report", "untargeted"),
+                False,
+                {"full": None, "medium": None, "default": 500, "small": 500, "smoke": 10},
             ),
             remarks=(
                 "Attacked with 10 steps of .01 within .1, each network by its own framework: report is the original's attack, up "
@@ -232,7 +244,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
 
 
 def options_of(experiment: Experiment, scale: str, arm: Arm, folder: bool) -> dict[str, Any]:
-    """The options of an arm. folder: whether the images come from one; below the full scale they then have 64 pixels a side."""
+    """The options of an arm. folder: whether the images come from one; below the full scale they have 64 pixels a side then."""
     options = {**experiment.options[scale], **arm.options}
     if folder and scale != "full":
         options |= {"image_size": 64} | ({"patch_size": 8} if "patch_size" in options else {})

@@ -20,7 +20,7 @@ from typing import Any
 
 import minigrad
 import models
-from compare.accuracy.experiments import Arm, Experiment, options_of
+from compare.accuracy.experiments import ON_MINIPLACES, Arm, Experiment, options_of
 from compare.kit.result import ROOT, Result, origin, portable
 from minigrad.data import open_dataset
 from minigrad.data.dataset import ImageDataset
@@ -39,7 +39,10 @@ ELSEWHERE = (FREE_ON_RESUME - {"conv", "custom_conv", "epochs"}) | {"weights", "
 
 @dataclass(frozen=True)
 class Plan:
-    """What all runs of an experiment share. start: "shared" between the frameworks, or each one's "own"."""
+    """What all runs of an experiment share. start: "shared" between the frameworks, or each one's "own".
+
+    weights: a file of ImageNet weights, where torchvision's cache is not to be asked for them.
+    """
 
     experiment: Experiment
     scale: str
@@ -47,6 +50,7 @@ class Plan:
     device: str
     start: str
     folder: Path
+    weights: Path | None = None
 
     def arguments(self, arm: Arm) -> list[str]:
         """The options of an arm, as its script takes them: all but seed, start, folder and device."""
@@ -83,8 +87,13 @@ class Plan:
 
     @property
     def initial(self) -> str:
-        """Where the weights come from that training starts with."""
-        return self.experiment.initial if self.scale == "full" else "random"
+        """What the weights are that training starts with: "imagenet", or "random"."""
+        return self.experiment.initial if self.scale in ON_MINIPLACES else "random"
+
+    @property
+    def source(self) -> str:
+        """Where the scripts find those weights: a file, or torchvision's cache."""
+        return str(self.weights.resolve()) if self.weights else self.initial
 
     def images(self, split: str, limit: int | None = None) -> ImageDataset:
         """The images of a split. DataError, in one line, if they are not there."""
@@ -197,7 +206,7 @@ def _begin(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: 
         if plan.start == "shared":
             arguments += ["--weights", _from_root(_start(plan, dataset, seed))]
         elif plan.initial != "random":
-            arguments += ["--weights", plan.initial]
+            arguments += ["--weights", plan.source]
         for name in RUN_FILES if (folder / "origin.json").is_file() else ():
             (folder / name).unlink(missing_ok=True)
         began = origin("accuracy", [])
@@ -219,7 +228,7 @@ def _start(plan: Plan, dataset: Mapping[str, Any], seed: int) -> Path:
     state = {key: value.numpy() for key, value in model.state_dict().items()}
     if plan.initial != "random":
         shapes = {key: value.shape for key, value in state.items()}
-        state |= initial_weights(plan.initial, name, shapes, models.MODELS[name].head)
+        state |= initial_weights(plan.source, name, shapes, models.MODELS[name].head)
     save_weights(path, state)
     return path
 
@@ -245,7 +254,7 @@ def _check(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int, folder: 
         for name in images
         if images[name] != dataset.get(name, images[name])
     ]
-    if (found["weights"] is None or found["weights"] == plan.initial) != (plan.start == "own"):
+    if (found["weights"] is None or found["weights"] == plan.source) != (plan.start == "own"):
         differing.append(f"not the start --start {plan.start}")
     if found["seed"] != seed:
         differing.append(f"seed {found['seed']}, not {seed}")

@@ -8,8 +8,9 @@ from typing import Any
 from compare.accuracy.attacked import accuracies, pooled
 from compare.accuracy.experiments import FIGURES, find
 from compare.accuracy.state import DECIDING, differing
-from compare.attacks.lines import MOST_ERRORS, MOST_POINTS
 from compare.attacks.show import line_table
+from compare.kit.frameworks import FRAMEWORKS
+from compare.kit.letters import MOST_ERRORS, MOST_POINTS
 from compare.kit.plots import COLOURS, INK, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
@@ -19,8 +20,9 @@ MIB = 2**20
 
 
 def tables(result: Result) -> list[Table]:
-    """A table a pair of arms, or that of the attacks; and what the training cost."""
+    """A table a pair of arms, or that of the attacks; the arms without a partner; and what the training cost."""
     pairs = [_pair(result, pair) for pair in result["test"]["pairs"] if pair["figures"]]
+    pairs += [_alone(result, alone)] if (alone := _unpaired(result)) else []
     attacks = [_attacks(result)] if result["experiment"] == "attack-table" and result["runs"] else []
     return [*pairs, *attacks, *([_cost(result)] if result["summary"] else [])]
 
@@ -48,6 +50,27 @@ def _pair(result: Result, pair: dict[str, Any]) -> Table:
     ]
     head += ["difference", f"{100 * (1 - result['test']['level']):g} % interval", "p", ""]
     return Table(_title(result, pair["label"]), head, rows, _notes(result, pair, bool(reported)))
+
+
+def _unpaired(result: Result) -> list[str]:
+    """The arms that were trained and whose partners were not; attack-table has arms, and no pairs."""
+    pairs = result["test"]["pairs"]
+    paired = {pair[which] for pair in pairs if pair["figures"] for which in ("first", "second")}
+    return [arm for arm in result["summary"] if pairs and arm not in paired]
+
+
+def _alone(result: Result, arms: list[str]) -> Table:
+    """The figures of arms that there is nothing to compare with, but what was reported."""
+    label = result["test"]["pairs"][0]["label"]
+    reported, others = (result[what].get(label, {}) for what in ("reported", "other_teams"))
+    rows = []
+    for name in result["summary"][arms[0]]["final"]:
+        figures = [_value(result["summary"][arm]["final"][name], 4 if name == "loss" else 2) for arm in arms]
+        rows.append(
+            [FIGURES[name], f"{reported[name]:.2f}" if name in reported else "", others.get(name, ""), *figures]
+        )
+    notes = [*_notes(result, None, True), "The other framework was not trained: there is nothing to compare with."]
+    return Table(f"{_title(result, '')}: alone", ["", "reported", "other teams", *arms], rows, notes)
 
 
 def _attacks(result: Result) -> Table:
@@ -87,6 +110,8 @@ def pictures(result: Result) -> dict[str, bytes]:
         if _between(pair) and all(arm in result["summary"] for arm in arms):
             name = "-".join(filter(None, ["curves", pair["label"].replace("'", "").replace(" ", "-")]))
             found[name] = _curves(result, arms, _title(result, pair["label"]))
+    if alone := _unpaired(result):
+        found["curves-alone"] = _curves(result, alone, _title(result, ""))
     return found
 
 
@@ -134,7 +159,8 @@ def verdict(result: Result) -> str:
             if figure in pair["figures"]
         ]
     if not parts:
-        return f"{name}: one framework: nothing to compare."
+        top1 = [f"{arm} {_value(found['final']['top1'], 1)} %" for arm, found in result["summary"].items()]
+        return f"{name}: {', '.join(top1)} top-1; one framework: nothing to compare."
     parts += [
         f"{pair['label']}: {figures['untargeted_top1']['difference']:+.1f} points under attack, "
         f"{figures['clean_top1']['difference']:+.1f} without"
@@ -165,21 +191,19 @@ def overview(results: Sequence[Result]) -> Table:
         for pair in result["test"]["pairs"]:
             if not _between(pair) or not pair["figures"]:
                 continue
-            reported, others = (result[what].get(pair["label"], {}) for what in ("reported", "other_teams"))
-            first, second = (result["summary"][pair[which]]["final"] for which in ("first", "second"))
             found = pair["figures"]["top1"]
             rows.append(
                 [
-                    f"{result['experiment']}{', ' + pair['label'] if pair['label'] else ''} ({result['scale']})",
-                    f"{result['dataset']['training_images']:,} images, {_options(result)['epochs']} epochs",
-                    " / ".join(f"{reported[name]:.2f}" for name in ("top1", "top5") if name in reported),
-                    " / ".join(others[name] for name in ("top1", "top5") if name in others),
-                    *(f"{arm['top1']['mean']:.2f} / {arm['top5']['mean']:.2f}" for arm in (first, second)),
+                    *_recipe(result, pair["label"]),
+                    *(_both_tops(result, pair[which]) for which in ("first", "second")),
                     f"{found['difference']:+.2f}"
                     + ("" if found["p"] is None else f" ± {found['high'] - found['difference']:.2f}"),
                     _answer(found),
                 ]
             )
+        for arm in _unpaired(result):
+            figures = [_both_tops(result, arm) if arm.startswith(framework) else "" for framework in FRAMEWORKS]
+            rows.append([*_recipe(result, result["test"]["pairs"][0]["label"]), *figures, "", ""])
     head = ["experiment", "ours trained on", "reported", "other teams", "minigrad", "torch", "difference in top-1", ""]
     notes = [
         "Top-1 / top-5 in percent. ±: the 99 % interval of the difference. Reported figures, and those of other teams, are of "
@@ -189,6 +213,21 @@ def overview(results: Sequence[Result]) -> Table:
 
 
 # parts
+
+
+def _recipe(result: Result, label: str) -> list[str]:
+    """The experiment and the pair, what it was trained on, what was reported, what other teams reported."""
+    reported, others = (result[what].get(label, {}) for what in ("reported", "other_teams"))
+    return [
+        f"{result['experiment']}{', ' + label if label else ''} ({result['scale']})",
+        f"{result['dataset']['training_images']:,} images, {_options(result)['epochs']} epochs",
+        " / ".join(f"{reported[name]:.2f}" for name in ("top1", "top5") if name in reported),
+        " / ".join(others[name] for name in ("top1", "top5") if name in others),
+    ]
+
+
+def _both_tops(result: Result, arm: str) -> str:
+    return " / ".join(f"{result['summary'][arm]['final'][name]['mean']:.2f}" for name in ("top1", "top5"))
 
 
 def _title(result: Result, label: str) -> str:

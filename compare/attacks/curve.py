@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.attacks.lines import CLEAN, NOISE, SWEEP_SHARE, SWEEP_STEPS, accuracy_error
+from compare.attacks.lines import CLEAN, NOISE, SWEEP_SHARE, SWEEP_STEPS
 from compare.attacks.results import Results
+from compare.kit.letters import accuracy_error
 from compare.kit.plots import GRID, INK, QUIET, as_png
 
 COLOURS = {NOISE: "#7d7d7d", "report": "#2f7f6f", "handout": "#d9822b", "untargeted": "#b3261e"}

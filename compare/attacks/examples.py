@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from compare.attacks.lines import CLEAN, FIRST, PLAIN, ROWS, Line
+from compare.attacks.lines import CLEAN, PLAIN, ROWS, Line
 from compare.attacks.results import Results
 from compare.kit.frameworks import Framework
+from compare.kit.letters import FIRST
 from compare.kit.plots import as_png, new_figure
 from minigrad.data import normalize
 from minigrad.data.dataset import ImageDataset

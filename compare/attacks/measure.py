@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from compare.attacks.examples import SHOWN_ROWS, make_examples
-from compare.attacks.lines import DEFENDED, NOISE, PLAIN, Line, hits, sweep_lines, table_lines, written
+from compare.attacks.lines import DEFENDED, NOISE, PLAIN, Line, sweep_lines, table_lines, written
 from compare.attacks.results import Results
 from compare.kit.arguments import read_trained
 from compare.kit.frameworks import FRAMEWORKS, Framework
+from compare.kit.letters import hits
 from compare.kit.result import Result
 from minigrad.data import normalize, open_dataset
 from minigrad.data.dataset import ImageDataset

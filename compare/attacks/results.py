@@ -8,7 +8,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from compare.attacks.lines import MISS, NOISE, TOP, Line, accuracy, difference
+from compare.attacks.lines import NOISE, Line
+from compare.kit.letters import MISS, TOP, accuracy, difference
 from compare.kit.result import read_result, write_result
 from minigrad.errors import OptionError
 

@@ -7,20 +7,9 @@ from typing import Any
 
 from compare.attacks import curve
 from compare.attacks.examples import draw_examples
-from compare.attacks.lines import (
-    CLEAN,
-    DEFENDED,
-    MOST_ERRORS,
-    MOST_POINTS,
-    NOISE,
-    PLAIN,
-    TOP,
-    Line,
-    accuracy,
-    accuracy_error,
-    difference,
-)
+from compare.attacks.lines import CLEAN, DEFENDED, NOISE, PLAIN, Line
 from compare.attacks.results import Results
+from compare.kit.letters import MOST_ERRORS, MOST_POINTS, TOP, accuracy, accuracy_error, difference
 from compare.kit.result import Result
 from compare.kit.tables import Table
 

@@ -65,7 +65,12 @@ class Framework(ABC):
     @property
     def preset(self) -> Callable[..., Any]:
         """`preset(name, **options)`: an attack, by its name."""
-        return import_module(f"{self.tools}.attacks").preset
+        return self.attacks.preset
+
+    @property
+    def attacks(self) -> Any:
+        """PGD, APGD, AutoAttack and the others, by the same names in both."""
+        return import_module(f"{self.tools}.attacks")
 
     @property
     def attribution(self) -> Any:
@@ -120,7 +125,7 @@ class Minigrad(Framework):
 
     def facts(self) -> dict[str, Any]:
         facts = {"version": self.library.__version__, "numpy": np.__version__, "device": str(self.device)}
-        if self.device.type == "gpu":
+        if self.device.type == "cuda":
             return facts | {"cupy": import_module("cupy").__version__}
         from minigrad.backends import cpu
 

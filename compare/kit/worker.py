@@ -134,6 +134,12 @@ class Server:
         training.framework.synchronize()
         return {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
 
+    def limit(self) -> dict[str, Any]:
+        """The least time of a step of minigrad on this machine (compare.kit.limit.least); the weights move on by a step."""
+        from compare.kit.limit import least  # here: the processes of other frameworks do without minigrad's ops
+
+        return least(self.open)
+
     def op_rows(self, steps: int) -> list[dict[str, Any]]:
         """torch.profiler's rows (Torch.op_rows), after some steps that it does not see."""
         torch = self.open.framework

@@ -8,6 +8,9 @@ not account for stands below them: the engine and Python between the ops, and th
 Fused ops, such as a convolution with its ReLU and pool, are one row; --definitions runs everything as the textbook has it, in
 primitives. Watching costs time, so an unwatched step is timed beside each watched one.
 
+--limit sets beside each op the least time that this machine could take for it (compare/kit/limit.py says what is counted);
+--sort excess puts the op first that loses most time against that.
+
 --trace writes the watched steps as a Chrome trace, with their phases: open it in ui.perfetto.dev or chrome://tracing.
 --torch sets torch.profiler's table of the same step beside ours: for each of torch's ops calls, time of its own, bytes.
 """
@@ -23,7 +26,7 @@ from compare.kit.arguments import Parser, count, need_torch
 from compare.kit.command import Command
 from compare.kit.result import check_writable
 from compare.profile import measure, show
-from compare.speed import add_job
+from compare.speed import add_job, add_limit
 from minigrad.errors import OptionError
 
 
@@ -34,6 +37,7 @@ def options(parser: Parser) -> None:
     parser.flag("--definitions", help="every fused op as the textbook writes it, in primitives")
     orders = ", ".join(measure.SORTS)
     parser.add("--sort", choices=measure.SORTS, default="share", help=f"the order of the rows: {orders} (share)")
+    add_limit(parser)
     parser.flag("--torch", help="also torch.profiler's table of the same step")
     parser.add("--trace", type=Path, metavar="FILE.json", help="write a Chrome trace of the watched steps")
 
@@ -50,6 +54,8 @@ def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
             known = False
         if not known:
             raise OptionError(f"--trace {path} is no trace: nothing was overwritten")
+    if options.sort == "excess" and not options.limit:
+        raise OptionError("--sort excess belongs to --limit")
     if options.torch:
         need_torch("--torch")
 

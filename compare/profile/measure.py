@@ -14,24 +14,26 @@ import numpy as np
 
 from compare.kit.command import say
 from compare.kit.job import Training
+from compare.kit.limit import least
 from compare.kit.machine import numerical_variables
 from compare.kit.result import Result
 from compare.kit.statistics import summarize
 from compare.kit.worker import PHASES, WARM_UP_STEPS, Worker
-from compare.speed.measure import make_job, prepare
+from compare.speed.measure import check_limit, make_job, prepare
 from minigrad.autograd import profile
 from minigrad.device import get_device
 from minigrad.errors import OptionError
 from minigrad.grad_mode import definitions
 
 SILENT = {"KINETO_LOG_LEVEL": "99", "TORCH_CPP_LOG_LEVEL": "ERROR"}  # torch.profiler reports on itself
-SORTS = ("share", "op", "calls", "forward", "backward", "made", "saved")
+SORTS = ("share", "excess", "op", "calls", "forward", "backward", "made", "saved")
 FIGURES = ("calls", "backward_calls", "forward", "backward", "made", "saved")
 
 
 def measure(options: argparse.Namespace, begun: Result) -> Result:
     """The result: a row an op, what no op accounts for, the phases; torch's rows if asked for. Writes --trace."""
     job = make_job(options, str(get_device(options.device)))
+    check_limit(options.limit, job.device)
     begun["machine"]["variables"] = numerical_variables(os.environ)
     result = begun | {"job": job.as_dict(), "steps": options.steps, "definitions": options.definitions}
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
@@ -40,7 +42,8 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
         training.build(start.arrays)
         with definitions() if options.definitions else nullcontext():
             plain, watched = watch_steps(training, options.steps)
-        result |= {"facts": training.framework.facts(), **summarize_steps(plain, watched, options.sort)}
+            limit = least(training) if options.limit else None
+        result |= {"facts": training.framework.facts(), **summarize_steps(plain, watched, options.sort, limit)}
         if options.torch:
             say("torch")
             with Worker("torch", job, os.environ | SILENT) as worker:
@@ -77,8 +80,13 @@ def take_step(training: Training, p: profile, watch: bool) -> None:
                 training.framework.synchronize()
 
 
-def summarize_steps(plain: list[float], watched: list[profile], sort: str) -> Result:
-    """{"rows", "rest", "phases", "step"}: medians over the steps. rest: of forward and backward, what no op accounts for."""
+def summarize_steps(
+    plain: list[float], watched: list[profile], sort: str, limit: dict[str, Any] | None = None
+) -> Result:
+    """{"rows", "rest", "phases", "step"}: medians over the steps. rest: of forward and backward, what no op accounts for.
+
+    limit, compare.kit.limit.least's: each row has its "floor" then, in seconds, and the result has "limit".
+    """
 
     def median(values: list[float]) -> float:
         return float(np.median(values))
@@ -88,12 +96,20 @@ def summarize_steps(plain: list[float], watched: list[profile], sort: str) -> Re
         for op in watched[0].rows
     ]
     rest = {name: median([p.phases[name] - getattr(p.total(), name) for p in watched]) for name in PHASES[:2]}
-    keys = {"share": lambda row: -(row["forward"] + row["backward"]), "op": lambda row: row["op"]}
+    if limit:
+        for row in rows:
+            row["floor"] = limit["rows"][row["op"]]["floor"]
+    keys = {
+        "share": lambda row: -(row["forward"] + row["backward"]),
+        "excess": lambda row: row["floor"] - row["forward"] - row["backward"],
+        "op": lambda row: row["op"],
+    }
     rows.sort(key=keys.get(sort, lambda row: -row[sort]))
     return {
         "rows": rows,
         "rest": rest,
         "phases": {name: summarize([p.phases[name] for p in watched]) for name in PHASES},
+        **({"limit": limit} if limit else {}),
         "step": {"plain": summarize(plain), "watched": summarize([p.phases["step"] for p in watched])},
     }
 

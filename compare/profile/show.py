@@ -8,8 +8,10 @@ from compare.kit.machine import in_words
 from compare.kit.plots import COLOURS, QUIET, as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
+from compare.speed.show import limit_notes
 
 MOST_ROWS = 25  # of torch's, and of the picture's bars half as many
+LEAST_FLOOR = 1e-5  # seconds: below, a floor says nothing
 ENGINE = {"forward": "engine and Python, forward", "backward": "engine and Python, backward"}
 
 
@@ -23,6 +25,8 @@ def what(result: Result) -> str:
 def parts(result: Result) -> list[dict[str, Any]]:
     """The rows of the ops, and what they do not account for: what they all are together is the step."""
     update = {"op": f"update ({result['job']['optimizer']})", "update": result["phases"]["update"]["median"]}
+    if "limit" in result:
+        update["floor"] = result["limit"]["rows"]["update"]["floor"]
     rest = [{"op": ENGINE[phase], phase: seconds} for phase, seconds in result["rest"].items()]
     return [*result["rows"], *rest, update]
 
@@ -35,13 +39,13 @@ def seconds_of(part: dict[str, Any]) -> float:
 def tables(result: Result) -> list[Table]:
     """The ops of minigrad; those of torch, where they were asked for."""
     found = parts(result)
-    whole = sum(map(seconds_of, found))
+    whole, limited = sum(map(seconds_of, found)), "limit" in result
     rows = []
     for part in found:
         is_op = "calls" in part
         row = [part["op"], f"{part['calls']:g}" if is_op else ""]
         row += [f"{1e3 * part[name]:.2f}" if name in part else "" for name in ("forward", "backward")]
-        row += [f"{1e3 * seconds_of(part):.2f}", f"{100 * seconds_of(part) / whole:.1f}"]
+        row += [f"{1e3 * seconds_of(part):.2f}", f"{100 * seconds_of(part) / whole:.1f}", *above(part, limited)]
         row += [f"{part[name] / 1e6:.2f}" for name in ("made", "saved") if is_op]
         rows.append(row)
     sums = {
@@ -49,9 +53,15 @@ def tables(result: Result) -> list[Table]:
     }
     rows.append(
         ["total", f"{sums['calls']:g}", f"{1e3 * sums['forward']:.2f}", f"{1e3 * sums['backward']:.2f}"]
-        + [f"{1e3 * whole:.2f}", "100.0", f"{sums['made'] / 1e6:.2f}", f"{sums['saved'] / 1e6:.2f}"]
+        + [
+            f"{1e3 * whole:.2f}",
+            "100.0",
+            *above({"floor": result["limit"]["floor"], "forward": whole} if limited else {}, limited),
+        ]
+        + [f"{sums['made'] / 1e6:.2f}", f"{sums['saved'] / 1e6:.2f}"]
     )
-    head = ["op", "calls", "forward ms", "backward ms", "together", "share %", "made MB", "saved MB"]
+    head = ["op", "calls", "forward ms", "backward ms", "together", "share %"]
+    head += [*(["floor ms", "of the floor"] if limited else []), "made MB", "saved MB"]
     step = result["step"]
     notes = [
         "made: bytes of the results that are no views; saved: bytes kept for gradients, each array once",
@@ -59,7 +69,16 @@ def tables(result: Result) -> list[Table]:
         f"{in_words(result['machine'], load=False)}; " + ", ".join(f"{k} {v}" for k, v in result["facts"].items()),
     ]
     title = f"{what(result)}, one training step of minigrad on {result['job']['device']}: medians of {result['steps']} steps"
+    notes[:0] = limit_notes(result)
     return [Table(title, head, rows, notes), *([torch_table(result)] if "torch" in result else [])]
+
+
+def above(part: dict[str, Any], limited: bool) -> list[str]:
+    """The cells of a part's floor: milliseconds, and how many times as long it takes."""
+    if not limited:
+        return []
+    floor = part.get("floor", 0.0)
+    return [f"{1e3 * floor:.2f}", f"{seconds_of(part) / floor:.1f}"] if floor >= LEAST_FLOOR else ["", ""]
 
 
 def torch_table(result: Result) -> Table:

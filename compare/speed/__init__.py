@@ -28,6 +28,9 @@ attack's steps should be enough for. Before, all attack from the same weights: i
 within 10 % of torch's after one step and 25 % after the last. (They differ where a gradient's sign is a matter of rounding,
 and then more with every step: torch's own two memory formats by 6 %.)
 
+Limit. --limit sets the floor beside the times: the multiply-adds of the step at the rate of a large matrix product, and its
+bytes at that of a large copy, both measured here with as many threads (compare/kit/limit.py says what is counted).
+
 Agreement. Each implementation is compared with torch's default one; the exit code is 1 if they differ. From the same start, the
 losses of the first two steps agree within 1e-4 (relative), and in each array of the model, within 10 % in the 2-norm, the
 gradients of the first step and what the two steps changed, weighted by those gradients (why: compare/speed/agreement.py).
@@ -53,6 +56,7 @@ def options(parser: Parser) -> None:
     parser.flag("--clean-env", help="run the frameworks without any OPENBLAS_*, OMP_*, MKL_* variables")
     parser.flag("--compile", default=None, help="also torch.compile, which on the CPU wants a compiler (on a GPU only)")
     add_implementations(parser)
+    add_limit(parser)
     parser.flag("--loading", help="also the loader: a batch read, augmented, normalised")
     parser.add("--data", help="what --loading loads: a folder, or a data set's name (the embedded images)")
     parser.add(
@@ -76,6 +80,11 @@ def add_implementations(parser: Parser) -> None:
     parser.flag("--channels-last", default=True, help="also torch with channels-last images (yes)")
     parser.flag("--custom-conv", help="also the convolution written by hand, in both frameworks")
     parser.flag("--memory", default=True, help="also peak memory (yes)")
+
+
+def add_limit(parser: Parser) -> None:
+    """The floor, in speed and in profile."""
+    parser.flag("--limit", help="also the least time that this machine could take (CPU only)")
 
 
 def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from compare.kit.worker import PHASES, Worker, load_arrays, save_arrays
 from compare.speed.agreement import agree, compare_runs
 from minigrad.data import open_dataset
 from minigrad.device import get_device
+from minigrad.errors import OptionError
 from minigrad.training.recipes import model_settings, recipe
 
 CHECKED_STEPS = 2
@@ -57,6 +58,7 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
     """The result: times, ratios and agreement; the loader, the memory, the attack, where they were asked for."""
     device = str(get_device(options.device))
     job, names = make_job(options, device), implementations(options, device)
+    check_limit(options.limit, device)
     environment = clean(os.environ) if options.clean_env else dict(os.environ)
     begun["machine"]["variables"] = numerical_variables(environment)
     result = begun | {"job": job.as_dict(), "rounds": options.rounds, "steps": options.steps}
@@ -70,7 +72,7 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
         if options.loading:
             workers = recipe(options.data, job.model, None)["workers"]
             result["loading"] = measure_loading(job, environment, options.data, workers)
-        result |= measure_time(job, names, environment, start, options.rounds, options.steps, attack)
+        result |= measure_time(job, names, environment, start, options.rounds, options.steps, attack, options.limit)
         if options.memory:
             result["memory"] = measure_memory(job, names, environment, start)
     agreed = agree(result["agreement"]) and (attack is None or attacks_agree(result["attack"]))
@@ -83,6 +85,12 @@ def make_job(options: argparse.Namespace, device: str) -> Job:
     settings = model_settings(options.model, options.image_size, read_settings(options.model, options.set))
     given = (options.model, options.batch, options.image_size, device, options.threads, options.seed)
     return Job.by_recipe(recipe, *given, settings=settings, lr=LEARNING_RATES[recipe["optimizer"]])
+
+
+def check_limit(asked: bool, device: str) -> None:
+    """OptionError for --limit on a GPU."""
+    if asked and device != "cpu":
+        raise OptionError(f"--limit is that of a CPU, not of {device}: leave it out, or take --device cpu")
 
 
 def implementations(options: argparse.Namespace, device: str) -> list[str]:
@@ -106,8 +114,9 @@ def measure_time(
     rounds: int,
     steps: int,
     attack: Attack | None = None,
+    limit: bool = False,
 ) -> Result:
-    """{"tracks": {name: facts and raw times}, "ratios": {name: ...}, "agreement": {name: ...}}, and "attack" if there is one."""
+    """{"tracks": {name: facts and raw times}, "ratios": {name: ...}, "agreement": {name: ...}}, and "attack", "limit" if asked."""
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(name, job, environment)) for name in names]
         timed, agreement, attacked = begin(workers, start, attack)
@@ -121,10 +130,11 @@ def measure_time(
                     timed[worker.name]["turns"].append(answer)
                     if attacked:
                         attacked["tracks"][worker.name]["turns"].append(under_attack)
+        least = {"limit": workers[0].ask("limit")} if limit else {}
     say("")
     for one in timed.values():
         one["summary"] = summarize_turns(one["turns"])
-    result = {"tracks": timed, "ratios": all_ratios(timed), "agreement": agreement}
+    result = {"tracks": timed, "ratios": all_ratios(timed), "agreement": agreement, **least}
     if attacked:
         result["attack"] = attacked | summarize_attack(attacked["tracks"], timed)
     return result

@@ -38,6 +38,8 @@ def time_table(result: Result) -> Table:
     timed, loading = result["tracks"], result.get("loading")
     data = ["data"] if loading else []
     head = ["ms a step", "median", "quartiles", "min", *data, *PHASES, "processor", "idle"]
+    floor = result["limit"]["floor"] if "limit" in result else None
+    head += ["of the floor"] if floor else []
     head += ["ours / this", "quartiles", "of min"]
     ours = timed[OURS]["summary"]["seconds"]
     rows = []
@@ -47,13 +49,32 @@ def time_table(result: Result) -> Table:
         row += [ms(loading["summary"]["seconds"]["median"])] if loading else []
         row += [ms(s["phases"][phase]["median"]) for phase in PHASES]
         row += [ms(s["processor"]["median"]), ms(s["idle"])]
+        row += [f"{s['seconds']['median'] / floor:.2f}"] if floor else []
         if name in result["ratios"]:
             ratio = result["ratios"][name]["summary"]
             row += [f"{ratio['median']:.3f}", span(ratio, 1, 3), f"{ours['min'] / s['seconds']['min']:.3f}"]
         rows.append(row)
     job = result["job"]
     title = f"{what(result)}, one training step ({job['optimizer']}) on {job['device']}: {result['rounds']} rounds of "
-    return Table(f"{title}{result['steps']} steps", head, rows, [*loading_notes(result), *machine_notes(result)])
+    return Table(
+        f"{title}{result['steps']} steps",
+        head,
+        rows,
+        [*limit_notes(result), *loading_notes(result), *machine_notes(result)],
+    )
+
+
+def limit_notes(result: Result) -> list[str]:
+    """What the floor is made of, where it was measured (compare.kit.limit)."""
+    if "limit" not in result:
+        return []
+    rates, rows = result["limit"]["rates"], result["limit"]["rows"].values()
+    work = {name: sum(row[name] for row in rows) for name in rates}
+    return [
+        f"the floor, {ms(result['limit']['floor'])} ms: {work['multiply_adds'] / 1e9:.2f} billion multiply-adds at "
+        f"{rates['multiply_adds'] / 1e9:.1f} billion a second, and {work['bytes'] / 1e6:.0f} MB at {rates['bytes'] / 1e9:.1f} GB "
+        "a second, the rates of a large product and of a large copy"
+    ]
 
 
 def loading_notes(result: Result) -> list[str]:

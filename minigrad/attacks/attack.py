@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, overload
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 
@@ -50,23 +50,35 @@ class Curve:
         return "\n".join(f"{epsilon:{width}} {share:>9}" for epsilon, share in [("epsilon", "accuracy"), *rows])
 
 
-class Attack:
-    """The base of the attacks, which are frozen dataclasses with these fields among theirs.
+class Ball:
+    """What every attack has besides: fields of its own, for their defaults are, and what they may be.
 
     epsilon: size of the ball, in `units`; finite, at least 0. In the max norm a number for each channel, too.
     norm: of one image's perturbation, one of the class's `norms`.
-    clip, units, mean, std: as PGD says. generator: where random numbers come from; successive calls go on in its stream.
     """
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     epsilon: Amount
     norm: Any
-    clip: tuple[float, float] | None
-    units: Any
-    mean: Amount | None
-    std: Amount | None
-    generator: Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Ball):
+    """The base of the attacks, which are frozen dataclasses: the rest of the threat model, by keyword.
+
+    Args:
+        clip: (low, high), the values that stay valid; None: any.
+        units: "normalised", those of the network's input; or "pixel", those of the image before (v - mean) / std: epsilon
+            8/255 and clip (0, 1), say. Pixel units need mean and std, a number for each channel.
+        generator: where random numbers come from; successive calls go on in its stream.
+    """
+
+    clip: tuple[float, float] | None = None
+    units: Literal["normalised", "pixel"] = "normalised"
+    mean: Amount | None = None
+    std: Amount | None = None
+    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     @overload
     def __call__(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> Tensor: ...
@@ -112,7 +124,7 @@ class Attack:
             spread = [each(value) * (count if len(each(value)) == 1 else 1) for value in (alpha, new, own)]
             found = tuple(a * (to / of) for a, to, of in zip(*spread, strict=True))
             changes["alpha"] = found[0] if len(set(found)) == 1 else found
-        return replace(self, **changes)  # type: ignore[type-var]
+        return replace(self, **changes)
 
     def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         """The perturbed images."""
@@ -142,6 +154,11 @@ class Attack:
         """The threat model: where the perturbed images of x0 may lie."""
         mean, std = (self.mean, self.std) if self.units == "pixel" else (None, None)
         return Space(x0, self.epsilon, self.norm, self.clip, mean, std)
+
+    @property
+    def _threat(self) -> dict[str, Any]:
+        """The fields of the threat model: those of another attack with the same one."""
+        return {name: getattr(self, name) for name in ("epsilon", "norm", *(f.name for f in fields(Attack)))}
 
     def noise(self, images: Tensor) -> Tensor:
         """A random point of the same ball and box: what an attack has to beat."""

@@ -358,8 +358,7 @@ def _without_gradients(trial: _Trial, attacked: _Outcome, queries: int, surrogat
     """What does better than the model's own gradients: a black box, another model's; and why they may be flat."""
     attack = trial.attack
     if queries and attack.norm in Square.norms:
-        names = ("epsilon", "norm", "clip", "units", "mean", "std", "generator")
-        square = Square(queries=queries, **{name: getattr(attack, name) for name in names})
+        square = Square(queries=queries, **attack._threat)
         found = trial.outcome(square(trial.model, images, labels) for images, labels, _ in trial.batches)
         yield _no_better("beats black box", f"{queries} queries of Square", attacked, found)
     if surrogate is not None:

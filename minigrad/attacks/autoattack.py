@@ -14,7 +14,6 @@ from minigrad.attacks.square import Square
 from minigrad.attacks.variants import APGD
 from minigrad.dtypes import bool_
 from minigrad.grad_mode import no_grad
-from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 
@@ -159,11 +158,6 @@ class AutoAttack(Attack):
     classes: int = 9
     batch_size: int | None = None
     stages: dict[str, Attack] | None = field(default=None, hash=False)
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "queries", "classes", *(["batch_size"] if self.batch_size is not None else [])):
@@ -182,9 +176,7 @@ class AutoAttack(Attack):
         """The stages in their order, by name."""
         if self.stages is not None:
             return self.stages
-        names = ("epsilon", "norm", "clip", "units", "mean", "std", "generator")
-        threat = {name: getattr(self, name) for name in names}
-        plus = self.version == "plus"
+        threat, plus = self._threat, self.version == "plus"
         starts: dict[str, Any] = {"steps": self.steps, "random_start": True, "restarts": 5 if plus else 1}
         starts |= threat | {"target": "label", "direction": "ascend"}
         found: dict[str, Attack] = {"apgd-ce": APGD(loss="ce", **starts)}

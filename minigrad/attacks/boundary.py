@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Generator_
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from minigrad.attacks.amounts import Amount, amount, integer
@@ -26,7 +26,6 @@ from minigrad.attacks.space import Space
 from minigrad.autograd import enable_grad, grad
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import zeros_like
-from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 TINY = 1e-12
@@ -115,11 +114,6 @@ class FAB(MinimumNorm):
     eta: float = 1.05
     beta: float = 0.9
     alpha_max: float = 0.1
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "classes", "restarts"):

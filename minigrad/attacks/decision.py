@@ -15,7 +15,6 @@ from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.space import Space
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import from_numpy
-from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 HALVINGS = 25  # of a binary search, or of a step, at the most
@@ -45,11 +44,6 @@ class HopSkipJump(MinimumNorm):
     norm: Literal["linf", "l2"] = "l2"
     samples: int = 100
     criterion: Criterion = field(default_factory=Misclassified)
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "samples"):

@@ -16,7 +16,6 @@ from minigrad.attacks.losses import cross_entropy
 from minigrad.attacks.space import Space
 from minigrad.autograd import enable_grad, grad
 from minigrad.grad_mode import no_grad
-from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 
@@ -38,11 +37,6 @@ class DeepFool(MinimumNorm):
     epsilon: Amount = 0.1
     norm: Literal["linf", "l2"] = "l2"
     overshoot: float = 0.02
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._set("steps", integer("steps", self.steps))
@@ -102,11 +96,6 @@ class CW(MinimumNorm):
     initial: float = 1e-3
     confidence: float = 0.0
     criterion: Criterion = field(default_factory=Misclassified)
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "search"):
@@ -189,11 +178,6 @@ class DDN(MinimumNorm):
     norm: Literal["l2"] = "l2"
     gamma: float = 0.05
     radius: float = 1.0
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._set("steps", integer("steps", self.steps))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator as Generator_
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from minigrad.attacks.amounts import Amount, integer, size
@@ -30,7 +30,6 @@ from minigrad.attacks.space import Space
 from minigrad.dtypes import bool_
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor
-from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 CHOICES = {
@@ -131,12 +130,7 @@ class PGD(Attack):
     retarget: bool = True
     random_start: bool = False
     restarts: int = 1
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
     loss: Literal["ce", "dlr", "dlr-targeted", "cw"] | Loss = "ce"
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "restarts"):

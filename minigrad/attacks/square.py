@@ -26,7 +26,6 @@ from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.space import Space
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor, from_numpy
-from minigrad.random import Generator
 from minigrad.tensor import Tensor, describe
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -74,11 +73,6 @@ class Square(Attack):
     norm: Literal["linf", "l2"] = "linf"
     p: float = 0.8
     criterion: Criterion = field(default_factory=Misclassified)
-    clip: tuple[float, float] | None = None
-    units: Literal["normalised", "pixel"] = "normalised"
-    mean: Amount | None = None
-    std: Amount | None = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._set("queries", integer("queries", self.queries))

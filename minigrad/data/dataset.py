@@ -73,18 +73,18 @@ class ArrayDataset(ImageDataset):
         self.padding = padding
         # Padded once for all images, so that a random crop is no more than a slice.
         sides = (padding, padding)
-        self._padded = np.pad(images, ((0, 0), sides, sides, (0, 0)))
+        self.padded = np.pad(images, ((0, 0), sides, sides, (0, 0)))
+
+    def drawn(self, rng: np.random.Generator | None) -> tuple[int, int, bool]:
+        """Where an image's crop begins in its padded form (row, column), and whether it is mirrored; with None, as it is."""
+        if rng is None:
+            return self.padding, self.padding, False
+        shifts = 2 * self.padding + 1
+        return int(shifts * rng.random()), int(shifts * rng.random()), bool(rng.random() < 0.5)
 
     def load(self, index: int, rng: np.random.Generator | None) -> npt.NDArray[np.uint8]:
-        padded, size = self._padded[index], self.native_size
-        if rng is None:
-            top = left = self.padding
-            flip = False
-        else:
-            shifts = 2 * self.padding + 1
-            top, left = int(shifts * rng.random()), int(shifts * rng.random())
-            flip = rng.random() < 0.5
-        image = padded[top : top + size, left : left + size]
+        (top, left, flip), size = self.drawn(rng), self.native_size
+        image = self.padded[index, top : top + size, left : left + size]
         if flip:
             image = image[:, ::-1]
         if self.image_size == size:

@@ -43,6 +43,14 @@ def read_rgb(path: str, upright: bool = False) -> Image.Image:
         return ImageOps.exif_transpose(to_rgb(image)) if upright else to_rgb(image)
 
 
+def size_of(path: str) -> tuple[int, int]:
+    """(width, height) of the picture in a file, by its header. DataError as read_rgb's."""
+    from PIL import Image
+
+    with _complaints(path), Image.open(path) as image:
+        return image.size
+
+
 def check_image(path: str) -> None:
     """DataError where read_rgb would raise it, as far as the header and the end of the file tell.
 

@@ -14,8 +14,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 from PIL import Image
 
+PILLOW = int(PIL.__version__.split(".")[0])
 BILINEAR = Image.Resampling.BILINEAR
 FLIP_LEFT_RIGHT = Image.Transpose.FLIP_LEFT_RIGHT
 
@@ -49,19 +51,24 @@ def resize_size(size: int) -> int:
 
 def resize_short_side(image: Image.Image, short: int) -> Image.Image:
     """Resize so that the short side has `short` pixels; the long side's length is rounded down, as in torchvision."""
-    width, height = image.size
-    if width <= height:
-        new_size = (short, int(short * height / width))
-    else:
-        new_size = (int(short * width / height), short)
+    new_size = size_of_short_side(*image.size, short)
     return image if new_size == image.size else image.resize(new_size, BILINEAR)
+
+
+def size_of_short_side(width: int, height: int, short: int) -> tuple[int, int]:
+    """(width, height) of what `resize_short_side` makes."""
+    return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
     """The size x size square in the middle of an image that is no smaller; odd margins are split as in torchvision."""
-    width, height = image.size
-    left, top = round((width - size) / 2), round((height - size) / 2)
+    left, top = center_of(*image.size, size)
     return image.crop((left, top, left + size, top + size))
+
+
+def center_of(width: int, height: int, size: int) -> tuple[int, int]:
+    """(left, top) of the square that `center_crop` takes."""
+    return round((width - size) / 2), round((height - size) / 2)
 
 
 def scale_channels(image: Image.Image, factors: npt.NDArray[np.float64]) -> Image.Image:
@@ -75,18 +82,22 @@ def rotate(image: Image.Image, angle: float) -> Image.Image:
 
     Angles of at most 1 degree leave the image as it is.
     """
+    box = box_of_rotation(*image.size, angle)
+    return image if box is None else image.rotate(angle, BILINEAR).crop(box)
+
+
+def box_of_rotation(width: int, height: int, angle: float) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of what `rotate` leaves of the turned image; None where it turns nothing."""
     if abs(angle) <= LEAST_ANGLE:
-        return image
-    width, height = image.size
+        return None
     inner_width, inner_height = largest_inscribed_rectangle(width, height, math.radians(angle))
     # Only pixels that lie inside the rectangle as a whole: rounding outwards would take in black corners.
-    box = (
+    return (
         math.ceil((width - inner_width) / 2),
         math.ceil((height - inner_height) / 2),
         math.floor((width + inner_width) / 2),
         math.floor((height + inner_height) / 2),
     )
-    return image.rotate(angle, BILINEAR).crop(box)
 
 
 def largest_inscribed_rectangle(width: float, height: float, angle: float) -> tuple[float, float]:
@@ -111,7 +122,14 @@ def random_sized_crop(image: Image.Image, size: int, rng: np.random.Generator) -
     Its area A is U(.25, 1) of the image's and its aspect r is U(.8, 1.2): w = sqrt(A r), h = sqrt(A / r), swapped with
     probability 1/2. Ten tries to find one that fits, else the short side is resized to `size` and the centre cropped.
     """
-    width, height = image.size
+    box = random_box(*image.size, rng)
+    if box is None:
+        return center_crop(resize_short_side(image, size), size)
+    return image.crop(box).resize((size, size), BILINEAR)
+
+
+def random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of the rectangle that `random_sized_crop` draws; None where no try fits."""
     for _ in range(TRIES):
         area = width * height * rng.uniform(*AREA)
         aspect = rng.uniform(*ASPECT)
@@ -120,8 +138,8 @@ def random_sized_crop(image: Image.Image, size: int, rng: np.random.Generator) -
             w, h = h, w
         if 0 < w <= width and 0 < h <= height:
             left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-            return image.crop((left, top, left + w, top + h)).resize((size, size), BILINEAR)
-    return center_crop(resize_short_side(image, size), size)
+            return left, top, left + w, top + h
+    return None
 
 
 def resize_array(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

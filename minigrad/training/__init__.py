@@ -4,6 +4,8 @@ from minigrad.errors import explain_missing as _explain_missing
 from minigrad.training.attack_kinds import build
 from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
+from minigrad.training.defences import make_defence
+from minigrad.training.feed import Feed, Tally, keep_on
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
 from minigrad.training.ranks import BatchGenerator, current
@@ -16,19 +18,23 @@ __all__ = [
     "Attacker",
     "BatchGenerator",
     "Data",
+    "Feed",
     "Meter",
     "Options",
     "Run",
+    "Tally",
     "attack_settings",
     "build",
     "epsilons",
     "current",
     "initial_weights",
+    "keep_on",
     "learning_rate",
     "load_checkpoint",
     "load_weights",
     "main",
     "make_attack",
+    "make_defence",
     "pack",
     "part",
     "parse_options",

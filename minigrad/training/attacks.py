@@ -117,9 +117,9 @@ def described(options: Options, epsilon: float | None = None) -> str:
     kind, count = KINDS[name], options.attack_steps
     what = kind.steps_as if count != 1 else {"steps": "step", "queries": "query"}[kind.steps_as]
     steps = f", {count} {what}" if "attack_steps" in kind.takes else ", 1 step" if name == "fgsm" else ""
-    size = f" of {_written(options.alpha)}" if "alpha" in kind.takes else ""
+    size = f" of {written(options.alpha)}" if "alpha" in kind.takes else ""
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
-    within = f"within {_written(options.epsilon)} ({options.norm}, {options.attack_units})"
+    within = f"within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
     return f"{name}{steps}{size} {within}{starts if options.random_start or options.restarts > 1 else ''}"
 
 
@@ -128,7 +128,7 @@ def each(value: float | list[float]) -> list[float]:
     return value if isinstance(value, list) else [value]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """0.1, or 0.1,0.2,0.3."""
     return ",".join(f"{number:g}" for number in (value if isinstance(value, list) else [value]))
 
@@ -144,7 +144,8 @@ def entry(options: Options) -> dict[str, Any]:
 
 
 def attacked(options: Options, epoch: int, step: int, starts: Generator | None = None) -> bool:
-    """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step).
+    """Whether adversarial training attacks this batch: with probability --adversarial, drawn from (seed, epoch, step); --defence
+    always does.
 
     So both training scripts attack the same batches, and a run that goes on in the middle those that it would have. For the same
     reason `starts`, the generator of the attack's random starts, begins anew, at a seed from (seed, epoch, step).
@@ -153,4 +154,4 @@ def attacked(options: Options, epoch: int, step: int, starts: Generator | None =
     share, start = draws.random(), int(draws.integers(2**63))
     if starts is not None:
         starts.manual_seed(start)
-    return bool(share < options.adversarial)
+    return options.defence is not None or bool(share < options.adversarial)

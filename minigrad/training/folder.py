@@ -1,7 +1,7 @@
 """The folder of a run: what it was asked, what it measured, what it learnt.
 
 config.json       options, data set, model, device, versions
-metrics.jsonl     one line an epoch: METRICS, and in adversarial training ADVERSARIAL
+metrics.jsonl     one line an epoch: METRICS, and in training that defends what of OF_DEFENCES there is
 curves.png        the same, drawn                             (needs matplotlib)
 events.out...     the same, for TensorBoard; steps/: loss, rate and norm of the gradient of each tenth step (tensorboardX)
 last.safetensors  the newest state; best.safetensors: the state with the highest validation top-1
@@ -36,6 +36,12 @@ METRICS = (
     "images_per_second", "peak_memory_bytes",
 )  # fmt: skip
 ADVERSARIAL = ("attacked_share",)  # of the epoch's batches; training loss, top-1 and top-5 count the images as attacked
+DEFENDED = (
+    "fast_top1",
+    "pgd_top1",
+    "overfitted",
+)  # of --defence fast: of a training batch, percent; whether PGD wins by far
+OF_DEFENCES = ADVERSARIAL + DEFENDED
 RUN_FILES = ("config.json", "metrics.jsonl", "last.safetensors", "best.safetensors")
 
 
@@ -150,7 +156,7 @@ class RunFolder:
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """metrics.jsonl and curves.png, each written whole: a resumed run never has a line twice."""
         lines = "".join(
-            json.dumps({key: row[key] for key in METRICS + ADVERSARIAL if key in row}) + "\n" for row in rows
+            json.dumps({key: row[key] for key in METRICS + OF_DEFENCES if key in row}) + "\n" for row in rows
         )
         write_atomically(self.path / "metrics.jsonl", lines.encode())
         if self.drawn and rows:
@@ -168,7 +174,7 @@ class RunFolder:
 
     def write_events(self, row: dict[str, Any], step: int = 0) -> None:
         """The epoch's metrics as TensorBoard scalars, training and validation in one chart. step: batches so far."""
-        names = [key for key in METRICS[1:] + ADVERSARIAL if key in row]
+        names = [key for key in METRICS[1:] + OF_DEFENCES if key in row]
         values = {key.replace("train_", "train/").replace("val_", "val/"): row[key] for key in names}
         if self.logger is not None:
             self.logger.log(values, step)

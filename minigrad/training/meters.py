@@ -92,6 +92,11 @@ class Meter:
         return {name: getattr(self, name) for name in TOTALS}
 
     @classmethod
+    def of(cls, images: int, loss: float, top1_hits: float, top5_hits: float) -> Meter:
+        """The meter of one batch, whose mean loss and hits were counted elsewhere."""
+        return cls.restored(dict(zip(TOTALS, (images, loss * images, int(top1_hits), int(top5_hits)), strict=True)))
+
+    @classmethod
     def restored(cls, state: dict[str, Any]) -> Meter:
         """The meter that `state` came from."""
         meter = cls()

@@ -13,6 +13,7 @@ from minigrad.option import Option, Parser, Type, as_written, count, fraction, n
 from minigrad.training.attack_kinds import KINDS, explained
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
+from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
 from minigrad.training.recipes import (
     ALPHA,
     DEFENCE,
@@ -110,8 +111,16 @@ class Options:
         resume="not taken",
         only=("train_minigrad.py", "--no-capture", "nothing"),
     )
+    data_on_device: bool = _option(
+        "of train_minigrad.py on a GPU: keep all images in its memory, as bytes, and augment them there, to the same pixels",
+        default=False,
+        resume="not taken",
+        only=("train_minigrad.py", "--data-on-device", "its loader"),
+    )
     epochs: int = _option(
-        "passes over the training images; with --resume more of them train longer", count, resume="more"
+        "passes over the training images; with --resume more of them train longer",
+        number(int, 1, 1_000_000),
+        resume="more",
     )
     batch_size: int = _option("images a step", count, also=("-b",))
     accumulate: int = _option(
@@ -219,6 +228,28 @@ class Options:
         alone=0.2,
         metavar="P",
     )
+    defence: str | None = _option(
+        "train all batches by a defence: pgd; trades; mart; fast: one step, and a look at whether that still helps; free: each "
+        "batch several times, its gradients used twice; noise: for --certify. Of an attack's options it takes --epsilon, --norm, "
+        "--attack-units, --alpha, --attack-steps, as far as it has such",
+        choices=DEFENCES,
+        default=None,
+        metavar="NAME",
+    )
+    beta: float | None = _option(
+        f"of trades ({BETA['trades']:g}) and mart ({BETA['mart']:g}): what robustness counts beside accuracy",
+        number(float, 0, LARGEST),
+        default=None,
+    )
+    replays: int | None = _option(
+        f"of free: how often each batch is trained on in a row ({REPLAYS})", number(int, 1, 1000), default=None
+    )
+    noise: float | None = _option(
+        f"of --defence noise: the standard deviation of the noise, in --attack-units ({SIGMA:g})",
+        number(fraction, 0, LARGEST, above=True),
+        default=None,
+        metavar="SIGMA",
+    )
     attack: str | None = _option(
         f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}",
         choices=tuple(KINDS),
@@ -303,6 +334,7 @@ OF_TRAINING = {
 """What has no effect on --evaluate."""
 OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
+OF_A_DEFENCE = {"defence", "beta", "replays", "noise"}
 
 
 def parse_options(arguments: Sequence[str], models: Iterable[str], program: str, command: str | None = None) -> Options:
@@ -330,7 +362,11 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
         if stored and values["settings"][name] != stored["settings"][name]:
             raise _contradiction(name, settings[name], given["resume"], stored["settings"][name])
     _check_effects(values, given, settings)
-    values |= attack_options(values, given, OF_ATTACKS)
+    if values["defence"] and not values["evaluate"]:
+        values |= defence_options(values, given)
+    else:
+        check_no_defence(given)
+        values |= attack_options(values, given, OF_ATTACKS)
     if "warmup" not in chosen:
         values["warmup"] = min(values["warmup"], values["epochs"] / 2)
     if values["warmup"] > values["epochs"]:
@@ -346,6 +382,8 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
+    if values["data_on_device"] and "workers" in given:
+        raise OptionError(f"--workers {given['workers']} has no effect: with --data-on-device nothing is loaded")
     for name, why in models()[values["model"]].idle(values["settings"]).items():
         if settings.get(name):
             raise OptionError(f"{as_written(name, settings[name])} has no effect: {why}")
@@ -377,6 +415,8 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
+    if given.get("evaluate") and "defence" in given:
+        raise OptionError("--defence belongs to training: what --evaluate measures is --attack")
     if given.get("evaluate") and "adversarial" in given:
         raise OptionError("--adversarial belongs to training: what --evaluate measures is --attack")
     if "visualise" in given and not (given.get("evaluate") and "attack" in given):
@@ -410,7 +450,7 @@ def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
         kept = {"model", "settings"} | ({"image_size"} if stored["settings"] else set())
         stored = {name: stored[name] for name in kept}
     not_ours = {name for name, (script, *_) in OWN.items() if script != program}
-    not_ours |= {"weights", "adversarial", *OF_ATTACKS} if evaluate else set()
+    not_ours |= {"weights", "adversarial", *OF_A_DEFENCE, *OF_ATTACKS} if evaluate else set()
     return {name: value for name, value in stored.items() if name not in OF_THIS_CALL | not_ours}
 
 

@@ -38,15 +38,21 @@ class Progress:
                 leave=False,
             )
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the step under way is one whose loss is printed; a bar has that of the same steps."""
+        return (self.step + 1) % self.print_freq == 0 or time.perf_counter() - self.said > PATIENCE
+
     def update(self, images: int, loss: float | None = None) -> None:
         """One step more, with its images and the mean loss so far, if there is one to tell."""
-        loss_text = "" if loss is None else f"loss {loss:.4f}"
+        due, loss_text = self.is_due, "" if loss is None else f"loss {loss:.4f}"
         self.step += 1
         self.images += images
         if self.bar is not None:
+            self.said = time.perf_counter()
             self.bar.set_postfix_str(loss_text, refresh=False)
             self.bar.update(images)
-        elif self.step % self.print_freq == 0 or time.perf_counter() - self.said > PATIENCE:
+        elif due:
             self.said = time.perf_counter()
             elapsed = time.perf_counter() - self.started
             left = elapsed / (self.step - self.first_step) * (self.steps - self.step)

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy as np
 
 from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
+from minigrad.data.resident import PlaceLoader, Resident
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
 from minigrad.program import Interrupted
@@ -38,10 +39,11 @@ from minigrad.training.checkpoints import (
     part,
     save_checkpoint,
 )
+from minigrad.training.defences import defence_in_words, symptoms_in_words
 from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
-from minigrad.training.mixing import mixed
+from minigrad.training.mixing import Mixing, drawn, mixed
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
@@ -76,13 +78,13 @@ class Data:
         ranks = current()
         shared: Any = {"workers": ranks.shared_among(options.workers), "rank": ranks.rank, "ranks": ranks.size}
         self.val = open_dataset(options.data, "val", image_size=options.image_size, limit=options.limit_val)
-        self.val_loader = DataLoader(self.val, VAL_BATCH, train=False, seed=options.seed, drop_last=False, **shared)
+        self.resident: dict[str, Resident] = {}  # of --data-on-device: "train" and "val"
+        self.kept: dict[str, Any] = {}  # the same on the device, once feed.keep_on has brought them there
+        self.val_loader = self._loader(options, "val", VAL_BATCH, shared)
         if not options.evaluate:
             self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
             check_batch(options.batch_size)
-            self.train_loader = DataLoader(
-                self.train, options.batch_size, train=True, seed=options.seed, drop_last=True, **shared
-            )
+            self.train_loader = self._loader(options, "train", options.batch_size, shared)
             self._check_classes()
         if ranks.size > 1:
             for images in self._opened():
@@ -91,6 +93,13 @@ class Data:
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
+
+    def _loader(self, options: Options, split: str, batch_size: int, shared: dict[str, Any]) -> DataLoader:
+        images, train = getattr(self, split), split == "train"
+        if not options.data_on_device:
+            return DataLoader(images, batch_size, train, seed=options.seed, drop_last=train, **shared)
+        resident = self.resident[split] = Resident(images)
+        return PlaceLoader(resident, batch_size, train, seed=options.seed, drop_last=train, **shared | {"workers": 0})
 
     def _check_classes(self) -> None:
         """DataError if there is nothing to tell apart; a note for classes that no validation image measures."""
@@ -156,6 +165,11 @@ class Data:
         if hasattr(self, "train_loader"):
             self.train_loader.close()
 
+    def first_training(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first training images, as the network sees them, not augmented, and their labels."""
+        rows = range(min(count, len(self.train)))
+        return self.inputs(np.stack([self.train.load(row, None) for row in rows])), self.train.labels[: len(rows)]
+
     def val_batches(self, title: str = "validation") -> Iterator[Any]:
         """The batches of the validation images, with their progress."""
         with Progress(title, len(self.val_loader), VAL_BATCH, self.print_freq) as progress:
@@ -205,9 +219,11 @@ class Run:
         facts: dict[str, Any],
     ) -> None:
         self.options, self.data, self.save_arrays, self.masks, self.facts = options, data, save, masks, facts
-        self.steps = len(data.train_loader)
+        self.replays = options.replays or 1  # steps in a row on one batch
+        self.steps = len(data.train_loader) * self.replays
         self.epoch, self.step = 0, 0  # whole epochs done, steps done in the one after them
         self.meter, self.seconds = Meter(), 0.0  # of the epoch that is under way
+        self.tally: Any = None  # what of its last steps is not counted in the meter yet
         self.history: list[dict[str, Any]] = []
         self.caught: int | None = None  # the signal that this process was sent
         self.asked_to_stop = False  # whether a rank was sent one, as all ranks know since the last step
@@ -254,6 +270,8 @@ class Run:
             print(
                 f"note: SimpleNet's loss stays near {chance:.2f}, that of chance, for some hundred steps; simplenet-bn's does not"
             )
+        if o.defence is not None:
+            print(f"defence: {defence_in_words(o)}")
         print(f"run folder: {path}")
 
     # The loop, as the script sees it
@@ -276,6 +294,8 @@ class Run:
                 yield batch, self._rate(self.step)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - started
+            self._catch_up(self.step)
+            self.seconds = before + time.perf_counter() - started
             self._stop_if_interrupted()
         if self.step > first:
             self._save("last")  # before validation, which may fail: nothing of the epoch has to be done again
@@ -290,20 +310,42 @@ class Run:
         return self.epoch * self.steps + self.step
 
     def _epoch(self) -> Iterator[Any]:
-        return self.data.train_loader.epoch(self.epoch, start_batch=self.step)
+        first, done = divmod(self.step, self.replays)
+        for batch in self.data.train_loader.epoch(self.epoch, start_batch=first):
+            for _ in range(self.replays - done):
+                yield batch
+            done = 0
 
     def record(self, loss: float, logits: np.ndarray, labels: np.ndarray, norm: float | None = None) -> None:
         """Count the step just done, of all ranks. NotFiniteError if its mean loss is NaN or infinite. norm: of the gradient."""
         counted = Meter()
         counted.update(loss, logits, labels)
         counted, self.asked_to_stop = current().step(counted, self.caught is not None)
-        if not math.isfinite(counted.loss):
-            raise NotFiniteError(self._where(f"the loss is {counted.loss}"))
-        self.meter.add(counted)
-        if self._steps_done % LOG_EVERY == 0:
-            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
-            self.folder.write_step(values | {"step/lr": self._rate(self.step)}, self._steps_done)
+        self._count(counted, self.step, norm)
         self.progress.update(counted.images, self.meter.loss)
+
+    def record_later(self, tally: Any, images: int) -> None:
+        """Count the step just done, of one rank, whose loss and hits are in the tally (feed.Tally): it is read where the loss is
+        printed, or somebody else wants it. NotFiniteError then, if a mean loss since it was last read is NaN or infinite."""
+        self.tally = tally
+        if tally.is_full or self.progress.is_due:
+            self._catch_up(self.step + 1)
+        self.progress.update(images, self.meter.loss if self.meter.images else None)
+
+    def _catch_up(self, done: int) -> None:
+        """Read what the tally has: the steps up to `done` of this epoch that are not counted yet."""
+        steps = self.tally.read() if self.tally is not None else []
+        for step, (counted, norm) in enumerate(steps, done - len(steps)):
+            self._count(counted, step, norm)
+
+    def _count(self, counted: Meter, step: int, norm: float | None) -> None:
+        """Count what all ranks have done in a step of this epoch."""
+        if not math.isfinite(counted.loss):
+            raise NotFiniteError(self._where(f"the loss is {counted.loss}", step))
+        self.meter.add(counted)
+        if (self.epoch * self.steps + step) % LOG_EVERY == 0:
+            values = {"step/loss": counted.loss} | ({} if norm is None else {"step/gradient_norm": norm})
+            self.folder.write_step(values | {"step/lr": self._rate(step)}, self.epoch * self.steps + step)
 
     @property
     def first_of_update(self) -> bool:
@@ -324,6 +366,10 @@ class Run:
     def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
         return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
+
+    def mixing(self, count: int) -> Mixing | None:
+        """How this step's batch of `count` images is to be mixed under --mixup, for a Feed; None without it."""
+        return drawn(self.options, self.epoch, self.step, count)
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""
@@ -354,8 +400,11 @@ class Run:
             self._stop_if_interrupted()
             yield batch
 
-    def finish_epoch(self, val: Meter, peak_memory: int) -> None:
-        """Write the epoch's metrics and checkpoints. NotFiniteError, and nothing written, if a loss is not finite."""
+    def finish_epoch(self, val: Meter, peak_memory: int, symptoms: Mapping[str, Any] | None = None) -> None:
+        """Write the epoch's metrics and checkpoints. NotFiniteError, and nothing written, if a loss is not finite.
+
+        symptoms: what a defence says of how its training goes.
+        """
         if not math.isfinite(val.loss):
             raise NotFiniteError(self._where(f"the validation loss is {val.loss}"))
         train = self.meter
@@ -371,7 +420,8 @@ class Run:
             "images_per_second": train.images / self.seconds,
             "peak_memory_bytes": peak_memory,
         }
-        attacks = ""
+        row |= symptoms or {}
+        attacks = symptoms_in_words(row)
         if self.options.adversarial:
             row["attacked_share"] = self._attacked_share()
             attacks = f"\n  attacked {100 * row['attacked_share']:.1f} %"
@@ -432,13 +482,13 @@ class Run:
         """The share of this epoch's batches that are attacked: nobody needs to count them, the seed decides."""
         return sum(attacked(self.options, self.epoch, step) for step in range(self.steps)) / self.steps
 
-    def _where(self, what: str) -> str:
+    def _where(self, what: str, step: int | None = None) -> str:
         advice = "" if self.options.detect_anomaly else " (--detect-anomaly names the operation; a lower --lr may help)"
-        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        where = f"epoch {self.epoch + 1}, {self._next_step(self.step if step is None else step)}"
         return f"{where}: {what}; the run stops, its last checkpoint is as it was{advice}"
 
-    def _next_step(self) -> str:
-        return f"step {self.step + 1} of {self.steps}" if self.step < self.steps else "after its last step"
+    def _next_step(self, step: int) -> str:
+        return f"step {step + 1} of {self.steps}" if step < self.steps else "after its last step"
 
     def _loaded(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The batches. Where an image cannot be read after all, the run is saved, so that it can go on once that is mended."""
@@ -467,6 +517,7 @@ class Run:
         raise Interrupted(self.caught or signal.SIGTERM, f"stopped in {where}, and saved; go on with: {command}")
 
     def _save(self, name: str) -> None:
+        self._catch_up(self.step)
         arrays = self.save_arrays()
         arrays["random.masks"] = np.frombuffer(json.dumps(self.masks.get_state()).encode(), np.uint8)
         for key, array in part(arrays, "model.").items():
@@ -507,7 +558,7 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
-        where = f"epoch {self.epoch + 1}, {self._next_step()}"
+        where = f"epoch {self.epoch + 1}, {self._next_step(self.step)}"
         print(
             f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
         )

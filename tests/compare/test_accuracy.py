@@ -20,7 +20,7 @@ from PIL import Image
 import compare.accuracy as accuracy
 from compare.__main__ import main
 from compare.accuracy import experiments
-from compare.accuracy.experiments import EXPERIMENTS, SCALES, Arm, Experiment, Pair, find
+from compare.accuracy.experiments import EXPERIMENTS, ON_MINIPLACES, SCALES, Arm, Experiment, Pair, find
 from compare.accuracy.measure import Plan
 from compare.kit.statistics import LEVEL, paired, welch
 
@@ -86,6 +86,11 @@ def test_recipes_are_those_of_the_report() -> None:
         full = find(name).options["full"]
         assert (full["lr"], full["batch_size"], full["warmup"], full["image_size"]) == (rate, 256, 5.0, 128)
         assert full["epochs"] == int(name.rsplit("-", 1)[1]) and "limit_train" not in full
+        medium = find(name).options["medium"]
+        assert medium["epochs"] == -(-full["epochs"] // 6) and medium["warmup"] == round(5 / 6, 4)
+        assert {**medium, "image_size": 128} | {key: full[key] for key in ("epochs", "warmup")} == full | (
+            {"patch_size": 8} if name.startswith("vit") else {}
+        )
     vit = find("vit-d6-90").options["full"]
     assert (vit["depth"], vit["optimizer"], vit["weight_decay"], vit["clip_grad"]) == (6, "adamw", 0.05, 1.0)
     assert find("adversarial-training-10").pairs[1].reported["report_top1"] == 19.12
@@ -99,7 +104,7 @@ def test_the_scripts_take_every_recipe(name: str, scale: str) -> None:
     chosen = {**recipe["options"], **recipe["options"]["settings"]}
     assert all(chosen[key] == value for key, value in experiment.options[scale].items())
     assert list(recipe["arms"]) == [arm.name for arm in experiment.arms]
-    assert (recipe["initial_weights"] == "imagenet") == (name.startswith("resnet") and scale == "full")
+    assert (recipe["initial_weights"] == "imagenet") == (name.startswith("resnet") and scale in ON_MINIPLACES)
     if name.startswith("simplenet-custom"):
         assert recipe["arms"]["minigrad definition"]["conv"] == "definition"
         assert recipe["arms"]["torch custom-conv"]["custom_conv"] is True
@@ -118,7 +123,12 @@ def test_the_list(capsys: Any) -> None:
     ("arguments", "said"),
     [
         (["simplenet-61"], f"unknown experiment 'simplenet-61': there are {', '.join(EXPERIMENTS)}"),
-        (["vit-d4-90"], "the full recipe is for MiniPlaces: --data FOLDER"),
+        (["vit-d4-90"], "--scale full is for MiniPlaces: --data FOLDER"),
+        (["vit-d4-90", "--scale", "medium"], "--scale medium is for MiniPlaces: --data FOLDER"),
+        (["vit-d4-90", "--scale", "smoke", "--arms", "jax"], "some of minigrad,torch, each once, not 'jax'"),
+        (["vit-d4-90", "--scale", "smoke", "--tracks", "torch", "--arms", "minigrad"], "some of torch, each once"),
+        (["vit-d4-90", "--scale", "smoke", "--weights", "x.pth"], "vit-d4-90 starts from random weights"),
+        (["resnet18-finetune-60", "--scale", "smoke", "--weights", "x.pth"], "random weights at --scale smoke"),
         (["vit-d4-90", "--data", "/nowhere/at/all"], "/nowhere/at/all"),
         (["vit-d4-90", "--scale", "tiny"], "invalid choice: 'tiny'"),
         (["vit-d4-90", "--scale", "smoke", "--seeds", "0"], "a whole number from 1 to 1000"),
@@ -212,6 +222,23 @@ def test_a_result_goes_on_where_it_stopped(capsys: Any, tmp_path: Path, made_up:
     assert len(made_up["calls"]) == 4  # nothing is done twice
     command(capsys, *asked[:4], 3, *asked[5:])
     assert made_up["calls"][4:] == [("minigrad", 2026), ("torch", 2026)]  # more seeds are more runs
+
+
+def test_arms_are_trained_alone_and_added(capsys: Any, tmp_path: Path, made_up: dict[str, Any]) -> None:
+    asked = ("simplenet-custom-conv-10", "--scale", "smoke", "--seeds", 1, "--json", tmp_path / "result.json")
+    code, said = command(capsys, *asked, "--arms", "minigrad,torch custom-conv")
+    assert code == 0 and made_up["calls"] == [("minigrad", 2024), ("torch custom-conv", 2024)] and "minigrad" in said
+    result = json.loads((tmp_path / "result.json").read_text())
+    alone, _ = accuracy.show.tables(result)
+    assert alone.head == ["", "reported", "other teams", "minigrad", "torch custom-conv"]
+    assert alone.rows[0][:3] == ["top-1, %", "22.53", "22.46-22.82"] and len(alone.rows) == 5
+    assert list(accuracy.show.pictures(result)) == ["curves-alone"]
+    ours, theirs = accuracy.show.overview([result]).rows
+    assert (
+        ours[4].startswith(alone.rows[0][3]) and theirs[5].startswith(alone.rows[0][4]) and ours[5] == theirs[4] == ""
+    )
+    assert command(capsys, *asked)[0] == 0
+    assert made_up["calls"][2:] == [("torch", 2024), ("minigrad definition", 2024)]
 
 
 def test_results_of_something_else_stay(capsys: Any, tmp_path: Path, made_up: dict[str, Any]) -> None:

@@ -18,23 +18,11 @@ from compare import attacks
 from compare.__main__ import main
 from compare.attacks import curve as attack_curve
 from compare.attacks import examples as attack_examples
-from compare.attacks.lines import (
-    CLEAN,
-    NOISE,
-    PRESETS,
-    ROWS,
-    Difference,
-    Line,
-    accuracy,
-    accuracy_error,
-    difference,
-    hits,
-    sweep_lines,
-    table_lines,
-)
+from compare.attacks.lines import CLEAN, NOISE, PRESETS, ROWS, Line, sweep_lines, table_lines
 from compare.attacks.results import Results
 from compare.kit.arguments import Parser, add_trained, read_trained
 from compare.kit.frameworks import FRAMEWORKS
+from compare.kit.letters import Difference, accuracy, accuracy_error, difference, hits
 from compare.kit.tables import as_text
 from minigrad.attacks import preset
 from minigrad.data import normalize, open_dataset

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import compute, flushed
-from .launches import Launches, launch, note, refuse_in_capture
+from .launches import Launches, Order, launch, note, refuse_in_capture
 from .memory import Allocation
 
 Scalar = bool | int | float | complex | np.generic
@@ -35,6 +35,7 @@ def host_access(what: str) -> None:
     refuse_in_capture(what)
     HostReads.count += 1
     note("wait" if what.endswith("synchronize") else "to host", what)
+    Order.waited(None if what.startswith("Device") else Order.current)
 
 
 class Flags:
@@ -50,6 +51,15 @@ class Pointer:
 
     def __init__(self, pointer: int) -> None:
         self.ptr = pointer
+
+
+AT_ONCE = 2**16
+"""Bytes that the driver takes over with the call; a longer copy from memory that is not pinned waits for the stream before it
+(CUDA Runtime API, API synchronization behavior)."""
+
+
+class Pinned(np.ndarray):
+    """What cupyx.empty_pinned gives: host memory from which the device copies by itself."""
 
 
 class ndarray:
@@ -129,6 +139,7 @@ class ndarray:
     # ---- host reads ----
     def get(self, stream: Any = None, order: str = "C", out: np.ndarray | None = None) -> np.ndarray:
         host_access(".get()")
+        Order.touch(".get()", [self])
         if out is None:
             return np.array(self._array, order=order)  # type: ignore[call-overload]
         out[...] = self._array
@@ -136,9 +147,14 @@ class ndarray:
 
     def set(self, array: np.ndarray, stream: Any = None) -> None:
         refuse_in_capture("a copy from the host")
-        note("to device", "set", array.nbytes)
+        if not (self.flags.c_contiguous or self.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
         if array.dtype != self.dtype or array.shape != self.shape:
             raise ValueError(f"a copy of {array.dtype} {array.shape} into {self.dtype} {self.shape}")
+        if array.nbytes > AT_ONCE and not isinstance(array, Pinned):
+            host_access("a copy from memory that is not pinned: synchronize")
+        note("to device", "set", array.nbytes)
+        Order.touch("set", [self], None if stream is None else stream.number)
         self._array[...] = array
 
     def item(self) -> Any:
@@ -449,7 +465,9 @@ def asarray(value: Any, dtype: Any = None, order: Any = None, copy: bool | None 
     note("to device", "asarray", array.nbytes)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {array.dtype}")
-    return _to_device(array, "F" if order in (None, "K", "A") and array.flags.fnc else "C")
+    result = _to_device(array, "F" if order in (None, "K", "A") and array.flags.fnc else "C")
+    Order.touch("asarray", [result])
+    return result
 
 
 SMALL = 2**20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from . import cuda_on_cpu, nccl
 from .array import host_access, ndarray
-from .launches import Launches, note, traffic
+from .launches import Launches, Order, note, traffic
 from .memory import (
     CURRENT,
     GUARD,
@@ -54,9 +55,10 @@ class RawKernel:
                     "and kernels see no strides"
                 )
         note("kernel", self.name, traffic(args, None))
+        Order.touch(self.name, args)
         run = functools.partial(self._run, grid, block, args, shared_mem)
         if Launches.graph is not None:
-            Launches.graph.record(run, None)
+            Launches.graph.record(run, None, args)
         else:
             run()
 
@@ -129,8 +131,9 @@ class Graph:
 
     def __init__(self) -> None:
         self._work: list[tuple[Callable[[], Any], ndarray | None]] = []
+        self._used: list[Any] = []
 
-    def record(self, again: Callable[[], Any], result: ndarray | None) -> None:
+    def record(self, again: Callable[[], Any], result: ndarray | None, used: Sequence[Any]) -> None:
         """One launch, and the array that holds its result, if it does not write into its arguments. Until the graph is
         launched nothing is computed: the array holds no numbers."""
         if Stream.current is not Stream.capturing:
@@ -138,6 +141,7 @@ class Graph:
         if result is not None:
             result._allocation.buffer[GUARD_BYTES : GUARD_BYTES + result._allocation.requested] = GUARD
         self._work.append((again, result))
+        self._used += used
 
     def upload(self, stream: Any = None) -> None:
         """Nothing to do here: CUDA brings the graph to the device."""
@@ -148,6 +152,7 @@ class Graph:
         if Launches.graph is not None:
             raise RuntimeError("a graph is launched while a stream is being captured")
         note("graph", f"{len(self._work)} nodes")
+        Order.touch("a graph", self._used, None if stream is None else stream.number)
         counters, Launches.counters = Launches.counters, []
         try:
             for again, result in self._work:
@@ -164,9 +169,11 @@ class Stream:
     null: Stream
     current: Stream
     capturing: Stream | None = None
+    _numbers = itertools.count(1)
 
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.ptr = 0 if null else id(self)
+        self.number = 0 if null else next(Stream._numbers)
         self._before: list[Stream] = []
 
     def __enter__(self) -> Stream:
@@ -174,23 +181,27 @@ class Stream:
         return self.use()
 
     def __exit__(self, *_: object) -> None:
-        Stream.current = self._before.pop()
+        self._before.pop().use()
 
     def use(self) -> Stream:
-        Stream.current = self
+        Stream.current, Order.current = self, self.number
         return self
 
     def record(self, event: Event | None = None) -> Event:
-        return event or Event()
+        event = event or Event()
+        event.record(self)
+        return event
 
     def wait_event(self, event: Event) -> None:
-        """Everything has been done already."""
+        """What is asked of the stream from now on comes after the event."""
+        Order.merge(Order.clock(self.number), event.clock)
 
     def is_capturing(self) -> bool:
         return Stream.capturing is self
 
     def synchronize(self) -> None:
         host_access("Stream.synchronize")
+        Order.waited(self.number)
 
     def begin_capture(self, mode: Any = None) -> None:
         if self.ptr == 0:
@@ -212,13 +223,15 @@ class Event:
     done = True
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
-        pass
+        self.clock: dict[int, int] = {}
 
     def record(self, stream: Stream | None = None) -> None:
-        """Everything before it has been done already."""
+        """It comes after what the stream was asked for so far."""
+        self.clock = dict(Order.clock((stream or Stream.current).number))
 
     def synchronize(self) -> None:
         host_access("Event.synchronize")
+        Order.merge(Order.host, self.clock)
 
 
 Stream.null = Stream.current = Stream(null=True)

@@ -30,7 +30,7 @@
 #define CUDA_ON_CPU_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(cuda_on_cpu::dynamic_shared)
 
 using std::abs; using std::ceil; using std::fabs; using std::floor; using std::fma; using std::fmax; using std::fmin;
-using std::isinf; using std::isnan; using std::pow; using std::sqrt;
+using std::isinf; using std::isnan; using std::pow; using std::rint; using std::sqrt;
 
 // Functions of single precision err by as many units in the last place as CUDA's do by its Programming Guide: each result is
 // moved from the rounded one as its bits have it, unless it is exact (arithmetic.py does the same for CuPy's functions).
@@ -56,6 +56,8 @@ CUDA_ON_CPU_ERRS(exp, 1) CUDA_ON_CPU_ERRS(log, 1) CUDA_ON_CPU_ERRS(tanh, 2) CUDA
 template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
 template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
 static inline double __longlong_as_double(long long bits) { double x; memcpy(&x, &bits, 8); return x; }
+static inline double __dmul_rn(double a, double b) { return a * b; }
+static inline double __dadd_rn(double a, double b) { return a + b; }
 template <class T> static inline T __ldg(const T* p) { return *p; }
 
 struct uint3 { unsigned x, y, z; };

@@ -67,7 +67,7 @@ def _compile(source: str, flags: Sequence[str]) -> Path:
     path = compiler()
     if path is None:
         raise KernelError("CUDA kernels are emulated with g++, which is not installed")
-    command = [path, "-std=c++17", "-O2", "-ftree-vectorize", "-fPIC", "-shared", "-w", *flags]
+    command = [path, "-std=c++17", "-O2", "-ftree-vectorize", "-ffp-contract=off", "-fPIC", "-shared", "-w", *flags]
     key = hashlib.sha256("\0".join([*command, HEADER.read_text(), source]).encode()).hexdigest()[:24]
     library = _cache_folder() / f"{key}.so"
     if not library.exists():

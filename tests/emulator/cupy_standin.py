@@ -14,7 +14,7 @@ import numpy as np
 
 from . import cuda
 from .arithmetic import compute
-from .array import asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
+from .array import Pinned, asarray, host_access, keep, naive_floor_divide, naive_remainder, ndarray, unwrap, wrap
 from .launches import Launches, launch, refuse_in_capture
 from .memory import POOL
 
@@ -341,6 +341,7 @@ def make_modules() -> dict[str, types.ModuleType]:
     cupy.__version__ = "14.2.0"
     cupy.show_config = lambda: print("tests/emulator, in the place of CuPy 14.2")
     cupyx.scatter_add = _scatter_add
+    cupyx.empty_pinned = lambda shape, dtype=float, order="C": np.empty(shape, dtype, order).view(Pinned)
     return {
         "cupy": cupy,
         "cupy.cuda": cupy.cuda,

@@ -44,6 +44,51 @@ def refuse_in_capture(what: str) -> None:
         raise RuntimeError(f"{what} while a stream is being captured: cudaErrorStreamCaptureUnsupported")
 
 
+class Order:
+    """Which work comes after which: a clock for each stream, with the ticks of the others that it has waited for.
+
+    Work on a block of memory has to come after all work on it that was asked for before, whatever the stream: by an event that
+    the stream waits for, or because the host has waited. Else a GPU may do both at once, which RuntimeError says.
+    """
+
+    current = 0  # the number of the current stream; 0 is the default one
+    clocks: dict[int, dict[int, int]] = {}
+    host: dict[int, int] = {}  # what the host has waited for
+
+    @classmethod
+    def clock(cls, stream: int) -> dict[int, int]:
+        """The stream's, after what the host has waited for."""
+        clock = cls.clocks.setdefault(stream, {stream: 0})
+        cls.merge(clock, cls.host)
+        return clock
+
+    @staticmethod
+    def merge(clock: dict[int, int], other: dict[int, int]) -> None:
+        for stream, tick in other.items():
+            if clock.get(stream, 0) < tick:
+                clock[stream] = tick
+
+    @classmethod
+    def touch(cls, what: str, values: Any, stream: int | None = None) -> None:
+        """Work on these arrays, on that stream or the current one; what is captured is work once its graph is launched."""
+        if Launches.graph is not None:
+            return
+        number = cls.current if stream is None else stream
+        clock = cls.clock(number)
+        clock[number] = clock.get(number, 0) + 1
+        for array in _arrays(values):
+            other, tick = array._allocation.last
+            if clock.get(other, 0) < tick:
+                raise RuntimeError(f"a race: {what} on stream {number} does not wait for work on stream {other}")
+            array._allocation.last = (number, clock[number])
+
+    @classmethod
+    def waited(cls, stream: int | None = None) -> None:
+        """The host has waited for a stream, or for all."""
+        for number in cls.clocks if stream is None else [stream]:
+            cls.merge(cls.host, cls.clocks.get(number, {}))
+
+
 def note(kind: str, name: str, bytes: int = 0) -> None:
     """Tell whoever counts."""
     for counter in Launches.counters:
@@ -100,9 +145,11 @@ def launch(kind: str, name: str, function: Callable[..., Any], writes: bool = Fa
                 result = function(*args, **kwargs)
             if result is NotImplemented or (not into and is_view(result, args)):
                 return result
-            note(kind, name, traffic((*args, *kwargs.values()), result))
+            used = (*args, *kwargs.values())
+            note(kind, name, traffic(used, result))
+            Order.touch(name, (*used, result))
             if graph is not None:
-                graph.record(functools.partial(function, *args, **kwargs), None if into else result)
+                graph.record(functools.partial(function, *args, **kwargs), None if into else result, (*used, result))
             return result
         finally:
             Launches.inside = False

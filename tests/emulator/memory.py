@@ -128,6 +128,7 @@ class Allocation:
     def __init__(self, requested: int) -> None:
         self.requested = requested
         self.device = CURRENT.device
+        self.last = (0, 0)  # the stream and the tick of the last work on it
         self.size = -(-requested // BLOCK_BYTES) * BLOCK_BYTES
         if Launches.dry:  # memory that nobody touches is none
             self.buffer = np.zeros(requested + 2 * GUARD_BYTES, np.uint8)

@@ -520,6 +520,30 @@ class TestStandIn:
             np.testing.assert_allclose(y.get(), np.exp(2 * value))
             np.testing.assert_allclose(float(total), before + 3 * np.exp(2 * value))
 
+    def test_work_on_two_streams_has_to_be_ordered(self):
+        x, other, event = cp.ones(3), cp.cuda.Stream(non_blocking=True), cp.cuda.Event(disable_timing=True)
+        with other, pytest.raises(RuntimeError, match="a race: mul on stream .* does not wait for work on stream 0"):
+            x * 2
+        event.record()
+        other.wait_event(event)
+        with other:
+            x += 1
+        with pytest.raises(RuntimeError, match="a race"):
+            x.get()
+        other.synchronize()
+        np.testing.assert_array_equal(x.get(), 2)
+
+    def test_a_long_copy_from_memory_that_is_not_pinned_is_a_wait(self):
+        x, numbers = cp.zeros(2**14), np.ones(2**14)
+        with emulator.counted() as launches:
+            x.set(numbers)
+        assert emulator.totals(launches) == {"wait": 1, "to device": 1}
+        pinned = sys.modules["cupyx"].empty_pinned(2**14)
+        pinned[...] = numbers
+        with emulator.counted() as launches:
+            x.set(pinned)
+        assert emulator.totals(launches) == {"to device": 1}
+
     def test_a_capture_wants_its_own_stream_and_memory(self):
         x, stream = cp.ones(3), cp.cuda.Stream(non_blocking=True)
         stream.begin_capture()

@@ -14,6 +14,7 @@ from .convolution import (
 )
 from .device import (
     check_device,
+    copy_in,
     device_count,
     from_host,
     max_memory_allocated,
@@ -34,6 +35,7 @@ from .elementwise import (
     relu_backward,
     remainder,
 )
+from .feeding import Conveyor, Images, normalize_bytes
 from .folding import fold, unfold
 from .indexing import assign, check_indices, scatter_add
 from .launch import drawn
@@ -61,6 +63,7 @@ from .pooling import (
 )
 from .products import linear, linear_backward, matmul, sum_rows
 from .softmax import (
+    count_hits,
     cross_entropy,
     cross_entropy_backward,
     cross_entropy_total,

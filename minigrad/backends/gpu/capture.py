@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .device import flag_may_be_up, pools, xp
+from .device import copy_in, flag_may_be_up, pools, xp
 from .launch import Listed, numbers_listed, numbers_renewed
 
 
@@ -30,9 +30,11 @@ class Capture:
         """Within it, work is done on the stream, after all that was asked for before, with the pool's memory."""
         outside = xp.cuda.get_current_stream()
         _after(self.stream, outside)
-        with self.stream, xp.cuda.using_allocator(self.pool.malloc):
-            yield
-        _after(outside, self.stream)
+        try:
+            with self.stream, xp.cuda.using_allocator(self.pool.malloc):
+                yield
+        finally:
+            _after(outside, self.stream)
 
     def record(self, first: Callable[[], Any], then: Callable[[], Any]) -> Any:
         """Capture first() and then(), of which `renew` runs `then` again on the host; returns what first() returned."""
@@ -46,14 +48,14 @@ class Capture:
             graph = self.stream.end_capture()
         self.graph, self.drawn, self.computed = graph, drawn, computed
         for array, numbers in (*drawn, *computed):
-            array.set(numbers() if callable(numbers) else numbers)
+            copy_in(array, numbers() if callable(numbers) else numbers)
         return result
 
     def renew(self, then: Callable[[], Any]) -> None:
         """Draw the random numbers anew, and let then() compute its numbers anew: both go where the graph reads them."""
         for array, numbers in self.drawn:
             if callable(numbers):
-                array.set(numbers())
+                copy_in(array, numbers())
         with numbers_renewed(self.computed):
             then()
 

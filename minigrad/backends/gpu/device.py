@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import threading
 from typing import Any
@@ -131,6 +132,34 @@ def from_host(array: np.ndarray, *, index: int = 0) -> Any:
     with xp.cuda.Device(index):
         device_array = xp.array(np.asarray(array.transpose(axes), order="C"), order="C")
     return device_array.transpose(np.argsort(axes).tolist())
+
+
+_copies: collections.deque[tuple[Any, Any]] = (
+    collections.deque()
+)  # on their way: what tells their end, and their pinned memory
+MOST_BYTES = 2**27  # on their way at once
+
+
+def copy_in(array: Any, numbers: np.ndarray, stream: Any = None) -> None:
+    """Put host numbers into a C-contiguous array of the current GPU, on that stream or the current one: the host does not wait.
+
+    By pinned memory: a copy of more than 64 kB from any other waits for the stream before it begins. The memory is used again
+    once its copy is done; with MOST_BYTES on their way the host waits for the oldest one, so far is it ahead.
+    """
+    import cupyx
+
+    under_way = numbers.nbytes + sum(pinned.nbytes for _, pinned in _copies)
+    while _copies and (under_way > MOST_BYTES or _copies[0][0].done):
+        event, pinned = _copies.popleft()
+        under_way -= pinned.nbytes
+        if not event.done:
+            event.synchronize()
+    pinned = cupyx.empty_pinned(numbers.shape, numbers.dtype)
+    pinned[...] = numbers
+    array.set(pinned, stream)
+    event = xp.cuda.Event(disable_timing=True)
+    event.record(stream)
+    _copies.append((event, pinned))
 
 
 class PeakMemory(xp.cuda.MemoryHook):  # type: ignore[name-defined, misc]

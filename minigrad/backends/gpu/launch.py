@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .device import from_host, xp
+from .device import copy_in, from_host, xp
 
 SOURCES = Path(__file__).with_name("cuda")
 C_TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -98,7 +98,7 @@ def on_device(numbers: np.ndarray) -> Any:
         array = next(_numbers.renewed, None)
         if array is None or array.shape != numbers.shape:
             raise RuntimeError("a captured step asks for other numbers than when it was captured: it has changed since")
-        array.set(numbers)
+        copy_in(array, numbers)
         return array
     if _numbers.listed is None:
         return xp.asarray(numbers)

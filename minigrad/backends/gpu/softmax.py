@@ -109,6 +109,19 @@ sums_losses = True
 """Whether a loss and its mean are one kernel, cross_entropy_total."""
 
 
+def count_hits(loss: Array, logits: Array, target: Array, norm: Array | None, row: Array) -> None:
+    """Fill row (4,) float64: a batch's mean loss, its top-1 and top-5 hits, and the norm of its gradient, NaN for None.
+
+    loss, norm: 0-d; logits (M, C); target (M,) integers. The ranks are those of minigrad.training.meters.target_ranks.
+    """
+    rows, classes = logits.shape
+    block = (256, 1) if classes >= LONG_ROW else (32, 16)
+    kernel("softmax", "count_hits", logits.dtype).launch(
+        (1,), block, _prepare(loss, logits.dtype), _prepare(norm, logits.dtype), xp.ascontiguousarray(logits),
+        _prepare(target, xp.int64), row, np.int64(rows), classes,
+    )  # fmt: skip
+
+
 def cross_entropy_backward(
     g: Array,
     logp: Array,

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from minigrad.attacks import Result, Stage
-from minigrad.random import Generator
 from models.reference.attacks.boundary import FAB, likeliest_others
 from models.reference.attacks.pgd import APGD, Threat, at_rest, each
 from models.reference.attacks.square import Square
@@ -72,11 +71,6 @@ class AutoAttack(Threat):
     classes: int = 9
     batch_size: int | None = None
     stages: dict[str, Any] | None = field(default=None, hash=False)
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def attacks(self) -> dict[str, Any]:
         """The stages by name."""

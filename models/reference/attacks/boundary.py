@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minigrad.random import Generator
 from models.reference.attacks.pgd import Threat, at_rest, each
 
 HALVINGS = 200
@@ -78,11 +77,6 @@ class FAB(Threat):
     eta: float = 1.05
     beta: float = 0.9
     alpha_max: float = 0.1
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __call__(self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
         """The nearest images that fool the model."""

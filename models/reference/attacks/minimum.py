@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigrad.attacks import Misclassified
-from minigrad.random import Generator
 from models.reference.attacks.boundary import FAB
 from models.reference.attacks.criteria import margin
 from models.reference.attacks.pgd import Threat, at_rest, direction_of, each
@@ -25,11 +24,6 @@ class DeepFool(Threat):
     epsilon: Any = 0.1
     norm: str = "l2"
     overshoot: float = 0.02
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def nearest(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The perturbed images, and how far they are, image by image."""
@@ -73,11 +67,6 @@ class CW(Threat):
     initial: float = 1e-3
     confidence: float = 0.0
     criterion: Any = field(default_factory=Misclassified)
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def nearest(self, model: nn.Module, images: Tensor, labels: Tensor, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and how far they are."""
@@ -121,11 +110,6 @@ class DDN(Threat):
     norm: str = "l2"
     gamma: float = 0.05
     radius: float = 1.0
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def nearest(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The perturbed images, and how far they are."""

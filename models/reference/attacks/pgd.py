@@ -7,7 +7,7 @@ autograd differentiates. An attack keeps |d| <= epsilon and low <= v + d <= high
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
@@ -86,16 +86,22 @@ def shrunk(d: Tensor, epsilon: float) -> Tensor:
     return d.sign() * (d.abs() - high).clamp(min=0)
 
 
-class Threat:
-    """What every attack has: a ball of epsilon by a norm, a clip range, units. d is the perturbation, v the images in the units."""
+class Ball:
+    """What each attack has with its own default."""
 
     epsilon: Any
     norm: str
-    clip: tuple[float, float] | None
-    units: str
-    mean: Any
-    std: Any
-    generator: Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threat(Ball):
+    """What every attack has: a ball of epsilon by a norm, a clip range, units. d is the perturbation, v the images in the units."""
+
+    clip: tuple[float, float] | None = None
+    units: str = "normalised"
+    mean: Any = None
+    std: Any = None
+    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     at = Attack.at  # the same attack at another epsilon: numbers alone
 
@@ -138,12 +144,7 @@ class PGD(Threat):
     retarget: bool = True
     random_start: bool = False
     restarts: int = 1
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
     loss: str | Callable[[Tensor, Tensor], Tensor] = "ce"
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __call__(
         self, model: nn.Module, images: Tensor, labels: Tensor | None = None, targets: Tensor | None = None

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from minigrad.attacks import Misclassified
-from minigrad.random import Generator
 from models.reference.attacks.criteria import margin
 from models.reference.attacks.pgd import Threat, at_rest
 
@@ -34,11 +33,6 @@ class Square(Threat):
     norm: str = "linf"
     p: float = 0.8
     criterion: Any = field(default_factory=Misclassified)
-    clip: tuple[float, float] | None = None
-    units: str = "normalised"
-    mean: Any = None
-    std: Any = None
-    generator: Generator = field(default_factory=lambda: Generator(0), compare=False, repr=False)
 
     def __call__(self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
         """The perturbed images."""

@@ -157,6 +157,33 @@ extern "C" __global__ void cross_entropy_total(const scalar_t* x, const long lon
     }
 }
 
+// A step's row of a table: its loss, how many of M rows have their class first, and how many among the first five, and the norm of
+// its gradient, or NaN. Among equal numbers the lower class comes first; a NaN is before every number. One block.
+extern "C" __global__ void count_hits(const scalar_t* loss, const scalar_t* norm, const scalar_t* x, const long long* target,
+                                      double* out, long long M, int C) {
+    double first_hits = 0, five_hits = 0;
+    FOR_EACH_ROW(row, M) {
+        long long t = row < M ? target[row] : -1;
+        bool inside = t >= 0 && t < C;
+        scalar_t own = inside ? x[row * C + t] : scalar_t(0), before = 0;
+        for (int c = threadIdx.x; inside && c < C; c += blockDim.x) {
+            scalar_t v = x[row * C + c];
+            before += !(v <= own) || (v == own && c < t);
+        }
+        before = row_sum(before);
+        if (!inside || threadIdx.x) continue;
+        first_hits += before < 1;
+        five_hits += before < 5;
+    }
+    first_hits = block_sum(first_hits);
+    five_hits = block_sum(five_hits);
+    if (threadIdx.x || threadIdx.y) return;
+    out[0] = *loss;
+    out[1] = first_hits;
+    out[2] = five_hits;
+    out[3] = norm ? double(*norm) : double(NOT_A_NUMBER);
+}
+
 // gx = g (exp(logp) sum q - q), where loss = -sum q logp: q[c] = s/C w[c] + (1 - s) w[t] [c = t]. g is one number a row, or one
 // for all rows, over `divisor`.
 extern "C" __global__ void cross_entropy_backward(const scalar_t* g, const scalar_t* divisor, const scalar_t* logp,
