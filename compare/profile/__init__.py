@@ -24,9 +24,9 @@ from pathlib import Path
 
 from compare.kit.arguments import Parser, count, need_torch
 from compare.kit.command import Command
-from compare.kit.result import check_writable
 from compare.profile import measure, show
 from compare.speed import add_job, add_limit
+from minigrad.files import check_target
 from minigrad.errors import OptionError
 
 
@@ -46,7 +46,7 @@ def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """OptionError if --trace could not be written, or names a file that is no trace; MinigradError for --torch without it."""
     path = options.trace
     if path is not None:
-        check_writable(path, "--trace")
+        check_target(path, "--trace")
     if path is not None and path.exists():
         try:
             known = "traceEvents" in json.loads(path.read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.errors import OptionError
-from minigrad.files import is_writable
+from minigrad.files import check_target
 from minigrad.option import Parser as Plain
 from minigrad.option import Type, number
 from minigrad.terminal import as_it_is
@@ -62,24 +62,6 @@ def check_picture(name: str | None) -> Path | None:
         raise OptionError(f"--picture {name!r}: a name that ends in .png is wanted")
     check_target(path, "--picture")
     return path
-
-
-def check_target(path: Path, option: str) -> None:
-    """OptionError if no file can be written there."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OptionError(f"{option} {path}: there is no folder {path.parent}")
-    if (path.exists() and not path.is_file()) or not is_writable(folder):
-        raise OptionError(f"{option} {path}: no file can be written there")
-
-
-def check_folder(path: Path, option: str) -> None:
-    """OptionError if a folder is none, or cannot be made there."""
-    there = path.absolute()
-    while not there.exists() and not there.is_symlink():
-        there = there.parent
-    if not there.is_dir() or not is_writable(there):
-        raise OptionError(f"{option} {path}: no folder can be written there")
 
 
 def print_json(content: Any) -> None:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.commands.arguments import Arguments, Parser, add_outputs, check_folder, check_picture, print_json, table
+from minigrad.commands.arguments import Arguments, Parser, add_outputs, check_picture, print_json, table
 from minigrad.commands.explain import class_index
 from minigrad.commands.images import Photo, add_images, inputs_of, read_photos
 from minigrad.commands.network import Network, add_network, logits_of, read_network
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import check_folder, write_atomically
 from minigrad.option import fraction, number
 from minigrad.training.attack_kinds import KINDS, build, explained
 from minigrad.training.attacks import Within

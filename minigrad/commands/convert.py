@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigrad import convert
-from minigrad.commands.arguments import Parser, check_target
+from minigrad.commands.arguments import Parser
+from minigrad.files import check_target
 from minigrad.commands.network import add_network, read_network
 from minigrad.errors import OptionError
 

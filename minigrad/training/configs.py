@@ -27,7 +27,9 @@ def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Co
     for key, value in entries.items():
         option = str(key).replace("-", "_").lstrip("_")
         action = next((a for a in parser._actions if a.dest == option), None)
-        if action is None or option in ("help", "config"):
+        if option == "config":
+            raise OptionError(f"--config {name} names another file of options, {value!r}: one is taken")
+        if action is None or option == "help":
             raise OptionError(f"--config {name}: unknown option {key!r}{did_you_mean(option, known)}")
         if value is None:
             continue
