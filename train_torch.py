@@ -35,10 +35,13 @@ from minigrad.errors import DeviceError, OptionError
 from minigrad.training import (
     Attacker,
     BatchGenerator,
+    Certified,
     Data,
+    Measure,
     Meter,
     Options,
     Run,
+    corrupted,
     current,
     epsilons,
     main,
@@ -49,6 +52,7 @@ from minigrad.training import (
     report_attack,
     report_audit,
     report_evaluation,
+    sigma_settings,
     unpack,
     weights_to_load,
 )
@@ -219,16 +223,17 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
     if options.audit:
         report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
+    more = measures(options, data, model, device)
     if attack is None:
-        report_evaluation(options, data, clean)
+        report_evaluation(options, data, clean, measures=more)
         return
     if sizes := epsilons(options):
         curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
-        report_evaluation(options, data, clean, curve=curve)
+        report_evaluation(options, data, clean, curve=curve, measures=more)
     else:
         attacker, keep = Attacker(attack), options.save_adversarial is not None
         under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
-        report_evaluation(options, data, clean, under_attack, attacker.stages())
+        report_evaluation(options, data, clean, under_attack, attacker.stages(), measures=more)
     if options.visualise:
         batch = data.chosen()
         images = torch.from_numpy(data.inputs(batch.images)).to(device)
@@ -236,6 +241,22 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
         with torch.no_grad():
             before, after = model(images), model(perturbed)
         report_attack(options, data, batch, to_numpy(perturbed), to_numpy(before), to_numpy(after))
+
+
+def measures(options: Options, data: Data, model: nn.Module, device: torch.device) -> list[Measure]:
+    """--certify and --corruptions: certified radii, and accuracy on corrupted images."""
+    found = []
+    if options.certify:
+        smoothed = defences.Smoothed(model, **sigma_settings(options, data.val.std))
+        certified = Certified(options)
+        for batch in data.val_batches("certifying"):
+            certified(smoothed, torch.from_numpy(data.inputs(batch.images)).to(device), batch)
+        found.append(certified.measure())
+    if options.corruptions:
+        keys = [(kind, strength) for kind in options.corruptions for strength in range(1, 6)]
+        batches = {key: data.corrupted_batches(*key, options.seed) for key in keys}
+        found.append(corrupted({key: evaluate(model, data, batches[key], device) for key in keys}))
+    return found
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Options) -> torch.optim.Optimizer:

@@ -18,6 +18,7 @@ RULES = {
     "minigrad/backends/cpu": {"scipy lazily"},
     "minigrad/backends/gpu": {"cupy lazily", "cupyx lazily"},
     "minigrad/data/transforms.py": {"PIL"},  # itself imported only where images are read
+    "minigrad/data/corruptions.py": {"PIL lazily", "scipy lazily"},
     "minigrad/data": {"PIL lazily", "torchvision lazily"},
     "minigrad/distributed": {"cupy lazily", "mpi4py lazily"},
     "minigrad/commands": {"PIL lazily", "compare lazily", "matplotlib lazily", "models lazily", "torch lazily"},
@@ -27,9 +28,10 @@ RULES = {
     },
     "minigrad/tracing": {"matplotlib lazily", "tensorboardX lazily", "torch lazily"},
     "minigrad/attacks/of_torch.py": {"torch lazily"},
+    "minigrad/defences/smoothing.py": {"scipy lazily"},
     "minigrad/weights.py": {"safetensors lazily", "torch lazily"},
     "minigrad": set(),
-    "models/reference": {"models", "torch", "torchvision", "torchvision lazily"},
+    "models/reference": {"models", "scipy lazily", "torch", "torchvision", "torchvision lazily"},
     "models": {"models"},
 }  # fmt: skip
 

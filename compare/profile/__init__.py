@@ -26,8 +26,8 @@ from compare.kit.arguments import Parser, count, need_torch
 from compare.kit.command import Command
 from compare.profile import measure, show
 from compare.speed import add_job, add_limit
-from minigrad.files import check_target
 from minigrad.errors import OptionError
+from minigrad.files import check_target
 
 
 def options(parser: Parser) -> None:

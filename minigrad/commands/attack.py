@@ -23,7 +23,7 @@ from minigrad.commands.network import Network, add_network, logits_of, read_netw
 from minigrad.errors import OptionError
 from minigrad.files import check_folder, write_atomically
 from minigrad.option import fraction, number
-from minigrad.training.attack_kinds import KINDS, build, explained
+from minigrad.training.attack_kinds import ATTACKS, build, explained
 from minigrad.training.attacks import Within
 from minigrad.training.pictures import Attacked, draw_attack, softmax
 from minigrad.training.recipes import check_kind
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     add_images(parser)
     add_network(parser)
     parser.option(
-        "--attack", choices=list(KINDS), default="untargeted", metavar="NAME", help=f"(untargeted) {explained()}"
+        "--attack", choices=list(ATTACKS), default="untargeted", metavar="NAME", help=f"(untargeted) {explained()}"
     )
     parser.option("--target", metavar="CLASS", help="towards this class: its name or number (away from what it is)")
     size = number(fraction, 0, 1e38)
@@ -84,7 +84,7 @@ def attacked(options: Arguments, network: Network, photos: Sequence[Photo]) -> A
     inputs = inputs_of(photos, network)
     before = logits_of(network, inputs)
     labels = np.array([before[i].argmax() if p.label is None else p.label for i, p in enumerate(photos)], np.int64)
-    kind, classes = KINDS[options.attack], len(network.classes)
+    kind, classes = ATTACKS[options.attack], len(network.classes)
     if classes < kind.classes:
         raise OptionError(f"--attack {options.attack} needs at least {kind.classes} classes, the network has {classes}")
     steps = options.steps or kind.steps
@@ -119,12 +119,12 @@ def _check_attack(options: Arguments) -> None:
     """The norm filled in. OptionError for options that the attack does not know."""
     given = {"attack_steps": options.steps, "alpha": options.alpha, "norm": options.norm}
     there = {name: value for name, value in given.items() if value is not None}
-    kind = KINDS[options.attack]
+    kind = ATTACKS[options.attack]
     if options.steps is not None and "attack_steps" not in kind.takes:
         raise OptionError(f"--steps {options.steps} has no effect: --attack {options.attack} has a number of its own")
     options.norm = check_kind(options.attack, there, options.norm or "linf", options.epsilon, "pixel")
     if options.target is not None and kind.target is None:
-        able = ", ".join(name for name, other in KINDS.items() if other.target)
+        able = ", ".join(name for name, other in ATTACKS.items() if other.target)
         raise OptionError(f"--target does not go with --attack {options.attack}: it goes with {able}")
 
 

@@ -12,6 +12,8 @@ Everything here is NumPy arrays. The order of the images and each image's augmen
 alone: the number of workers, the machine and a resume in the middle change nothing. What a user can get wrong raises
 `minigrad.errors.DataError` or `OptionError`, with one line that names the file and what would be right.
 
+`minigrad.data.corruptions` has the 15 corruptions of ImageNet-C.
+
 Pillow is imported when the first image is decoded or resized, torchvision when one of its data sets is asked for.
 """
 

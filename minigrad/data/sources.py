@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from minigrad.data.dataset import ArrayDataset, ImageDataset, balanced_selection
 from minigrad.data.folder import open_folder
-from minigrad.errors import DataError, OptionError
+from minigrad.errors import DataError, OptionError, did_you_mean
 
 EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist_small.npz"  # made by tools/make_embedded_images.py
 EMBEDDED_NAME = "fashion-mnist-small"

@@ -6,6 +6,7 @@ from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.defences import make_defence
 from minigrad.training.feed import Feed, Tally, keep_on
+from minigrad.training.measures import Certified, Measure, corrupted, sigma_settings
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
 from minigrad.training.ranks import BatchGenerator, current
@@ -17,8 +18,10 @@ from minigrad.training.weights import initial_weights
 __all__ = [
     "Attacker",
     "BatchGenerator",
+    "Certified",
     "Data",
     "Feed",
+    "Measure",
     "Meter",
     "Options",
     "Run",
@@ -26,6 +29,7 @@ __all__ = [
     "attack_settings",
     "build",
     "epsilons",
+    "corrupted",
     "current",
     "initial_weights",
     "keep_on",
@@ -42,6 +46,7 @@ __all__ = [
     "report_audit",
     "report_evaluation",
     "save_checkpoint",
+    "sigma_settings",
     "unpack",
     "weights_to_load",
 ]

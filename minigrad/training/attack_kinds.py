@@ -61,7 +61,7 @@ def _auto(version: str, about: str) -> Kind:
     return _kind("AutoAttack", about, (), classes=4, settings={"version": version})
 
 
-KINDS: dict[str, Kind] = {
+ATTACKS: dict[str, Kind] = {
     "handout": _kind("PGD", "PGD towards the least likely class", settings=PRESETS["handout"], trains=True),
     "report": _kind("PGD", "PGD away from that class (weak)", settings=PRESETS["report"], trains=True),
     "untargeted": _kind("PGD", "PGD away from the label", settings=PRESETS["untargeted"], **_LED),
@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
 
 def explained() -> str:
     """What --help says of the names."""
-    return "; ".join(f"{name}: {kind.about}" for name, kind in KINDS.items())
+    return "; ".join(f"{name}: {kind.about}" for name, kind in ATTACKS.items())
 
 
 def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
@@ -104,7 +104,7 @@ def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
     settings: threat model and generator, and steps, alpha, random_start, restarts, of which it takes what it knows.
     OptionError for an attack that the framework does not have.
     """
-    kind = KINDS[name]
+    kind = ATTACKS[name]
     if not hasattr(library, kind.cls):
         raise OptionError(f"--attack {name}: its PyTorch version is not written; train_minigrad.py has it")
     unused = {OPTION_OF.get(option, option) for option in STEPPING - kind.takes}

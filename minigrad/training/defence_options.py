@@ -65,5 +65,7 @@ def check_no_defence(given: Mapping[str, Any]) -> None:
     for option, those in (("beta", "trades or mart"), ("replays", "free")):
         if option in given:
             raise OptionError(f"{as_written(option, given[option])} belongs to --defence {those}")
-    if "noise" in given:
-        raise OptionError(f"{as_written('noise', given['noise'])} belongs to --defence noise")
+    if "noise" in given and "certify" not in given:
+        raise OptionError(
+            f"{as_written('noise', given['noise'])} belongs to --defence noise, or to --evaluate --certify"
+        )

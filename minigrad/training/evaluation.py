@@ -10,8 +10,6 @@ worst.png           the images that are most surely taken for something else
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -23,6 +21,7 @@ import numpy as np
 from minigrad.data.dataset import ImageDataset
 from minigrad.data.folder import FolderDataset
 from minigrad.files import write_atomically
+from minigrad.training.measures import as_csv
 from minigrad.training.meters import Meter
 from minigrad.training.pictures import QUIET, as_png, readable
 
@@ -47,13 +46,6 @@ def write_details(folder: Path, data: ImageDataset, meter: Meter, under_attack: 
         write_atomically(folder / "worst.png", draw_worst(data, meter))
         names += ["confusion.png", "worst.png"]
     return names
-
-
-def as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    """Rows, the first of them the head."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def prediction_rows(data: ImageDataset, meter: Meter, under_attack: Meter | None) -> list[list[Any]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from minigrad.data.corruptions import KINDS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
-from minigrad.training.attack_kinds import KINDS, explained
+from minigrad.training.attack_kinds import ATTACKS, explained
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
 from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
@@ -63,6 +65,16 @@ def _amount(text: str) -> float | list[float]:
 
 
 _SIZE = number(fraction, 0, LARGEST)
+
+
+def _kinds(text: str) -> list[str]:
+    """An argparse type: kinds of corruptions, or all."""
+    found = list(KINDS) if text == "all" else text.split(",")
+    if unknown := [kind for kind in found if kind not in KINDS]:
+        near = get_close_matches(unknown[0], KINDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KINDS)}"
+        raise argparse.ArgumentTypeError(f"unknown kind {unknown[0]!r}: {hint}")
+    return list(dict.fromkeys(found))
 
 
 def _option(
@@ -245,14 +257,14 @@ class Options:
         f"of free: how often each batch is trained on in a row ({REPLAYS})", number(int, 1, 1000), default=None
     )
     noise: float | None = _option(
-        f"of --defence noise: the standard deviation of the noise, in --attack-units ({SIGMA:g})",
+        f"of --defence noise and --certify: the noise's standard deviation, in --attack-units ({SIGMA:g}; --certify: the run's)",
         number(fraction, 0, LARGEST, above=True),
         default=None,
         metavar="SIGMA",
     )
     attack: str | None = _option(
         f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}",
-        choices=tuple(KINDS),
+        choices=tuple(ATTACKS),
         metavar="NAME",
         default=None,
         attack=True,
@@ -301,6 +313,24 @@ class Options:
         default=False,
         resume="not taken",
     )
+    certify: int = _option(
+        "with --evaluate: ask the network about each image under noise so often (1000), and within which radius its answer is "
+        "certain; units and noise by --attack-units and --noise",
+        number(int, 10, 10**7),
+        default=0,
+        resume="not taken",
+        alone=1000,
+        metavar="N",
+    )
+    corruptions: list[str] = _option(
+        "with --evaluate: measure on corrupted images, of ImageNet-C's 15 kinds at 5 strengths; or of those KINDS alone, such as "
+        "fog,snow",
+        _kinds,
+        default=[],
+        resume="not taken",
+        alone="all",
+        metavar="KINDS",
+    )
     save_adversarial: str | None = _option(
         "with --evaluate --attack: write the attacked images to this .npz file",
         default=None,
@@ -334,7 +364,7 @@ OF_TRAINING = {
 """What has no effect on --evaluate."""
 OWN = {name: of["only"] for name, of in _OPTIONS.items() if of["only"]}
 OF_ATTACKS = {name for name, of in _OPTIONS.items() if of["attack"]}
-OF_A_DEFENCE = {"defence", "beta", "replays", "noise"}
+OF_A_DEFENCE = {"defence", "beta", "replays"}
 
 
 def parse_options(arguments: Sequence[str], models: Iterable[str], program: str, command: str | None = None) -> Options:
@@ -366,7 +396,8 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
         values |= defence_options(values, given)
     else:
         check_no_defence(given)
-        values |= attack_options(values, given, OF_ATTACKS)
+        values |= attack_options(values, given, OF_ATTACKS - ({"attack_units"} if values["certify"] else set()))
+        values["noise"] = (values["noise"] or SIGMA) if values["certify"] else values["noise"]
     if "warmup" not in chosen:
         values["warmup"] = min(values["warmup"], values["epochs"] / 2)
     if values["warmup"] > values["epochs"]:
@@ -382,6 +413,9 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
+    for name in ("certify", "corruptions"):
+        if values["data_on_device"] and values[name]:
+            raise OptionError(f"--{name} takes images from the host's memory: it does not go with --data-on-device")
     if values["data_on_device"] and "workers" in given:
         raise OptionError(f"--workers {given['workers']} has no effect: with --data-on-device nothing is loaded")
     for name, why in models()[values["model"]].idle(values["settings"]).items():
@@ -415,6 +449,9 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
+    for name in ("certify", "corruptions"):
+        if name in given and not given.get("evaluate"):
+            raise OptionError(f"--{name} belongs to --evaluate")
     if given.get("evaluate") and "defence" in given:
         raise OptionError("--defence belongs to training: what --evaluate measures is --attack")
     if given.get("evaluate") and "adversarial" in given:
@@ -451,6 +488,8 @@ def _stored_options(given: dict[str, Any], program: str) -> dict[str, Any]:
         stored = {name: stored[name] for name in kept}
     not_ours = {name for name, (script, *_) in OWN.items() if script != program}
     not_ours |= {"weights", "adversarial", *OF_A_DEFENCE, *OF_ATTACKS} if evaluate else set()
+    if "certify" in given and stored.get("defence") == "noise":  # the run's noise is in its units
+        not_ours -= {"attack_units"}
     return {name: value for name, value in stored.items() if name not in OF_THIS_CALL | not_ours}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
-from minigrad.training.attack_kinds import KINDS, STEPPING
+from minigrad.training.attack_kinds import ATTACKS, STEPPING
 
 if TYPE_CHECKING:
     from models.card import Card
@@ -82,10 +82,10 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
     norm = values["norm"]
     if preset is not None:
         norm = check_kind(preset, given, norm, values["epsilon"], values["attack_units"])
-        if adversarial and not KINDS[preset].trains:
+        if adversarial and not ATTACKS[preset].trains:
             raise OptionError(f"--attack {preset} measures, with --evaluate: train on {DEFENCE}, say")
     if steps is None:
-        steps = DEFENCE_STEPS if adversarial or preset is None else KINDS[preset].steps
+        steps = DEFENCE_STEPS if adversarial or preset is None else ATTACKS[preset].steps
     if alpha is None:
         epsilon = values["epsilon"]
         if curve:
@@ -104,7 +104,7 @@ def check_kind(attack: str, given: Collection[str] | dict[str, Any], norm: str, 
 
     given: the options of the command line, by name.
     """
-    kind, written = KINDS[attack], given if isinstance(given, dict) else dict.fromkeys(given, True)
+    kind, written = ATTACKS[attack], given if isinstance(given, dict) else dict.fromkeys(given, True)
     if idle := [name for name in given if name in STEPPING - kind.takes]:
         option = as_written(idle[0], written[idle[0]])
         if not kind.takes:

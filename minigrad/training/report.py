@@ -6,7 +6,7 @@ import io
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +22,7 @@ from minigrad.training.attacks import described, entry, make_attack
 from minigrad.training.checkpoints import Arrays, find_checkpoint
 from minigrad.training.evaluation import append_line, write_details
 from minigrad.training.folder import evaluation_folder, write_json
+from minigrad.training.measures import Measure
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options
 from minigrad.training.pictures import Attacked, draw_attack
@@ -31,11 +32,12 @@ from minigrad.training.run import Data
 
 def report_evaluation(
     options: Options, data: Data, clean: Meter, under_attack: Meter | None = None, stages: Result | None = None,
-    curve: Mapping[float, Meter] | None = None,
+    curve: Mapping[float, Meter] | None = None, measures: Sequence[Measure] = (),
 ) -> None:  # fmt: skip
     """Print what --evaluate measured, in one table, and write it, with the predictions, into --out or the run's folder.
 
     stages: of AutoAttack, a table of their own. curve: what was measured at each of several epsilons, instead of `under_attack`.
+    measures: certified radii, corrupted images.
     """
     data.close()
     result: dict[str, Any] = {"top1": clean.top1, "top5": clean.top5, "loss": clean.loss, "images": clean.images}
@@ -57,6 +59,9 @@ def report_evaluation(
     if stages is not None:
         print(f"\n{stages}")
         result["attack_stages"] = stages.rows()
+    for measure in measures:
+        print(f"\n{measure.text}")
+        result[measure.name] = measure.entry
     if options.save_adversarial is not None and under_attack is not None:
         _save_adversarial(Path(options.save_adversarial), data, under_attack)
     if (folder := evaluation_folder(options)) is None:
@@ -68,6 +73,9 @@ def report_evaluation(
         write_json(path, result)
         append_line(folder / "evaluations.jsonl", result | _measured(options, data))
         names = write_details(folder, data.val, clean, under_attack) if clean.has_details else []
+        for name, content in ((name, content) for measure in measures for name, content in measure.files.items()):
+            write_atomically(folder / name, content)
+            names.append(name)
     print(f"written: {', '.join(['evaluation.json', 'evaluations.jsonl', *names])}\n    in {folder}")
 
 

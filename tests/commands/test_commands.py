@@ -23,7 +23,7 @@ from minigrad.commands import COMMANDS
 from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.data import normalize, open_dataset
 from minigrad.errors import OptionError
-from minigrad.training.attack_kinds import KINDS
+from minigrad.training.attack_kinds import ATTACKS
 from models import create
 from tests.commands.conftest import Call
 
@@ -115,9 +115,9 @@ def test_attack_changes_no_pixel_by_more_than_epsilon_and_saves_what_it_made(
     assert Image.open(tmp_path / "attack.png").size[0] > 300
 
 
-@pytest.mark.parametrize("attack", [name for name in KINDS if "auto" not in name])
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if "auto" not in name])
 def test_every_attack_runs_on_a_photograph(call: Call, photo: str, attack: str) -> None:
-    kind = KINDS[attack]
+    kind = ATTACKS[attack]
     steps = ["--steps", "40" if attack == "square" else "3"] if "attack_steps" in kind.takes else []
     code, out, err = call("attack", photo, "--attack", attack, *steps, "--json")
     assert code == 0, err
@@ -134,21 +134,21 @@ def test_attacks_that_lead_to_a_class(call: Call, photo: str, attack: str) -> No
     assert code == 0, err
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_both_frameworks_make_the_attack_of_a_name(name: str) -> None:
     from minigrad import attacks
     from minigrad.training.attack_kinds import build
 
-    threat: dict[str, Any] = {"epsilon": 0.1, "norm": KINDS[name].norms[0], "units": "pixel", "clip": (0.0, 1.0)}
+    threat: dict[str, Any] = {"epsilon": 0.1, "norm": ATTACKS[name].norms[0], "units": "pixel", "clip": (0.0, 1.0)}
     threat |= {"mean": (0.5,), "std": (0.5,), "steps": 4, "alpha": 0.03, "random_start": True, "restarts": 2}
     ours = build(attacks, name, threat)
     assert isinstance(ours, attacks.Attack) and ours.epsilon == 0.1
-    steps = getattr(ours, KINDS[name].steps_as, None)
-    assert ("attack_steps" not in KINDS[name].takes) or steps == 4
+    steps = getattr(ours, ATTACKS[name].steps_as, None)
+    assert ("attack_steps" not in ATTACKS[name].takes) or steps == 4
     pytest.importorskip("torch")
     from models.reference import attacks as reference
 
-    if not hasattr(reference, KINDS[name].cls):
+    if not hasattr(reference, ATTACKS[name].cls):
         with pytest.raises(OptionError, match="PyTorch version is not written"):
             build(reference, name, threat)
         return

@@ -173,3 +173,53 @@ def test_a_defended_run_is_measured_as_any_other(call_script: Call, tmp_path: Pa
     assert call(*TINY, "--epochs", "1", "--defence", "trades", "--attack-steps", "1", "--out", str(run)) == 0
     assert call("-e", "--resume", str(run), "--attack", "fgsm", "--device", "cpu", "--out", str(tmp_path / "e")) == 0
     assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["attack"]["epsilon"] == 0.1
+
+
+def test_both_scripts_certify_and_corrupt_alike(
+    call_script: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables, evaluation.json and files; the noise, and its units, are those that the run was trained with."""
+    pytest.importorskip("torch")
+    without_ties(monkeypatch)
+    in_float64(monkeypatch)
+    run, found = tmp_path / "run", {}
+    noise = ["--defence", "noise", "--noise", "0.1", "--attack-units", "pixel"]
+    assert call_script("train_minigrad", *TINY, "--epochs", "2", *noise, "--out", str(run)) == 0
+    capsys.readouterr()
+    for script in ("minigrad", "torch"):
+        out = tmp_path / script
+        flags = ["--certify", "40", "--corruptions", "fog,jpeg_compression", "--device", "cpu", "--out", str(out)]
+        assert call_script(f"train_{script}", "-e", "--resume", str(run), *flags) == 0
+        printed = capsys.readouterr().out
+        assert "certified: sigma 0.1 (pixel), 40 votes, alpha 0.001" in printed and "mean corruption error" in printed
+        result = json.loads((out / "evaluation.json").read_text())
+        files = [(out / name).read_text().splitlines() for name in ("certified.csv", "corruptions.csv")]
+        assert [len(lines) for lines in files] == [21, 11]
+        found[script] = [result["certified"], result["corruptions"], files]
+    assert found["minigrad"] == found["torch"]
+    accuracies = [row["accuracy"] for row in found["torch"][0]["curve"]]
+    assert accuracies == sorted(accuracies, reverse=True) and accuracies[0] > 0 == accuracies[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--certify", "--certify belongs to --evaluate"),
+        ("--corruptions", "--corruptions belongs to --evaluate"),
+        ("-e --weights imagenet --corruptions fogg", "did you mean fog?"),
+        ("-e --weights imagenet --corruptions fog,", "unknown kind"),
+        ("-e --weights imagenet --certify 3", "--certify"),
+        ("-e --weights imagenet --certify --data-on-device", "--certify takes images from the host's memory"),
+        ("-e --weights imagenet --noise 0.5", "--evaluate --certify"),
+        ("-e --weights imagenet --certify --beta 2", "--beta 2.0 belongs to"),
+    ],
+)
+def test_what_measuring_refuses(line: str, said: str) -> None:
+    with pytest.raises(OptionError) as error:
+        parse(*line.split())
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_defaults_of_measuring() -> None:
+    found = parse(*"-e --weights imagenet --certify --corruptions --attack-units pixel".split())
+    assert (found.certify, found.noise, found.attack_units, len(found.corruptions)) == (1000, 0.25, "pixel", 15)
