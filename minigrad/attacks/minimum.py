@@ -23,7 +23,9 @@ from minigrad.tensor import Tensor
 class DeepFool(MinimumNorm):
     """Steps onto the nearest linearised boundary, until the model is wrong: small changes for few steps.
 
-        x <- box(x0 + (1 + overshoot) r),   r <- box(x0 + r + d) - x0,   d the smallest change onto the nearest plane z_i = z_y
+        x <- box(x0 + (1 + overshoot) r),   r <- r + the smallest d that takes box(x0 + r) onto the nearest plane z_i = z_y
+
+    The source has no box: where it is in the way, r goes on growing until the others have made up for what it takes.
 
     Args:
         steps: at most; each costs a forward pass and a backward pass for each class.
@@ -54,11 +56,11 @@ class DeepFool(MinimumNorm):
                     break
                 x0, y = images[left].detach(), labels[left]
                 space = self.space(x0)
-                gap, slope = nearest_plane(model, space, x0 + total, y, None)
+                gap, slope = nearest_plane(model, space, space.box(x0 + total), y, None)
                 with no_grad():
-                    at, w = space.in_units(x0 + total).flatten(1), slope.flatten(1)
+                    at, w = space.in_units(x0 + total).flatten(1), slope.flatten(1)  # gap and slope alone decide d
                     d = project_onto(at, w, (w * at).sum(1) - gap, None, None, self.norm).reshape(x0.shape)
-                    total = space.box(x0 + total + d * space.unit) - x0  # else it would stand still beyond the box
+                    total = total + d * space.unit
                     moved = space.box(x0 + total * (1 + self.overshoot))
                     wrong = model(moved).argmax(1) != y
                     out, stay = indices(wrong), indices(~wrong)

@@ -23,7 +23,7 @@ from minigrad.commands.network import Network, add_network, logits_of, read_netw
 from minigrad.errors import OptionError
 from minigrad.files import check_folder, write_atomically
 from minigrad.option import fraction, number
-from minigrad.training.attack_kinds import ATTACKS, build, explained
+from minigrad.training.attack_kinds import ALL_NORMS, ATTACKS, build, explained
 from minigrad.training.attacks import Within
 from minigrad.training.pictures import Attacked, draw_attack, softmax
 from minigrad.training.recipes import check_kind
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         "--steps", type=parser.number(1, 100000), help="steps, or of square queries (the attack's own number)"
     )
     parser.option(
-        "--norm", choices=["linf", "l2"], help="what is largest: a pixel's change, or all (linf, or the attack's)"
+        "--norm", choices=list(ALL_NORMS), help="what is largest: a pixel's change, or all (linf, or the attack's)"
     )
     parser.option("--save", metavar="FOLDER", help="write the attacked images there, as PNG")
     add_outputs(parser, "the picture", "attack.png")
@@ -96,7 +96,8 @@ def attacked(options: Arguments, network: Network, photos: Sequence[Photo]) -> A
     }  # fmt: skip
     if options.epsilon is not None:
         settings["epsilon"] = options.epsilon
-        settings["alpha"] = 2.5 * options.epsilon / steps if options.alpha is None else options.alpha
+        largest = 1.0 if options.norm == "l0" else options.epsilon  # of l0 epsilon is a count
+        settings["alpha"] = 2.5 * largest / steps if options.alpha is None else options.alpha
     targets = None
     if options.target is not None:
         targets = np.full(len(photos), class_index(options.target, network.classes, "--target"))
@@ -122,7 +123,11 @@ def _check_attack(options: Arguments) -> None:
     kind = ATTACKS[options.attack]
     if options.steps is not None and "attack_steps" not in kind.takes:
         raise OptionError(f"--steps {options.steps} has no effect: --attack {options.attack} has a number of its own")
-    options.norm = check_kind(options.attack, there, options.norm or "linf", options.epsilon, "pixel")
+    options.norm = check_kind(options.attack, there, options.norm or "linf", options.epsilon or 1.0, "pixel")
+    if options.norm in ("l1", "l0") and options.epsilon is None and not kind.nearest:
+        raise OptionError(
+            f"--norm {options.norm} wants an --epsilon: how much all pixels together, or how many, may change"
+        )
     if options.target is not None and kind.target is None:
         able = ", ".join(name for name, other in ATTACKS.items() if other.target)
         raise OptionError(f"--target does not go with --attack {options.attack}: it goes with {able}")

@@ -12,6 +12,7 @@ from minigrad.errors import OptionError
 STEPPING = frozenset({"attack_steps", "alpha", "random_start", "restarts"})
 """The options of gradient steps; an attack's own name of one of them is another:"""
 OPTION_OF = {"attack_steps": "steps"}
+ALL_NORMS, TWO = ("linf", "l2", "l1", "l0"), ("linf", "l2")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Kind:
     takes: frozenset[str] = STEPPING
     steps: int = 10
     steps_as: str = "steps"
-    norms: tuple[str, ...] = ("linf", "l2")
+    norms: tuple[str, ...] = ALL_NORMS
     target: str | None = None
     nearest: bool = False
     trains: bool = False
@@ -58,28 +59,29 @@ def _smallest(cls: str, about: str, steps: int, *norms: str, takes: Iterable[str
 
 
 def _auto(version: str, about: str) -> Kind:
-    return _kind("AutoAttack", about, (), classes=4, settings={"version": version})
+    return _kind("AutoAttack", about, (), classes=4, norms=TWO, settings={"version": version})
 
 
 ATTACKS: dict[str, Kind] = {
     "handout": _kind("PGD", "PGD towards the least likely class", settings=PRESETS["handout"], trains=True),
     "report": _kind("PGD", "PGD away from that class (weak)", settings=PRESETS["report"], trains=True),
     "untargeted": _kind("PGD", "PGD away from the label", settings=PRESETS["untargeted"], **_LED),
-    "apgd": _kind("APGD", "PGD that chooses its steps: stronger", _STEPS | _STARTS, settings=_AWAY, **_LED),
-    "fgsm": _kind("FGSM", "one step of epsilon", _STARTS, settings=_AWAY, **_LED),
+    "apgd": _kind("APGD", "PGD that chooses its steps: stronger", _STEPS | _STARTS, norms=TWO, settings=_AWAY, **_LED),
+    "fgsm": _kind("FGSM", "one step of epsilon", _STARTS, norms=ALL_NORMS[:3], settings=_AWAY, **_LED),
     "mifgsm": _momentum("MIFGSM", "PGD with momentum"),
     "difgsm": _momentum("DIFGSM", "the same, of images resized at random: it carries over to other networks"),
     "tifgsm": _momentum("TIFGSM", "the same, of a smooth gradient"),
     "vmifgsm": _momentum("VMIFGSM", "the same, of a gradient averaged around the image: 21 times the passes"),
     "apgdt": _kind(
-        "APGDT", "APGD towards each likely class in turn", {"attack_steps", "restarts"}, 100, classes=4, target="targets",
+        "APGDT", "APGD towards each likely class in turn", {"attack_steps", "restarts"}, 100, classes=4, target="targets", norms=TWO,
         settings={"random_start": True},
     ),
     "square": _kind(
-        "Square", "random search by logits alone; its steps are queries", _STEPS, 5000, steps_as="queries", target="criterion"
+        "Square", "random search by logits alone; its steps are queries", _STEPS, 5000, norms=TWO, steps_as="queries",
+        target="criterion",
     ),
     "fab": _smallest(
-        "FAB", "the smallest change, along the boundary", 100, "linf", "l2", takes={"attack_steps", "restarts"}
+        "FAB", "the smallest change, along the boundary", 100, *ALL_NORMS[:3], takes={"attack_steps", "restarts"}
     ),
     "deepfool": _smallest("DeepFool", "a small change, quickly", 50, "l2", "linf"),
     "ddn": _smallest("DDN", "the smallest change by the 2-norm", 100, "l2"),

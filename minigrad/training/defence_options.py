@@ -45,6 +45,8 @@ def defence_options(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     for option in WITHOUT.get(name, ()):
         if values[option] not in (0, 1):
             raise OptionError(f"{as_written(option, values[option])} does not go with --defence {name}")
+    if "norm" in USES[name] and values["norm"] not in ("linf", "l2"):
+        raise OptionError(f"--norm {values['norm']}: --defence {name} has linf and l2 alone")
     epsilon, share = values["epsilon"], ALPHA.get(name, 0.0)
     if isinstance(epsilon, str):
         raise OptionError(f"--epsilon {epsilon}: a range is measured, with --evaluate; train at one epsilon")

@@ -292,8 +292,8 @@ class Options:
         metavar="SIZE",
     )
     norm: str = _option(
-        "linf: of its largest number; l2: the length of all its numbers (linf)",
-        choices=["linf", "l2"],
+        "linf: of its largest number; l2: the length of all its numbers; l1: their sum; l0: how many there are (linf)",
+        choices=["linf", "l2", "l1", "l0"],
         default="linf",
         attack=True,
     )

@@ -113,7 +113,10 @@ def check_kind(attack: str, given: Collection[str] | dict[str, Any], norm: str, 
     if "norm" not in given and norm == "linf":
         norm = kind.norms[0]
     if norm not in kind.norms:
-        raise OptionError(f"--norm {norm}: --attack {attack} knows {', '.join(kind.norms)}")
+        raise OptionError(f"--norm {norm}: --attack {attack} has {' and '.join(kind.norms)} alone")
+    if norm == "l0" and not isinstance(epsilon, str) and epsilon < 1:
+        written_epsilon = as_written("epsilon", epsilon)
+        raise OptionError(f"{written_epsilon}: --norm l0 counts an image's numbers that change, 1 at least")
     if isinstance(epsilon, list) and "alpha" not in kind.takes and attack not in ("apgd", "fgsm"):
         raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
     if kind.bounded and units != "pixel":
