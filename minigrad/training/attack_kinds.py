@@ -73,7 +73,8 @@ ATTACKS: dict[str, Kind] = {
     "tifgsm": _momentum("TIFGSM", "the same, of a smooth gradient"),
     "vmifgsm": _momentum("VMIFGSM", "the same, of a gradient averaged around the image: 21 times the passes"),
     "apgdt": _kind(
-        "APGDT", "APGD towards each likely class in turn", {"attack_steps", "restarts"}, 100, classes=4, target="targets", norms=TWO,
+        "APGDT", "APGD towards each likely class in turn", {"attack_steps", "restarts"}, 100, classes=4, target="targets",
+        norms=TWO,
         settings={"random_start": True},
     ),
     "square": _kind(
