@@ -23,13 +23,13 @@ from minigrad.attacks.attack import (
     indices,
     pick,
     put,
+    tensor_of,
 )
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.losses import LOSSES, NAMES, Loss, cross_entropy, dlr_targeted
 from minigrad.attacks.space import Space
 from minigrad.dtypes import bool_
 from minigrad.grad_mode import no_grad
-from minigrad.ops.creation import as_tensor
 from minigrad.tensor import Tensor
 
 CHOICES = {
@@ -209,7 +209,8 @@ class PGD(Attack):
         with untouched(model):
             found, wrong = images.detach(), images.new_zeros(len(images), dtype=bool_)
             labels, targets = (
-                None if given is None else as_tensor(given).to(images.device) for given in (labels, targets)
+                None if given is None else tensor_of(name, given).to(images.device)
+                for name, given in (("labels", labels), ("targets", targets))
             )
             for _ in range(self.restarts):
                 left = indices(~wrong)
@@ -249,7 +250,8 @@ class PGD(Attack):
             images = images.detach()
             space = self.space(images)
             x = space.random(self.generator) if self.random_start else images
-        return Run(space, x, *(None if given is None else as_tensor(given) for given in (labels, targets)))
+        pairs = (("labels", labels), ("targets", targets))
+        return Run(space, x, *(None if given is None else tensor_of(name, given) for name, given in pairs))
 
     def _look(self, model: Model, run: Run) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(logits, classes, losses, gradient) where the attack is."""
