@@ -17,6 +17,7 @@ from minigrad.attacks.square import Query, Square
 from minigrad.attacks.transfer import DIFGSM, TIFGSM, VMIFGSM, Transfer, transfer
 from minigrad.attacks.variants import APGD, FGSM, MIFGSM, PRESETS, preset
 from minigrad.attacks.wrappers import BPDA, EOT
+from minigrad.errors import explain_missing as _explain_missing
 
 __all__ = [
     "APGD", "APGDT", "BPDA", "CW", "DDN", "DIFGSM", "EOT", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "PRESETS", "TIFGSM",
@@ -25,3 +26,5 @@ __all__ = [
     "Targeted", "TopK", "Transfer", "audit", "captured", "cross_entropy", "cw", "dlr", "dlr_targeted", "loss_and_gradient",
     "preset", "transfer", "untouched",
 ]  # fmt: skip
+
+_explain_missing(__name__)
