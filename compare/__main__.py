@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from compare.kit.command import ALIASES, find
 from minigrad import program
-from minigrad.errors import OptionError
-from minigrad.option import did_you_mean
+from minigrad.errors import OptionError, did_you_mean
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",

@@ -15,6 +15,7 @@ from minigrad.attacks.criteria import Criterion, Misclassified, check_criterion
 from minigrad.attacks.gradient import Model, check_output, untouched
 from minigrad.attacks.space import Space
 from minigrad.dtypes import int64
+from minigrad.errors import did_you_mean
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor
 from minigrad.random import Generator
@@ -192,7 +193,10 @@ class Attack(Ball):
 
     def _check_choice(self, name: str, known: Sequence[str]) -> None:
         if getattr(self, name) not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+            given = getattr(self, name)
+            raise ValueError(
+                f"{name} must be one of {', '.join(known)}, got {given!r}{did_you_mean(str(given), known)}"
+            )
 
     def _refuse_channels(self) -> None:
         raise ValueError(

@@ -12,14 +12,12 @@ from typing import Any
 from minigrad.data.corruptions import KINDS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
+from minigrad.training.attack_kinds import ATTACKS, explained
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
 from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
 from minigrad.training.recipes import (
     ALPHA,
-    ATTACK_STEPS,
-    ATTACKS,
-    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
     attack_options,
@@ -132,7 +130,9 @@ class Options:
         only=("train_minigrad.py", "--data-on-device", "its loader"),
     )
     epochs: int = _option(
-        "passes over the training images; with --resume more of them train longer", count, resume="more"
+        "passes over the training images; with --resume more of them train longer",
+        number(int, 1, 1_000_000),
+        resume="more",
     )
     batch_size: int = _option("images a step", count, also=("-b",))
     accumulate: int = _option(
@@ -263,17 +263,17 @@ class Options:
         metavar="SIGMA",
     )
     attack: str | None = _option(
-        "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
-        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
-        f"what to train on ({DEFENCE})",
-        choices=(*ATTACKS, *AUTO),
+        f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}",
+        choices=tuple(ATTACKS),
         metavar="NAME",
         default=None,
         attack=True,
     )
     attack_steps: int = _option(
-        f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
+        f"steps of an attack (its own number, of most 10; with --adversarial {DEFENCE_STEPS})",
+        count,
+        default=None,
+        attack=True,
     )
     alpha: float | list[float] = _option(
         f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "
@@ -413,7 +413,7 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if values["data_on_device"] and values[name]:
             raise OptionError(f"--{name} takes images from the host's memory: it does not go with --data-on-device")
     if values["data_on_device"] and "workers" in given:
@@ -449,7 +449,7 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if name in given and not given.get("evaluate"):
             raise OptionError(f"--{name} belongs to --evaluate")
     if given.get("evaluate") and "defence" in given:
