@@ -4,6 +4,7 @@ from minigrad.attacks.attack import Attack, AttackWarning, Curve
 from minigrad.attacks.audit import Check, Report, audit
 from minigrad.attacks.autoattack import APGDT, AutoAttack, Result, Stage
 from minigrad.attacks.boundary import FAB, Boundary, MinimumNorm
+from minigrad.attacks.captured import captured
 from minigrad.attacks.criteria import Confidence, Misclassified, Targeted, TopK
 from minigrad.attacks.decision import HopSkipJump
 from minigrad.attacks.gradient import loss_and_gradient, untouched
@@ -22,8 +23,8 @@ __all__ = [
     "APGD", "APGDT", "BPDA", "CW", "DDN", "DIFGSM", "EOT", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "PRESETS", "TIFGSM",
     "VMIFGSM", "Attack", "AttackWarning", "AutoAttack", "Boundary", "Check", "Confidence", "Curve", "DeepFool", "FromTorch",
     "HopSkipJump", "MinimumNorm", "Misclassified", "Query", "Report", "Result", "Space", "Square", "Stage", "Step",
-    "Targeted", "TopK", "Transfer", "audit", "cross_entropy", "cw", "dlr", "dlr_targeted", "loss_and_gradient", "preset",
-    "transfer", "untouched",
+    "Targeted", "TopK", "Transfer", "audit", "captured", "cross_entropy", "cw", "dlr", "dlr_targeted", "loss_and_gradient",
+    "preset", "transfer", "untouched",
 ]  # fmt: skip
 
 _explain_missing(__name__)

@@ -48,7 +48,7 @@ class DeepFool(MinimumNorm):
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         with untouched(model):
-            found, distance, labels, _ = clean_answers(model, images, aim_of("labels", labels, targets))
+            found, distance, labels, _ = clean_answers(self, model, images, aim_of("labels", labels, targets))
             left = indices(distance > 0)
             total = found[left] * 0
             for _ in range(self.steps):
@@ -115,7 +115,7 @@ class CW(MinimumNorm):
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         aim = aim_of(self.criterion.needs, labels, targets)
         with untouched(model):
-            found, _, _, logits = clean_answers(model, images, aim)
+            found, _, _, logits = clean_answers(self, model, images, aim)
             classes = check_classes(aim, logits, self.criterion.needs)
             with no_grad():
                 zero = logits[:, 0] * 0
@@ -192,7 +192,7 @@ class DDN(MinimumNorm):
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         with untouched(model):
-            found, distance, labels, _ = clean_answers(model, images, aim_of("labels", labels, targets))
+            found, distance, labels, _ = clean_answers(self, model, images, aim_of("labels", labels, targets))
             space = self.space(found)
             x, radius = found, each_of(_zeros(distance) + self.radius, found)
             for step in range(self.steps):

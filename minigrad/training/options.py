@@ -413,7 +413,7 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if values["data_on_device"] and values[name]:
             raise OptionError(f"--{name} takes images from the host's memory: it does not go with --data-on-device")
     if values["data_on_device"] and "workers" in given:
@@ -449,7 +449,7 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if name in given and not given.get("evaluate"):
             raise OptionError(f"--{name} belongs to --evaluate")
     if given.get("evaluate") and "defence" in given:

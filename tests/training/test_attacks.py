@@ -436,7 +436,20 @@ def test_autoattack_of_both_scripts(
     found = []
     for script in ("train_minigrad", "train_torch"):
         out = tmp_path / script
-        flags = ["--evaluate", "--resume", trained, "--attack", "autoattack", "--limit-val", "12", "--out", out, *units]
+        flags = [
+            "--evaluate",
+            "--resume",
+            trained,
+            "--attack",
+            "autoattack",
+            "--limit-val",
+            "12",
+            "--device",
+            "cpu",
+            "--out",
+            out,
+            *units,
+        ]
         assert call_script(script, *map(str, flags)) == 0
         printed = capsys.readouterr().out
         table = json.loads((out / "evaluation.json").read_text())
