@@ -249,8 +249,8 @@ class Run:
         self.lock = Lock(path) if current().first else None
         if current().first and (out := output()) is not None:
             out.log_to(path / "log.txt")
-        self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
         try:
+            self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
@@ -458,7 +458,7 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for signum, handler in self.handlers.items():
             signal.signal(signum, handler)
-        self.folder.close()
+        self.folder.close(failed=kind is not None)
         self.data.close()
         self._release()
         if kind is None and self.history:
