@@ -50,7 +50,7 @@ from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
-from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
+from minigrad.training.ranks import check_batch, check_shared, checksums, current, fingerprint, together
 from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -662,6 +662,7 @@ def run_script(
             current().agree(
                 "options", {name: value for name, value in as_dict(options).items() if name not in MAY_DIFFER}
             )
+        check_shared(options)
         check_folder(options)
         train(options)
     return 0
