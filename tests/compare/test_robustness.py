@@ -149,7 +149,7 @@ def test_frameworks_that_differ_and_audits_that_fail_are_said() -> None:
         (["embedded", "--epsilon", "nan"], "a finite number above 0 is wanted, not 'nan'"),
         (["embedded", "--sigma", "0"], "a finite number above 0 is wanted, not '0'"),
         (["embedded", "--images", "0"], "a whole number from 1"),
-        (["embedded", "--json", "nowhere/r.json"], "no file can be written there"),
+        (["embedded", "--json", "nowhere/r.json"], "there is no folder nowhere"),
     ],
 )
 def test_what_is_refused(arguments: list[str], message: str, capsys: Any) -> None:
