@@ -15,7 +15,7 @@ from minigrad.option import as_written, fraction
 from minigrad.random import Generator
 from minigrad.training.options import Options
 from minigrad.training.ranks import BatchGenerator, current
-from minigrad.training.recipes import AUTO, IDLE
+from minigrad.training.recipes import AUTO, FITTED, IDLE
 
 AUTO_CLASSES = 4  # that the targeted DLR loss needs
 
@@ -64,12 +64,25 @@ def make_attack(options: Options, library: Any, mean: Sequence[float], std: Sequ
     if options.attack is None:
         return None
     settings = attack_settings(options, mean, std)
+    if options.attack in FITTED:
+        return _one_for_all(options, library, settings, mean, std)
     if (version := AUTO.get(options.attack)) is None:
         return build(library, options.attack, settings)
     if classes < AUTO_CLASSES:
         raise OptionError(f"--attack {options.attack} needs at least {AUTO_CLASSES} classes, the data has {classes}")
     threat = {name: settings[name] for name in ("epsilon", "norm", "units", "clip", "mean", "std", "generator")}
     return library.AutoAttack(version=version, **threat)
+
+
+def _one_for_all(
+    options: Options, library: Any, settings: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]
+) -> Any:
+    """The universal perturbation, or the patch, that is yet to be found."""
+    steps, generator = options.attack_steps, settings["generator"]
+    if options.attack == "patch":
+        return library.Patch(tuple(mean), tuple(std), steps, options.alpha, options.patch_share, generator=generator)
+    shared = ("steps", "alpha", "epsilon", "norm", "units", "clip", "mean", "std", "generator")
+    return library.Universal(**{name: settings[name] for name in shared})
 
 
 class Attacker:
@@ -112,6 +125,11 @@ def described(options: Options, epsilon: float | None = None) -> str:
         options = replace(options, epsilon=chosen, alpha=alpha)
     if options.attack in AUTO:
         return f"{options.attack} within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
+    if options.attack in FITTED:
+        passes = f"{options.attack_steps} pass{'' if options.attack_steps == 1 else 'es'} over training images"
+        limits = f"within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
+        where = f"of {options.patch_share:g} of the side" if options.attack == "patch" else limits
+        return f"{options.attack} {where}, {passes}, steps of {written(options.alpha)}"
     idle = IDLE.get(str(options.attack), ())
     steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
@@ -137,6 +155,14 @@ def entry(options: Options) -> dict[str, Any]:
     settings = attack_settings(options, (), ())
     if options.attack in AUTO:
         settings = {name: settings[name] for name in ("epsilon", "norm", "units", "clip")}
+    if options.attack in FITTED:
+        kept = (
+            ("steps", "alpha", "epsilon", "norm", "units", "clip")
+            if options.attack == "universal"
+            else ("steps", "alpha")
+        )
+        settings = {name: settings[name] for name in kept}
+        settings |= {"share": options.patch_share} if options.attack == "patch" else {}
     known = {name: settings[name] for name in settings if name not in ("mean", "std", "generator")}
     return {"preset": options.attack, **known, "seed": options.seed}
 

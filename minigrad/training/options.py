@@ -22,6 +22,9 @@ from minigrad.training.recipes import (
     AUTO,
     DEFENCE,
     DEFENCE_STEPS,
+    FITTED,
+    PATCH_ALPHA,
+    PATCH_SHARE,
     attack_options,
     defaults,
     model_settings,
@@ -265,15 +268,19 @@ class Options:
     attack: str | None = _option(
         "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
         f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
-        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours. With --adversarial: "
-        f"what to train on ({DEFENCE})",
-        choices=(*ATTACKS, *AUTO),
+        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours; universal: one change for "
+        f"all images; patch: a picture that is put on them, both found on training images. With --adversarial: what "
+        f"to train on ({DEFENCE})",
+        choices=(*ATTACKS, *AUTO, *FITTED),
         metavar="NAME",
         default=None,
         attack=True,
     )
     attack_steps: int = _option(
-        f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS})", count, default=None, attack=True
+        f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS}); of universal, patch: passes over 1,000 images",
+        count,
+        default=None,
+        attack=True,
     )
     alpha: float | list[float] = _option(
         f"the size of a step ({ALPHA:g}; with --adversarial epsilon / steps, to get as far; of a range of epsilons a quarter "
@@ -290,6 +297,13 @@ class Options:
         default=0.1,
         attack=True,
         metavar="SIZE",
+    )
+    patch_share: float = _option(
+        f"of --attack patch: its side, in sides of the image ({PATCH_SHARE:g}); its pixels change by {PATCH_ALPHA:g} a step",
+        number(fraction, 0, 0.6, above=True),
+        default=PATCH_SHARE,
+        attack=True,
+        metavar="SHARE",
     )
     norm: str = _option(
         "linf: of its largest number; l2: the length of all its numbers (linf)",

@@ -35,6 +35,10 @@ DEFENCE, DEFENCE_STEPS = "untargeted", 5
 AUTO = {"autoattack": "standard", "autoattack-plus": "plus"}
 """What --attack has beside the presets, and the version of AutoAttack that it is."""
 
+FITTED = {"universal": ("patch_share",), "patch": ("epsilon", "norm", "attack_units")}
+"""The attacks that are one change for all images, found on training images; and, beside random starts, what each does not use."""
+PATCH_ALPHA, PATCH_SHARE = 0.05, 0.3
+
 TUNED = ("attack_steps", "alpha", "random_start", "restarts")  # of the presets: AutoAttack has nothing to tune
 
 
@@ -90,6 +94,7 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
             raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {preset} does not use it")
     curve = isinstance(values["epsilon"], str)
     _check_kind(preset, adversarial, values["epsilon"], given)
+    _check_fitted(preset, adversarial, values["epsilon"], given)
     if steps is None:
         steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
     if alpha is None:
@@ -98,7 +103,7 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
             alpha = fraction(epsilon.split(":")[1]) / CURVE_SHARE
         else:
             whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
-            alpha = whole if adversarial else ALPHA
+            alpha = whole if adversarial else PATCH_ALPHA if preset == "patch" else ALPHA
     for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
         if isinstance(value, list) and values["norm"] != "linf":
             raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
@@ -117,6 +122,21 @@ def _check_kind(attack: str | None, adversarial: bool, epsilon: Any, given: dict
         raise OptionError(f"{as_written(tuned[0], given[tuned[0]])}: --attack {attack} has nothing to tune")
     if isinstance(epsilon, list):
         raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
+
+
+def _check_fitted(attack: str | None, adversarial: bool, epsilon: Any, given: dict[str, Any]) -> None:
+    """OptionError for what does not go with one change for all images."""
+    if "patch_share" in given and attack != "patch":
+        raise OptionError(f"{as_written('patch_share', given['patch_share'])} belongs to --attack patch")
+    if attack not in FITTED:
+        return
+    if adversarial:
+        raise OptionError(f"--attack {attack} measures, with --evaluate: train on one of the presets")
+    for name in ("random_start", "restarts", "audit", *FITTED[attack]):
+        if name in given:
+            raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {attack} does not use it")
+    if isinstance(epsilon, str):
+        raise OptionError(f"--epsilon {epsilon}: --attack {attack} is found at one epsilon")
 
 
 def defaults() -> str:
