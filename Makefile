@@ -14,7 +14,7 @@ train: $(VENV)/.engine  ## train a network on the embedded images, with our own 
 	$(BIN)/python train_minigrad.py $(FIRST) $(ARGS)
 
 test: $(VENV)/.tests  ## prove the gradients against PyTorch, and everything else
-	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(ARGS)
 
 test-processors: $(VENV)/.tests  ## by hand: the tests as other processors would run them (docs/processors.md)
 	$(BIN)/python tools/processors.py $(ARGS)

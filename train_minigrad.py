@@ -153,6 +153,7 @@ def train(options: Options) -> None:
                 return loss, logits, nn.utils.clip_grad_norm_(trained, options.clip_grad)
             return loss, logits, nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
 
+        forward = ForwardPass(average or model, data, device, capture=options.capture and device.type == "cuda")
         captured = minigrad.cuda.CapturedStep(gradients, optimizer) if can_be_captured(options, device) else None
         for _ in run.epochs():
             model.train(not options.freeze_backbone)  # frozen, it is all in eval mode: running statistics stay
@@ -165,6 +166,8 @@ def train(options: Options) -> None:
                         loss, logits, norm = captured(*sent)
                     else:
                         images, targets = feed.receive(*sent)
+                        if attack is not None and run.attacked(attack.generator):
+                            images = attack(model, images, sent[1])
                         if defence is not None and run.attacked(defence.generator):
                             inner = defence.inner(model, images, sent[1])
                             loss, logits = defence.loss(ranks_model, images, inner, targets)
@@ -187,7 +190,7 @@ def train(options: Options) -> None:
                     run.record_later(tally, len(batch.labels))
                 else:
                     run.record(loss.item(), to_numpy(logits), batch.labels, None if norm is None else norm.item())
-            measured = evaluate(average or model, data, run.val_batches(), device)
+            measured = evaluate(average or model, data, run.val_batches(), device, forward=forward)
             run.finish_epoch(measured, minigrad.max_memory_allocated(device), symptoms())
 
 
@@ -251,6 +254,31 @@ def memory_of_step(model: nn.Module, options: Options, channels: int, device: mi
     return an_image * options.batch_size + weights * (3 if options.optimizer == "adamw" else 2)
 
 
+class ForwardPass:
+    """Loss and logits of the validation batches that a feed sends, tta with those of the mirrored images; on a GPU captured."""
+
+    def __init__(
+        self, model: nn.Module, data: Data, device: minigrad.Device, tta: bool = False, capture: bool = False
+    ) -> None:
+        self.model, self.feed, self.tta = model, Feed(data, device, "val"), tta
+        self.step = minigrad.cuda.CapturedStep(lambda *sent: self.judge(*self.feed.receive(*sent))) if capture else None
+        self.loss_function = nn.CrossEntropyLoss()
+
+    def __call__(self, *sent: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+        """What `feed.send` gave, as (loss, logits)."""
+        if self.step is None:
+            return self.judge(*self.feed.receive(*sent))
+        found = self.step(*sent)
+        return tuple([x.clone() for x in found]) if self.step.is_captured else found  # the next pass overwrites them
+
+    def judge(self, images: minigrad.Tensor, labels: minigrad.Tensor) -> tuple[minigrad.Tensor, ...]:
+        """(loss, logits) of images and labels on the device."""
+        logits = self.model(images)
+        if self.tta:
+            logits = (logits + self.model(images.flip(3))) / 2
+        return self.loss_function(logits, labels), logits
+
+
 @minigrad.no_grad()
 def evaluate(
     model: nn.Module,
@@ -258,32 +286,33 @@ def evaluate(
     batches: Iterable[Any],
     device: minigrad.Device,
     attack: Any = None,
-    tta: bool = False,
     keep_images: bool = False,
+    forward: ForwardPass | None = None,
 ) -> Meter:
-    """Loss, top-1 and top-5 over the batches, attacked if asked; tta averages in the logits of the mirrored images."""
+    """Loss, top-1 and top-5 over the batches, attacked if asked."""
     model.eval()
-    loss_function = nn.CrossEntropyLoss()
-    meter, feed = Meter(keep_images), Feed(data, device, "val")
-    unread: list[tuple[Any, ...]] = []
+    forward = forward or ForwardPass(model, data, device)
+    meter = Meter(keep_images)
+    unread: list[Any] = []
 
     def read() -> None:
-        for loss, logits, labels, indices in unread:
+        for (loss, logits), labels, indices in unread:
             meter.update(loss.item(), to_numpy(logits), labels, indices)
         unread.clear()
 
     for batch in batches:
-        images, labels = feed.receive(*feed.send(batch.images, batch.labels))
-        if attack is not None:
+        sent = forward.feed.send(batch.images, batch.labels)
+        if attack is None:
+            found = forward(*sent)
+        else:
+            images, labels = forward.feed.receive(*sent)
             images = attack(model, images, labels)
-        logits = model(images)
-        if tta:
-            logits = (logits + model(images.flip(3))) / 2
-        unread.append((loss_function(logits, labels), logits, batch.labels, batch.indices))
+            found = forward.judge(images, labels)
+            if meter.keep_images:
+                meter.images_kept.append(to_numpy(images))
+        unread.append((found, batch.labels, batch.indices))
         if device.type == "cpu" or len(unread) == UNREAD:
             read()
-        if attack is not None and meter.keep_images:
-            meter.images_kept.append(to_numpy(images))
     read()
     return current().total(meter)
 
@@ -295,18 +324,21 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
     if hasattr(attack, "fit"):
         parts = data.fitting_batches()
         attack = attack.fit(model, [tuple(minigrad.from_numpy(array).to(device) for array in part) for part in parts])
-    clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
+    capture = options.capture and device.type == "cuda"
+    forward = ForwardPass(model, data, device, options.tta, capture)
+    clean = evaluate(model, data, data.val_batches(), device, forward=forward)
     more = measures(options, data, model, device)
     if attack is None:
         report_evaluation(options, data, clean, measures=more)
         return
-    if sizes := epsilons(options):
-        curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
-        report_evaluation(options, data, clean, curve=curve, measures=more)
-    else:
-        attacker, keep = Attacker(attack), options.save_adversarial is not None
-        under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
-        report_evaluation(options, data, clean, under_attack, attacker.stages(), measures=more)
+    with attacks.captured() if capture else nullcontext():
+        if sizes := epsilons(options):
+            curve = {e: evaluate(model, data, data.val_batches(f"epsilon {e:g}"), device, attack.at(e)) for e in sizes}
+            report_evaluation(options, data, clean, curve=curve, measures=more)
+        else:
+            attacker, keep = Attacker(attack), options.save_adversarial is not None
+            under_attack = evaluate(model, data, data.val_batches("under attack"), device, attacker, keep_images=keep)
+            report_evaluation(options, data, clean, under_attack, attacker.stages(), measures=more)
     if options.visualise:
         batch = data.chosen()
         images = minigrad.from_numpy(data.inputs(batch.images)).to(device)

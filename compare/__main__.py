@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from compare.kit.command import ALIASES, find
 from minigrad import program
-from minigrad.errors import OptionError
-from minigrad.option import did_you_mean
+from minigrad.errors import OptionError, did_you_mean
 
 COMMANDS = {  # in the order in which a reader meets them: the same numbers, the same training, attacks, costs
     "gradients": "every op, module, loss, optimizer and model: values and gradients of both orders, against torch",
@@ -22,6 +21,7 @@ COMMANDS = {  # in the order in which a reader meets them: the same numbers, the
     "accuracy": "the experiments of the original report, trained in both frameworks with several seeds: equal or different",
     "attacks": "how right a trained network stays under attack: the tables, and a picture of accuracy against epsilon",
     "transfer": "attacks made on one network, measured on the others: a table of networks by networks",
+    "robustness": "one page on how networks stand attacks: each attack, AutoAttack, curves, distances, certificates, the audit",
     "explain": "where a trained network looks, as a picture: saliency, SmoothGrad, Grad-CAM",
     "speed": "time and peak memory of one training step, in minigrad and in PyTorch",
     "scaling": "what a training step costs as batch, images or depth grow, in minigrad and in PyTorch",

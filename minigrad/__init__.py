@@ -32,6 +32,7 @@ from minigrad.dtypes import (
     uint8,
 )  # fmt: skip
 from minigrad.errors import CheckpointError, DataError, DeviceError, MinigradError, OptionError, WriteError
+from minigrad.errors import no_attribute as _no_attribute
 from minigrad.fused import FusedOp
 from minigrad.grad_mode import definitions, is_grad_enabled
 from minigrad.memory_format import channels_last, contiguous_format, preserve_format, strided
@@ -142,7 +143,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"minigrad.{_WHEN_ASKED_FOR[name]}"), name)
     if name in dtypes.NOT_BUILT:
         return dtypes.NOT_BUILT[name]
-    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    raise _no_attribute("minigrad", name)
 
 
 interop.watch_for_einops()

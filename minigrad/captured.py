@@ -1,4 +1,4 @@
-"""CapturedStep: a training step as a CUDA graph, one launch where there were some hundred."""
+"""CapturedStep: a training step, or any other, as a CUDA graph, one launch where there were some hundred."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ class CapturedStep:
     must not be set to None between calls. Inputs of another shape or type than the captured ones (a last, smaller batch), and
     steps that cannot be captured, run as they are, and a warning says so, once.
 
+    Without an optimizer it is any function of its inputs, such as a forward pass that is to be measured. The graph reads the
+    weights where they lay when it was captured: they may change in place (steps, load_state_dict), but not be replaced.
+
     On a CPU every call runs the function as it is.
     """
 
-    def __init__(self, function: Callable[..., Any], optimizer: Any, warmup: int = 3) -> None:
+    def __init__(self, function: Callable[..., Any], optimizer: Any = None, warmup: int = 3) -> None:
         self.function, self.optimizer, self.warmup = function, optimizer, warmup
         self.calls = 0
-        self.uncaptured: str | None = None if type(optimizer).__module__.startswith("minigrad.optim.") else (
-            f"the step of {type(optimizer).__name__} may compute what is not known here"
-        )  # fmt: skip
+        self.uncaptured: str | None = None
+        if optimizer is not None and not type(optimizer).__module__.startswith("minigrad.optim."):
+            self.uncaptured = f"the step of {type(optimizer).__name__} may compute what is not known here"
         self._capture: Any = None
         self._inputs: list[Any] = []
         self._result: Any = None
@@ -47,8 +50,8 @@ class CapturedStep:
 
     def __call__(self, *inputs: Tensor) -> Any:
         """One step on these inputs; what the function returns."""
-        device = next((p.array for group in self.optimizer.param_groups for p in group["params"]), None)
-        if backends.of(device) is backends.get("cpu") or self.uncaptured:
+        where = next(iter([p.array for p in self._parameters] or [x.array for x in inputs]))
+        if backends.of(where) is backends.get("cpu") or self.uncaptured:
             if self.uncaptured:
                 self._say(f"the step is not captured: {self.uncaptured}")
             return self._eager(inputs)
@@ -78,29 +81,34 @@ class CapturedStep:
         self._capture, self._inputs, self._result, self.calls = None, [], None, 0
 
     def _eager(self, inputs: tuple[Tensor, ...]) -> Any:
-        result = self.function(*[x.to(self._device()) for x in inputs])
+        result = self.function(*[x.to(self._device(inputs)) for x in inputs])
         self._step()
         return result
 
     def _beside(self, inputs: tuple[Tensor, ...]) -> Any:
         """A step as it is, whose gradients must not take the place of those that the graph writes into."""
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        kept = [p.grad for p in parameters]
+        kept = [p.grad for p in self._parameters]
         try:
             return self._eager(inputs)
         finally:
-            for parameter, gradient in zip(parameters, kept, strict=True):
+            for parameter, gradient in zip(self._parameters, kept, strict=True):
                 parameter.grad = gradient
 
     def _step(self) -> None:
-        self.optimizer.step()
+        if self.optimizer is not None:
+            self.optimizer.step()
 
-    def _device(self) -> Any:
-        return self.optimizer.param_groups[0]["params"][0].device
+    @property
+    def _parameters(self) -> list[Tensor]:
+        """The optimizer's."""
+        return [] if self.optimizer is None else [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _device(self, inputs: tuple[Tensor, ...]) -> Any:
+        return next(iter([*self._parameters, *inputs])).device
 
     def _record(self, inputs: tuple[Tensor, ...]) -> Any:
         """Capture the step on arrays of its own, and launch it for the first time."""
-        self._inputs = [x.to(self._device()).clone() for x in inputs]
+        self._inputs = [x.to(self._device(inputs)).clone() for x in inputs]
         begun = False
 
         def step() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from minigrad import program
 from minigrad.errors import CheckpointError, OptionError
+from minigrad.files import check_target
 from minigrad.option import Parser
 from minigrad.weights import (
     check_suffix,
@@ -44,6 +45,7 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
         source = source / "best.safetensors"  # of a run's folder
     if not source.exists():
         check_suffix(source)  # a slip of the pen, likely
+    check_target(target, "OUT")
     if target.exists() and not force:
         raise OptionError(f"{target} is there already: --force overwrites it")
     tensors: Any = read_tensors(source) if is_torch_file(target) or not _is_checkpoint(source) else load_weights(source)

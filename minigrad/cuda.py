@@ -11,6 +11,7 @@ from minigrad import backends
 from minigrad.captured import CapturedStep as CapturedStep
 from minigrad.device import Device, get_device, is_gpu_available
 from minigrad.errors import DeviceError
+from minigrad.errors import explain_missing as _explain_missing
 
 
 def is_available() -> bool:
@@ -128,3 +129,6 @@ def _measured(what: str, device: Any) -> int:
         return 0
     with _which(device):
         return int(getattr(_gpu(), what)())
+
+
+_explain_missing(__name__)

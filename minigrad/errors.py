@@ -4,6 +4,11 @@ A script turns each of these into one clear line and exit code 2. Errors of ops 
 (RuntimeError, IndexError, TypeError, ValueError, NotImplementedError), raised where they happen.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 
 class MinigradError(Exception):
     """Something that the user can put right: the message says what was wrong and what would be right."""
@@ -50,4 +55,39 @@ def one_line(error: BaseException) -> str:
         text = f"the GPU failed ({text}). What was saved is whole: --resume goes on with it"
     if isinstance(error, MemoryError):
         text = f"the memory does not suffice ({text})"
-    return f"error: {' '.join(text.split())}"
+    return f"error: {printable(' '.join(text.split()))}"
+
+
+def printable(text: str) -> str:
+    """A text with what a terminal would obey, or cannot show, written as Python writes it: \\x1b."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What ends a message on an unknown name: " (did you mean X?)", of the known one most like it; "" where none is."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    near = get_close_matches(name.lower(), {other.lower() for other in names}, n=1)
+    alike = [other for other in names if near and other.lower() == near[0]]
+    return f" (did you mean {get_close_matches(name, alike, 1, 0)[0]}?)" if alike else ""
+
+
+def explain_missing(module: str) -> None:
+    """From here on, the AttributeError for a name that the module does not have proposes the one that was probably meant."""
+    import sys
+
+    def missing(name: str) -> Any:
+        raise no_attribute(module, name)
+
+    vars(sys.modules[module])["__getattr__"] = missing
+
+
+def no_attribute(module: str, name: str) -> AttributeError:
+    """The error for a name that a module does not have; the `obj` alone is given, so that Python does not guess as well."""
+    import sys
+
+    here = sys.modules[module]
+    known = [] if name.startswith("_") else [*dir(here), *getattr(here, "__all__", ())]
+    near = did_you_mean(name, [other for other in known if not other.startswith("_")])
+    return AttributeError(f"module {module!r} has no attribute {name!r}{near}", obj=here)

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from minigrad.errors import WriteError
+from minigrad.errors import OptionError, WriteError
 
 
 def is_writable(folder: str | Path) -> bool:
@@ -23,6 +23,24 @@ def is_writable(folder: str | Path) -> bool:
     with suppress(OSError):
         os.unlink(name)
     return True
+
+
+def check_target(path: Path, option: str) -> None:
+    """OptionError if no file can be written there: a folder or device, or in a folder that is not there, or not ours."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OptionError(f"{option} {path}: there is no folder {path.parent}")
+    if (path.exists() and not path.is_file()) or not is_writable(folder):
+        raise OptionError(f"{option} {path}: no file can be written there")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """OptionError if a folder is none, or cannot be made there."""
+    there = path.absolute()
+    while not there.exists() and not there.is_symlink():
+        there = there.parent
+    if not there.is_dir() or not is_writable(there):
+        raise OptionError(f"{option} {path}: no folder can be written there")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -12,8 +12,9 @@ import threading
 import types
 import warnings
 from collections.abc import Callable, Generator
-from difflib import get_close_matches
 from typing import Any, TypeVar
+
+from minigrad.errors import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -247,9 +248,8 @@ class definitions(_BareSetting):
 
     def __init__(self, *names: str) -> None:
         if unknown := sorted(set(names) - fused_ops):
-            near = [f" (did you mean {name}?)" for name in get_close_matches(unknown[0], sorted(fused_ops), n=1)]
-            known = ", ".join(sorted(fused_ops))
-            raise ValueError(f"no fused op is called {', '.join(unknown)}{''.join(near)}: there are {known}")
+            near, known = did_you_mean(unknown[0], fused_ops), ", ".join(sorted(fused_ops))
+            raise ValueError(f"no fused op is called {', '.join(unknown)}{near}: there are {known}")
         self.value = frozenset(names) or True
 
     def _chosen(self, before: bool | frozenset[str]) -> bool | frozenset[str]:

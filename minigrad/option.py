@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from minigrad.errors import OptionError
+from minigrad.errors import OptionError, did_you_mean
+from minigrad.terminal import filled
 
 Type = Callable[[str], Any]
 
@@ -94,9 +93,6 @@ def as_written(name: str, value: Any) -> str:
     return f"--{option} {value}"
 
 
-WHOLE: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False}
-
-
 class Help(argparse.HelpFormatter):
     """--help within the terminal's width: paragraphs are filled; indented lines (examples, tables) stay, or are folded."""
 
@@ -105,21 +101,6 @@ class Help(argparse.HelpFormatter):
 
     def _format_usage(self, *given: Any) -> str:
         return re.sub(r"\n +(?=\S)", "\n      ", super()._format_usage(*given))
-
-
-def filled(text: str, width: int) -> list[str]:
-    """The lines of a text whose paragraphs are filled to a width. Empty and indented lines stay; what is too long of these
-    goes on below their last column."""
-    found: list[str] = []
-    kept = re.compile(r" |$|.*\S {3}")
-    for is_kept, group in groupby(text.strip("\n").split("\n"), key=lambda line: bool(kept.match(line))):
-        lines = list(group)
-        if not is_kept:
-            found += textwrap.wrap(" ".join(lines), width, **WHOLE)
-        for line in lines if is_kept else ():
-            last = [gap.end() for gap in re.finditer(r"(^| ) +(?=\S)", line) if gap.end() < width * 3 // 4]
-            found += textwrap.wrap(line, width, subsequent_indent=" " * (last or [0])[-1], **WHOLE) or [""]
-    return found
 
 
 class Parser(argparse.ArgumentParser):
@@ -149,14 +130,6 @@ def refuse_empty(arguments: Sequence[str]) -> None:
             raise OptionError(
                 f"{before if before.startswith('-') else argument or 'an argument'} is given an empty text"
             )
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ " (did you mean X?)", for the known name that is most like this one, or nothing where none is."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def helpful(parser: argparse.ArgumentParser, message: str) -> str:

@@ -41,9 +41,27 @@ def run(work: Callable[[], int]) -> int:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_streams()
+    from minigrad.terminal import folded
+
+    with folded():
+        return _exit_code(work)
+
+
+_notes: list[str] = []
+
+
+def note(text: str) -> None:
+    """A remark for stderr, so that stdout stays what was asked for; at the end, and only if all went well."""
+    _notes.append(text)
+
+
+def _exit_code(work: Callable[[], int]) -> int:
+    _notes.clear()
     try:
         code = work()
         sys.stdout.flush()
+        for text in _notes:
+            print(f"note: {text}", file=sys.stderr)
         return code
     except BrokenPipeError:  # `| head -1`: whoever read has enough
         give_up_output()

@@ -15,8 +15,7 @@ from inspect import signature
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import OptionError
-from minigrad.option import did_you_mean
+from minigrad.errors import OptionError, did_you_mean
 from models.card import Card
 
 if TYPE_CHECKING:
@@ -82,7 +81,8 @@ def build(
     cls = find(name, package)
     takes = signature(cls).parameters
     if unknown := [key for key in settings if key not in takes]:
-        raise OptionError(f"{name} has no {', '.join(unknown)}: its settings are {', '.join(takes)}")
+        near = did_you_mean(unknown[0], takes)
+        raise OptionError(f"{name} has no {', '.join(unknown)}{near}: its settings are {', '.join(takes)}")
     common = {"num_classes": num_classes, "channels": channels, "image_size": image_size, "generator": generator}
     try:
         return cls(**{key: value for key, value in common.items() if key in takes}, **settings)

@@ -57,6 +57,7 @@ def options(parser: Parser) -> None:
     add("--weights", type=Path, metavar="FILE", help="torchvision's ImageNet weights of ResNet-18 (its cache's)")
     add("--start", choices=["shared", "own"], default="shared", help="the weights that a seed starts from (shared)")
     add("--device", default="auto")
+    parser.flag("--data-on-device", help="minigrad keeps all images in a GPU's memory, and augments them there")
     add("--runs", type=Path, metavar="FOLDER", help="where runs are kept, in folders EXPERIMENT-SCALE (runs/compare)")
 
 
@@ -76,7 +77,14 @@ def train_all(options: argparse.Namespace, begun: Result) -> Result | None:
     folder = options.runs or Path("runs", "compare")
     folder /= f"{experiment.folder or options.experiment}-{options.scale}"
     plan = measure.Plan(
-        experiment, options.scale, data, options.device, options.start, folder, weights_of(options, experiment)
+        experiment,
+        options.scale,
+        data,
+        options.device,
+        options.start,
+        folder,
+        weights_of(options, experiment),
+        options.data_on_device,
     )
     state = State(options.json, options.experiment, plan, begun)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from compare.attacks.lines import CLEAN, DEFENDED, PLAIN, REPORTED_DEFENCE, ROWS
 from compare.attacks.lines import PRESETS as ATTACKS
-from minigrad.errors import OptionError
+from minigrad.errors import OptionError, did_you_mean
 from minigrad.training.recipes import as_written
 
 SCALES = ("full", "medium", "default", "small", "smoke")
@@ -254,7 +254,8 @@ def options_of(experiment: Experiment, scale: str, arm: Arm, folder: bool) -> di
 def find(name: str) -> Experiment:
     """The experiment of that name. OptionError, which lists them all, if there is none."""
     if name not in EXPERIMENTS:
-        raise OptionError(f"unknown experiment {name!r}: there are {', '.join(EXPERIMENTS)}")
+        near = did_you_mean(name, EXPERIMENTS)
+        raise OptionError(f"unknown experiment {name!r}{near}: there are {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]
 
 

@@ -41,7 +41,8 @@ ELSEWHERE = (FREE_ON_RESUME - {"conv", "custom_conv", "epochs"}) | {"weights", "
 class Plan:
     """What all runs of an experiment share. start: "shared" between the frameworks, or each one's "own".
 
-    weights: a file of ImageNet weights, where torchvision's cache is not to be asked for them.
+    weights: a file of ImageNet weights, where torchvision's cache is not to be asked for them. data_on_device: minigrad keeps all
+    images in a GPU's memory.
     """
 
     experiment: Experiment
@@ -51,6 +52,7 @@ class Plan:
     start: str
     folder: Path
     weights: Path | None = None
+    data_on_device: bool = False
 
     def arguments(self, arm: Arm) -> list[str]:
         """The options of an arm, as its script takes them: all but seed, start, folder and device."""
@@ -131,6 +133,8 @@ def train(plan: Plan, dataset: Mapping[str, Any], arm: Arm, seed: int) -> Result
     """
     folder = run_folder(plan, arm, seed)
     device = ["--device", plan.device, *QUIET]
+    if plan.data_on_device and arm.framework == "minigrad":
+        device.append("--data-on-device")
     if not (folder / "last.safetensors").is_file():
         _begin(plan, dataset, arm, seed, folder, device)
     else:

@@ -25,9 +25,8 @@ import numpy as np
 from compare.explain.measure import LAYERS, compare_frameworks, explain, make_subject, mosaics, own_share
 from compare.explain.show import Row, draw
 from compare.kit.arguments import Parser, add_trained
-from compare.kit.result import check_writable
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import check_target, write_atomically
 
 MOST_ROWS = 32
 
@@ -73,7 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.out.suffix.lower() != ".png":
         raise OptionError(f"--out {options.out}: the picture is a PNG, a name that ends in .png is wanted")
-    check_writable(options.out, "--out")
+    check_target(options.out, "--out")
     return options
 
 

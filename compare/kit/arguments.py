@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import models
-from minigrad.errors import MinigradError, OptionError
+from minigrad.errors import MinigradError, OptionError, did_you_mean
 from minigrad.option import Help, helpful, refuse_empty
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.recipes import recipe
@@ -69,7 +69,8 @@ def some_of(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
     def convert(text: str) -> list[str]:
         names = text.split(",")
         if set(names) - set(known) or len(set(names)) < len(names):
-            raise argparse.ArgumentTypeError(f"{what} are some of {','.join(known)}, each once, not {text!r}")
+            near = next((did_you_mean(name, known) for name in names if name not in known), "")
+            raise argparse.ArgumentTypeError(f"{what} are some of {', '.join(known)}, each once, not {text!r}{near}")
         return names
 
     return convert
@@ -145,7 +146,8 @@ def read_settings(model: str, given: Sequence[str]) -> dict[str, Any]:
     for text in given:
         name, _, written = text.partition("=")
         if name not in own:
-            raise OptionError(f"--set {text}: {model} has {', '.join(own) or 'no settings of its own'}")
+            near = did_you_mean(name, own)
+            raise OptionError(f"--set {text}: {model} has {', '.join(own) or 'no settings of its own'}{near}")
         default = own[name]
         try:
             value = json.loads(written, parse_constant=lambda constant: None)  # NaN, Infinity

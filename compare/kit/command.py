@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +15,7 @@ from compare.kit.arguments import Parser, need_torch
 from compare.kit.plots import check_picture, write_picture
 from compare.kit.result import Result, check_target, origin, write_result
 from compare.kit.tables import Table, as_text
+from minigrad.terminal import width_of
 
 ALIASES = {"bisect": "layerwise"}
 """{a command's former name, which its recorded results and command lines still have: its name}."""
@@ -85,8 +84,6 @@ class Command:
         if not self.kept:
             write_result(options.json, result)
         verdict = self.show.verdict(result)
-        if sys.stdout.isatty():
-            verdict = textwrap.fill(verdict, shutil.get_terminal_size().columns)
         print("\n\n".join(["", *map(as_text, self.show.tables(result)), verdict]))
         if getattr(options, "picture", None):
             write_picture(options.picture, self.show.pictures(result))
@@ -102,6 +99,6 @@ def find(name: str) -> Any:
 def say(text: str) -> None:
     """Progress: on a terminal one line that is written over, elsewhere a line each."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{text[: width_of(sys.stderr) - 1]}", end="", file=sys.stderr, flush=True)
     elif text:
         print(text, flush=True)

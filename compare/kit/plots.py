@@ -10,9 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from compare.kit.result import check_writable
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import check_target, write_atomically
 
 INK, QUIET, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 TITLE_LETTERS, TITLE_LINE = 8.6, 0.24  # of a title: letters an inch, inches a line
@@ -87,7 +86,7 @@ def check_picture(path: Path | None) -> None:
     need_matplotlib("--picture")
     if path.suffix.lower() != ".png":
         raise OptionError(f"--picture {path}: a name that ends in .png is wanted")
-    check_writable(path, "--picture")
+    check_target(path, "--picture")
 
 
 def write_picture(path: Path, pictures: Mapping[str, bytes]) -> None:

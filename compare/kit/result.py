@@ -17,7 +17,8 @@ from typing import Any
 
 from compare.kit.machine import commit, describe_machine
 from minigrad.errors import OptionError
-from minigrad.files import is_writable, write_atomically
+from minigrad.files import check_target as check_file
+from minigrad.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "compare" / "results"
@@ -61,15 +62,9 @@ def check_target(path: Path | None, format: str, option: str = "--json") -> None
     leave to write, or a file that is something else, which stays as it is."""
     if path is None:
         return
-    check_writable(path, option)
+    check_file(path, option)
     if path.exists():
         read_result(path, format, option)
-
-
-def check_writable(path: Path, option: str) -> None:
-    """OptionError if no file can be written there: a folder or device, or in a folder that is not there or not ours."""
-    if (path.exists() and not path.is_file()) or not is_writable(path.absolute().parent):
-        raise OptionError(f"{option} {path}: no file can be written there")
 
 
 def read_result(path: Path, format: str | None = None, option: str = "--json") -> Result:

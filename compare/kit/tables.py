@@ -9,11 +9,12 @@ import csv
 import html
 import io
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from minigrad.terminal import is_terminal, width_of
 
 LONG = 20  # rows: more are shown folded
 
@@ -32,7 +33,7 @@ def as_text(table: Table, width: int | None = None) -> str:
     """Title, aligned columns, notes, at a terminal within its width: what is too wide goes on below,
     the first column once more before it."""
     if width is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+        width = width_of(sys.stdout) if is_terminal(sys.stdout) else 10_000
     blocks = [aligned(rows) for rows in narrowed([table.head, *table.rows], width)]
     notes = [line for note in table.notes for line in textwrap.wrap(note, width)]
     return "\n".join([*([table.title, ""] if table.title else []), "\n\n".join(blocks), *notes])

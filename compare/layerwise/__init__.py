@@ -47,7 +47,7 @@ import models
 from compare.kit.arguments import Parser
 from compare.kit.command import Command
 from compare.layerwise import measure, show
-from minigrad.errors import OptionError
+from minigrad.errors import OptionError, did_you_mean
 
 
 def options(parser: Parser) -> None:
@@ -68,8 +68,8 @@ def options(parser: Parser) -> None:
 def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """OptionError for an error that cannot be planted."""
     if options.plant is not None and options.plant.partition(":")[0] not in measure.PLANTS:
-        kinds = ", ".join(measure.PLANTS)
-        raise OptionError(f"--plant {options.plant}: one of {kinds} is wanted, a colon, and a layer")
+        kinds, near = ", ".join(measure.PLANTS), did_you_mean(options.plant.partition(":")[0], measure.PLANTS)
+        raise OptionError(f"--plant {options.plant}: one of {kinds} is wanted, a colon, and a layer{near}")
 
 
 COMMAND = Command("layerwise", "compare bisect 1", __doc__, options, measure.measure, show, check=check)

@@ -14,7 +14,11 @@ def measure(chosen: argparse.Namespace, begun: Result) -> Result:
     """Both networks, and how far apart what they compute is."""
     from minigrad.testing import against_torch
 
-    found = against_torch(chosen.network, _shape(chosen.shape), train=chosen.train, **dict(map(_setting, chosen.set)))
+    shape, settings = _shape(chosen.shape), dict(map(_setting, chosen.set))
+    try:
+        found = against_torch(chosen.network, shape, train=chosen.train, **settings)
+    except (SyntaxError, ModuleNotFoundError) as error:
+        raise OptionError(f"{chosen.network.rpartition(':')[0]} cannot be loaded: {error}") from error
     rows = [[name, list(shape), apart] for name, shape, apart in found.rows]
     return begun | {"network": found.network, "rows": rows, "problems": found.problems, "agree": found.agree}
 

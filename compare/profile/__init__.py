@@ -24,10 +24,10 @@ from pathlib import Path
 
 from compare.kit.arguments import Parser, count, need_torch
 from compare.kit.command import Command
-from compare.kit.result import check_writable
 from compare.profile import measure, show
 from compare.speed import add_job, add_limit
 from minigrad.errors import OptionError
+from minigrad.files import check_target
 
 
 def options(parser: Parser) -> None:
@@ -46,7 +46,7 @@ def check(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """OptionError if --trace could not be written, or names a file that is no trace; MinigradError for --torch without it."""
     path = options.trace
     if path is not None:
-        check_writable(path, "--trace")
+        check_target(path, "--trace")
     if path is not None and path.exists():
         try:
             known = "traceEvents" in json.loads(path.read_text())

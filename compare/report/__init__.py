@@ -24,13 +24,13 @@ from pathlib import Path
 
 from compare.kit.arguments import Parser
 from compare.kit.plots import need_matplotlib
-from compare.kit.result import RESULTS, ROOT, check_writable
+from compare.kit.result import RESULTS, ROOT
 from compare.report.front import make_front
 from compare.report.gather import arrange, read_folder
 from compare.report.markdown import FOLDER, picture_files, put_into_readme, render_pages
 from compare.report.page import MADE, render_page
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import check_target, write_atomically
 
 PNG = b"\x89PNG"
 SEEN = 8  # levels of 255 by which a pixel may differ before a picture is drawn anew
@@ -96,7 +96,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def check_ours(path: Path, option: str) -> None:
     """OptionError if no file can be written there, or if there is one that no report made."""
-    check_writable(path, option)
+    check_target(path, option)
     if path.exists() and MADE.encode() not in path.read_bytes()[:1000]:
         raise OptionError(f"{option} {path} is something else than a report: nothing was overwritten")
 

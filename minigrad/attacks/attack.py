@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite
 from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 
 from minigrad.attacks.amounts import Amount, amount, each, size, written
 from minigrad.attacks.criteria import Criterion, Misclassified, check_criterion
-from minigrad.attacks.gradient import Model, untouched
+from minigrad.attacks.gradient import Model, check_output, untouched
 from minigrad.attacks.space import Space
 from minigrad.dtypes import int64
+from minigrad.errors import did_you_mean
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor
 from minigrad.random import Generator
@@ -150,7 +152,8 @@ class Attack(Ball):
             return x, model(x).argmax(1) != as_tensor(labels).to(x.device)
 
     def space(self, x0: Tensor) -> Space:
-        """The threat model: where the perturbed images of x0 may lie."""
+        """The threat model: where the perturbed images of x0 may lie. ValueError for images that are none, or outside of clip."""
+        check_images(x0)
         mean, std = (self.mean, self.std) if self.units == "pixel" else (None, None)
         return Space(x0, self.epsilon, self.norm, self.clip, mean, std)
 
@@ -178,24 +181,39 @@ class Attack(Ball):
         if self.norm != "linf" and isinstance(self.epsilon, tuple):
             self._refuse_channels()
         if self.clip is not None:
-            low, high = (bound if type(bound) in (int, float) else float(bound) for bound in self.clip)
-            if not low < high:
-                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip}")
-            self._set("clip", (low, high))
+            self._set("clip", box_of(self.clip))
         if self.units == "pixel" and (self.mean is None or self.std is None):
             raise ValueError("pixel units need the mean and std that the images were normalised with")
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"std must be above 0 in each channel, got {self.std}")
+        if not all(map(isfinite, (*(self.mean or ()), *(self.std or ())))):
+            raise ValueError(f"mean and std must be finite, got {self.mean} and {self.std}")
+        if not isinstance(self.generator, Generator):
+            raise ValueError(f"generator must be a minigrad.Generator, got {self.generator!r}")
 
     def _check_choice(self, name: str, known: Sequence[str]) -> None:
         if getattr(self, name) not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+            given = getattr(self, name)
+            raise ValueError(
+                f"{name} must be one of {', '.join(known)}, got {given!r}{did_you_mean(str(given), known)}"
+            )
 
     def _refuse_channels(self) -> None:
         raise ValueError(
             f'a number for each channel belongs to the norm "linf": a ball of the norm "{self.norm}" has one radius '
             '(in units="pixel" it is one of pixels)'
         )
+
+
+def box_of(clip: Any) -> tuple[float, float]:
+    """(low, high), two finite numbers. ValueError for anything else."""
+    try:
+        low, high = (bound if type(bound) in (int, float) else float(bound) for bound in clip)
+        if isinstance(clip, str) or not -inf < low < high < inf:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(f"clip must be (low, high) with low < high, got {clip!r}: two finite numbers") from None
+    return low, high
 
 
 NO_BATCH = "is the batch axis missing? images[None] is a batch of one image"
@@ -212,11 +230,33 @@ def batch_axis(images: Tensor) -> Iterator[None]:
         raise ValueError(f"the model refuses images that are {describe(images)}: {NO_BATCH} ({error})") from error
 
 
-def check_logits(logits: Tensor) -> Tensor:
-    """The logits (N, M) of a model. ValueError for another number of axes."""
+def check_logits(logits: Tensor, images: Tensor | None = None) -> Tensor:
+    """The logits (N, M) of a model. ValueError for another number of axes, for one class, or not a row for each of `images`."""
+    check_output(logits, images)
     if logits.ndim != 2:
         raise ValueError(f"the model gives {describe(logits)}, not logits (N, classes): {NO_BATCH}")
+    if logits.shape[1] < 2:
+        raise ValueError(f"the model gives {describe(logits)}, of no two classes: an attack leads from one to another")
     return logits
+
+
+def check_answers(logits: Tensor, images: Tensor) -> Tensor:
+    """As check_logits. FloatingPointError, too, where the answers to the images as they are are NaN or infinite."""
+    if not bool(check_logits(logits, images).isfinite().all()):
+        what = (
+            "the model's answers are NaN or infinite"
+            if bool(images.isfinite().all())
+            else "the images are NaN or infinite"
+        )
+        raise FloatingPointError(f"{what}, before any attack")
+    return logits
+
+
+def check_maps(images: Tensor, attack: str) -> None:
+    """ValueError unless the images have rows and columns: (N, C, H, W)."""
+    check_images(images)
+    if images.ndim != 4:
+        raise ValueError(f"{attack} needs images (N, C, H, W), got {describe(images)}: {NO_BATCH}")
 
 
 def always(classes: Tensor) -> Choice:
@@ -249,10 +289,18 @@ def put(into: Tensor, index: Tensor, values: Tensor) -> Tensor:
     return made
 
 
+def tensor_of(name: str, given: Any) -> Tensor:
+    """Labels or targets as a Tensor. ValueError where they are nothing that can be one."""
+    try:
+        return as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must be integers, a Tensor, an array or a list, got {str(given):.60}") from None
+
+
 def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
     """`given` as classes (N,) on the logits' device. ValueError unless they are integers that the logits (N, M) have."""
     check_logits(logits)
-    classes = as_tensor(given).to(logits.device)
+    classes = tensor_of(name, given).to(logits.device)
     count, most = logits.shape[0], logits.shape[1]
     if classes.shape != (count,) or classes.dtype.kind not in "iu":
         raise ValueError(f"{name} must be {count} integers, got {describe(classes)}")
@@ -265,4 +313,5 @@ def check_classes(given: Any, logits: Tensor, name: str) -> Tensor:
 
 def check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim < 2 or images.dtype.kind != "f":
-        raise ValueError(f"images must be a floating-point Tensor (N, C, H, W), got {describe(images)}")
+        found = describe(images) if isinstance(images, Tensor) else f"a {type(images).__name__}"
+        raise ValueError(f"images must be a floating-point Tensor (N, C, H, W), got {found}")

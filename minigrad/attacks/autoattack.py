@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from minigrad.attacks.amounts import Amount, integer
-from minigrad.attacks.attack import Attack, aim_of, batch_axis, check_classes, check_images, check_logits, indices, put
+from minigrad.attacks.attack import (
+    Attack,
+    aim_of,
+    batch_axis,
+    check_answers,
+    check_classes,
+    check_images,
+    check_maps,
+    indices,
+    put,
+)
 from minigrad.attacks.boundary import FAB, likeliest_others
 from minigrad.attacks.gradient import Model, untouched
+from minigrad.attacks.losses import CLASSES, need_classes
 from minigrad.attacks.square import Square
 from minigrad.attacks.variants import APGD
 from minigrad.dtypes import bool_
@@ -210,6 +221,7 @@ class AutoAttack(Attack):
         counted = _Counted(model)
         with untouched(model):
             labels, logits = _answers(counted, images, labels)
+            self._check_stages(images, logits)
             with no_grad():
                 found, right = images.detach(), logits.argmax(1) == labels
             stages = [counted.stage("clean", len(images), right)]
@@ -227,6 +239,16 @@ class AutoAttack(Attack):
                 stages.append(counted.stage(name, len(left), right))
                 progress(stages[-1])
         return Result(found, len(images), stages)
+
+    def _check_stages(self, images: Tensor, logits: Tensor) -> None:
+        """What a later stage would refuse, said before the first."""
+        for attack in self.attacks().values():
+            with no_grad():
+                attack.space(images.detach())
+            if isinstance(attack, Square):
+                check_maps(images, "the square attack")
+            if isinstance(loss := getattr(attack, "loss", ""), str) and loss in CLASSES:
+                need_classes(logits, CLASSES[loss], loss)
 
 
 class _Counted:
@@ -251,5 +273,5 @@ def _answers(model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor]
     """The labels as classes (N,), and the logits (N, M) of the images."""
     check_images(images)
     with untouched(model), no_grad(), batch_axis(images):
-        logits = check_logits(model(images))
+        logits = check_answers(model(images), images)
         return check_classes(aim_of("labels", labels, None), logits, "labels"), logits

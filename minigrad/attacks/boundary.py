@@ -12,9 +12,9 @@ from minigrad.attacks.attack import (
     Attack,
     aim_of,
     batch_axis,
+    check_answers,
     check_classes,
     check_images,
-    check_logits,
     indices,
     pick,
     put,
@@ -129,7 +129,7 @@ class FAB(MinimumNorm):
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         labels = aim_of("labels", labels, targets)
         with untouched(model):
-            best, distance, labels, logits = clean_answers(model, images, labels)
+            best, distance, labels, logits = clean_answers(self, model, images, labels)
             ranks = range(1, 1 + min(self.classes, logits.shape[1] - 1)) if self.targeted else [None]
             for rank in ranks:
                 for start in range(self.restarts):
@@ -155,7 +155,7 @@ class FAB(MinimumNorm):
         """The steps of the first start: towards the nearest class or, if `targeted`, the likeliest of the others."""
         labels = aim_of("labels", labels, targets)
         with untouched(model):
-            images, _, labels, _ = clean_answers(model, images, labels)
+            images, _, labels, _ = clean_answers(self, model, images, labels)
             yield from self._steps(model, images, labels, 1 if self.targeted else None, None)
 
     def _steps(
@@ -195,11 +195,12 @@ class FAB(MinimumNorm):
         return space.box(moved)
 
 
-def clean_answers(model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The images; 0 where the model is wrong already, else infinity; labels as classes; the logits."""
+def clean_answers(attack: Attack, model: Model, images: Tensor, labels: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The images; 0 where the model is wrong already, else infinity; labels as classes; the logits. All are checked."""
     check_images(images)
     with no_grad(), batch_axis(images):
-        logits = check_logits(model(images))
+        logits = check_answers(model(images), images)
+        attack.space(images.detach())
         labels = check_classes(labels, logits, "labels")
         zero = logits[:, 0] * 0
         return images.detach(), zero.where(logits.argmax(1) != labels, float("inf")), labels, logits

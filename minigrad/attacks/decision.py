@@ -59,7 +59,7 @@ class HopSkipJump(MinimumNorm):
         """The perturbed images, and their distances (N,): see MinimumNorm. Images for which no start succeeds stay."""
         aim = aim_of(self.criterion.needs, labels, targets)
         with untouched(model), no_grad():
-            _, _, _, logits = clean_answers(model, images, aim)
+            _, _, _, logits = clean_answers(self, model, images, aim)
             classes = check_classes(aim, logits, self.criterion.needs)
             fooled = self.criterion.margin(logits, classes) < 0
             found, distance = images.detach(), (logits[:, 0] * 0).where(fooled, float("inf"))

@@ -11,7 +11,7 @@ from minigrad.autograd import enable_grad, grad
 from minigrad.grad_mode import Switch
 from minigrad.nn import Module
 from minigrad.ops.creation import zeros_like
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, describe
 
 Model = Callable[[Tensor], Tensor]
 
@@ -26,6 +26,8 @@ class untouched(Switch):
     """
 
     def __init__(self, model: Model) -> None:
+        if not callable(model):
+            raise TypeError(f"a model is a Module or a function of images, got a {type(model).__name__}")
         self.model = model
 
     def _on(self) -> list[_Change]:
@@ -72,6 +74,15 @@ class _Change:
                 del self.made[id(self.x), self.name]
 
 
+def check_output(logits: Any, images: Tensor | None = None) -> Tensor:
+    """What a model gives, if it is a Tensor, with a row for each of `images`. ValueError otherwise."""
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"the model gives a {type(logits).__name__}, not a minigrad.Tensor of logits (N, classes)")
+    if images is not None and logits.ndim == 2 and len(logits) != len(images):
+        raise ValueError(f"the model gives {describe(logits)} for {len(images)} images")
+    return logits
+
+
 def loss_and_gradient(
     model: Model, images: Tensor, choose: Callable[[Tensor], Tensor], loss: Loss = cross_entropy
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -82,7 +93,7 @@ def loss_and_gradient(
     """
     with untouched(model), enable_grad():
         x = images.detach().requires_grad_()
-        logits = model(x)
+        logits = check_output(model(x), x)
         classes = choose(logits.detach())
         losses = loss(logits, classes)
         found: Any = grad(losses.sum(), x, allow_unused=True)[0] if losses.requires_grad else None

@@ -10,6 +10,9 @@ from minigrad.tensor import Tensor
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits (N, M) and classes (N,) to a loss for each image (N,), or one number, summed or averaged over the images."""
 
+CLASSES = {"dlr": 3, "dlr-targeted": 4}
+"""How many classes a loss needs at least, where two are not enough."""
+
 TINY = 1e-12  # what the spread of equal logits is taken for
 
 
@@ -28,7 +31,7 @@ def cw(logits: Tensor, classes: Tensor) -> Tensor:
 
     Source: N. Carlini and D. Wagner, Towards Evaluating the Robustness of Neural Networks (2017), V.A, f_6.
     """
-    _need(logits, 2, "cw")
+    need_classes(logits, 2, "cw")
     (first, second), order = _largest(logits, 2)
     return first.where(order[:, 0] != classes, second) - of_class(logits, classes)
 
@@ -39,7 +42,7 @@ def dlr(logits: Tensor, classes: Tensor) -> Tensor:
     z_(k) is the k-th largest logit. Neither a shift nor a scale of the logits changes it. ValueError for fewer than 3 classes.
     Source: F. Croce and M. Hein, Reliable Evaluation of Adversarial Robustness (2020), eq. 6.
     """
-    _need(logits, 3, "dlr")
+    need_classes(logits, CLASSES["dlr"], "dlr")
     (first, _, third), _ = _largest(logits, 3)
     return cw(logits, classes) / (first - third + TINY)
 
@@ -50,7 +53,7 @@ def dlr_targeted(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     ValueError for fewer than 4 classes. Source: F. Croce and M. Hein, Reliable Evaluation of Adversarial Robustness (2020),
     eq. 7, with the other sign: as with every loss here, to descend leads to the target.
     """
-    _need(logits, 4, "dlr-targeted")
+    need_classes(logits, CLASSES["dlr-targeted"], "dlr-targeted")
     (first, _, third, fourth), _ = _largest(logits, 4)
     return (of_class(logits, labels) - of_class(logits, targets)) / (first - (third + fourth) / 2 + TINY)
 
@@ -67,6 +70,7 @@ def _largest(logits: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
     return [values[:, i] for i in range(count)], order
 
 
-def _need(logits: Tensor, classes: int, name: str) -> None:
+def need_classes(logits: Tensor, classes: int, name: str) -> None:
+    """ValueError where the logits (N, M) have fewer classes than the loss of that name needs."""
     if logits.shape[1] < classes:
         raise ValueError(f"the loss {name!r} needs at least {classes} classes, the model has {logits.shape[1]}")

@@ -23,7 +23,9 @@ from minigrad.tensor import Tensor
 class DeepFool(MinimumNorm):
     """Steps onto the nearest linearised boundary, until the model is wrong: small changes for few steps.
 
-        x <- box(x0 + (1 + overshoot) r),   r <- r + the smallest d that takes x0 + r onto the nearest plane z_i = z_y
+        x <- box(x0 + (1 + overshoot) r),   r <- r + the smallest d that takes box(x0 + r) onto the nearest plane z_i = z_y
+
+    The source has no box: where it is in the way, r goes on growing until the others have made up for what it takes.
 
     Args:
         steps: at most; each costs a forward pass and a backward pass for each class.
@@ -46,7 +48,7 @@ class DeepFool(MinimumNorm):
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         with untouched(model):
-            found, distance, labels, _ = clean_answers(model, images, aim_of("labels", labels, targets))
+            found, distance, labels, _ = clean_answers(self, model, images, aim_of("labels", labels, targets))
             left = indices(distance > 0)
             total = found[left] * 0
             for _ in range(self.steps):
@@ -54,9 +56,9 @@ class DeepFool(MinimumNorm):
                     break
                 x0, y = images[left].detach(), labels[left]
                 space = self.space(x0)
-                gap, slope = nearest_plane(model, space, x0 + total, y, None)
+                gap, slope = nearest_plane(model, space, space.box(x0 + total), y, None)
                 with no_grad():
-                    at, w = space.in_units(x0 + total).flatten(1), slope.flatten(1)
+                    at, w = space.in_units(x0 + total).flatten(1), slope.flatten(1)  # gap and slope alone decide d
                     d = project_onto(at, w, (w * at).sum(1) - gap, None, None, self.norm).reshape(x0.shape)
                     total = total + d * space.unit
                     moved = space.box(x0 + total * (1 + self.overshoot))
@@ -113,7 +115,7 @@ class CW(MinimumNorm):
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         aim = aim_of(self.criterion.needs, labels, targets)
         with untouched(model):
-            found, _, _, logits = clean_answers(model, images, aim)
+            found, _, _, logits = clean_answers(self, model, images, aim)
             classes = check_classes(aim, logits, self.criterion.needs)
             with no_grad():
                 zero = logits[:, 0] * 0
@@ -190,7 +192,7 @@ class DDN(MinimumNorm):
     def nearest(self, model: Model, images: Tensor, labels: Any = None, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The perturbed images, and their distances (N,): see MinimumNorm."""
         with untouched(model):
-            found, distance, labels, _ = clean_answers(model, images, aim_of("labels", labels, targets))
+            found, distance, labels, _ = clean_answers(self, model, images, aim_of("labels", labels, targets))
             space = self.space(found)
             x, radius = found, each_of(_zeros(distance) + self.radius, found)
             for step in range(self.steps):

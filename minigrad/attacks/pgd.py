@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator as Generator_
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from minigrad.attacks.amounts import Amount, integer, size
@@ -23,13 +23,15 @@ from minigrad.attacks.attack import (
     indices,
     pick,
     put,
+    tensor_of,
 )
+from minigrad.attacks.captured import graphs_for
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.losses import LOSSES, NAMES, Loss, cross_entropy, dlr_targeted
 from minigrad.attacks.space import Space
 from minigrad.dtypes import bool_
 from minigrad.grad_mode import no_grad
-from minigrad.ops.creation import as_tensor
+from minigrad.nn import Module
 from minigrad.tensor import Tensor
 
 CHOICES = {
@@ -64,6 +66,7 @@ class Run:
     targets: Tensor | None = None
     chosen: Tensor | None = None
     extra: Tensor | None = None  # what a kind of attack remembers
+    looked: bool = field(default=False, init=False)  # whether its labels and targets have been checked
 
     def keep(self, index: Tensor) -> None:
         """Go on with these images alone."""
@@ -191,7 +194,7 @@ class PGD(Attack):
             logits, classes, loss, gradient = self._look(model, run)
             with no_grad():
                 check_step(index, loss, gradient)
-                if not self.retarget:
+                if not self.retarget or self.target in ("label", "given"):  # those are checked once
                     run.chosen = classes
                 momentum = self._momentum(run.space.slope(gradient), momentum)
                 moved = run.space.move(run.x, momentum, self._sign * alpha)
@@ -209,7 +212,8 @@ class PGD(Attack):
         with untouched(model):
             found, wrong = images.detach(), images.new_zeros(len(images), dtype=bool_)
             labels, targets = (
-                None if given is None else as_tensor(given).to(images.device) for given in (labels, targets)
+                None if given is None else tensor_of(name, given).to(images.device)
+                for name, given in (("labels", labels), ("targets", targets))
             )
             for _ in range(self.restarts):
                 left = indices(~wrong)
@@ -249,13 +253,19 @@ class PGD(Attack):
             images = images.detach()
             space = self.space(images)
             x = space.random(self.generator) if self.random_start else images
-        return Run(space, x, *(None if given is None else as_tensor(given) for given in (labels, targets)))
+        pairs = (("labels", labels), ("targets", targets))
+        return Run(space, x, *(None if given is None else tensor_of(name, given) for name, given in pairs))
 
     def _look(self, model: Model, run: Run) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(logits, classes, losses, gradient) where the attack is."""
+        graphs = graphs_for(model, run.x, self.loss) if run.looked else None
+        if graphs is not None and isinstance(model, Module):
+            return graphs.look(model, run.x, str(self.loss), run.chosen, self.target == "least-likely")
         choose = self._choice(run.labels, run.targets) if run.chosen is None else always(run.chosen)
         with batch_axis(run.x):
-            return loss_and_gradient(model, run.x, choose, self.loss_function(run.labels))
+            found = loss_and_gradient(model, run.x, choose, self.loss_function(run.labels))
+        run.looked = True
+        return found
 
     def loss_function(self, labels: Any = None) -> Loss:
         """loss(logits, classes) of these labels, which "dlr-targeted" needs."""
@@ -295,8 +305,9 @@ class PGD(Attack):
 
 def check_step(index: int, loss: Tensor, gradient: Tensor) -> None:
     """FloatingPointError if loss or gradient are not finite; at the first step, an AttackWarning if images have none."""
-    for name, value in (("loss", loss), ("gradient", gradient)):
-        if not value.isfinite().all():
+    finite = {"loss": loss.isfinite().all(), "gradient": gradient.isfinite().all()}
+    if not (finite["loss"] & finite["gradient"]):  # one look for both: a GPU is waited for
+        for name in [name for name in finite if not finite[name]]:
             raise FloatingPointError(f"the {name} is NaN or infinite in step {index + 1} of the attack")
     if index > 0:
         return

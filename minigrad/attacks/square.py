@@ -10,13 +10,12 @@ import numpy as np
 
 from minigrad.attacks.amounts import Amount, amount, integer
 from minigrad.attacks.attack import (
-    NO_BATCH,
     Attack,
     aim_of,
     batch_axis,
     check_classes,
-    check_images,
     check_logits,
+    check_maps,
     indices,
     pick,
     put,
@@ -26,7 +25,7 @@ from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.space import Space
 from minigrad.grad_mode import no_grad
 from minigrad.ops.creation import as_tensor, from_numpy
-from minigrad.tensor import Tensor, describe
+from minigrad.tensor import Tensor
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After so many squares their area is halved, once more each time."""
@@ -115,14 +114,14 @@ class Square(Attack):
         self, model: Model, images: Tensor, labels: Any = None, targets: Any = None
     ) -> Generator_[Query, Tensor | None, None]:
         """The queries, one by one. It may be sent the indices (int64) of the images to go on with."""
-        check_images(images)
-        if images.ndim != 4:
-            raise ValueError(f"the square attack needs images (N, C, H, W), got {describe(images)}: {NO_BATCH}")
+        check_maps(images, "the square attack")
         aim = aim_of(self.criterion.needs, labels, targets)
         with no_grad():
             space = self.space(images.detach())
             x = self._first(space)
             margin = self._margin(model, x, aim)
+            if not bool(margin.isfinite().all()):
+                raise FloatingPointError("the model's answers to the first squares are NaN or infinite")
         for index in range(self.queries):
             if index > 0:
                 with no_grad():
@@ -136,7 +135,7 @@ class Square(Attack):
 
     def _margin(self, model: Model, x: Tensor, aim: Any) -> Tensor:
         with untouched(model), no_grad(), batch_axis(x):
-            logits = check_logits(model(x))
+            logits = check_logits(model(x), x)
             return self.criterion.margin(logits, check_classes(aim, logits, self.criterion.needs))
 
     def side(self, index: int, height: int, width: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.attacks.amounts import amount, integer
-from minigrad.attacks.attack import Attack, always, batch_axis, check_classes, check_logits
+from minigrad.attacks.attack import Attack, always, batch_axis, check_classes, check_logits, check_maps
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.pgd import Run
 from minigrad.attacks.variants import MIFGSM
@@ -41,6 +41,7 @@ class DIFGSM(MIFGSM):
             self._set(name, value)
 
     def _look(self, model: Model, run: Run) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        check_maps(run.x, "DI-FGSM")
         drawn = self._draw(run.x.shape[-2:])
         with untouched(model):
             return super()._look(model if drawn is None else lambda x: model(resized(x, *drawn)), run)
@@ -89,6 +90,7 @@ class TIFGSM(MIFGSM):
         self._set("sigma", sigma)
 
     def _look(self, model: Model, run: Run) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        check_maps(run.x, "TI-FGSM")
         logits, classes, loss, gradient = super()._look(model, run)
         channels = gradient.shape[1]
         weight = from_numpy(gaussian(self.kernel, self.sigma).astype(gradient.dtype)).to(gradient.device)

@@ -9,6 +9,7 @@ from minigrad.attacks.amounts import Amount, amount, size
 from minigrad.attacks.attack import pick
 from minigrad.attacks.gradient import Model, untouched
 from minigrad.attacks.pgd import PGD, Path, Step, check_step
+from minigrad.errors import did_you_mean
 from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
 
@@ -26,7 +27,7 @@ def preset(name: str, **options: Any) -> PGD:
     ValueError, with the names that exist, for an unknown one.
     """
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}: there are {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {name!r}{did_you_mean(name, PRESETS)}: there are {', '.join(PRESETS)}")
     return PGD(**(PRESETS[name] | options))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from minigrad.attacks.gradient import untouched
 from minigrad.attribution.gradients import check_images, chosen, kind, logit_of
 from minigrad.autograd import enable_grad, grad, no_grad
+from minigrad.errors import did_you_mean
 from minigrad.nn import Module
 from minigrad.nn import functional as F
 from minigrad.ops.creation import zeros_like
@@ -73,7 +74,9 @@ def _find(model: Module, layer: str | Module) -> Module:
         return layer
     modules = {name: module for name, module in model.named_modules() if name}
     if layer not in modules:
-        raise ValueError(f"the model has no layer {layer!r}: it has {', '.join(modules)}")
+        raise ValueError(
+            f"the model has no layer {layer!r}{did_you_mean(str(layer), modules)}: it has {', '.join(modules)}"
+        )
     return modules[layer]
 
 

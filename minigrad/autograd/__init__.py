@@ -17,6 +17,7 @@ from minigrad.autograd.graph import print_graph, saved_bytes, saved_tensors_hook
 from minigrad.autograd.guard import guard, is_guard_enabled, set_guard
 from minigrad.autograd.observer import Observer
 from minigrad.autograd.variable import Variable
+from minigrad.errors import no_attribute
 from minigrad.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
@@ -44,4 +45,4 @@ def __getattr__(name: str) -> Any:
     if name in _WHEN_ASKED_FOR:
         globals()[name] = getattr(importlib.import_module(f"minigrad.autograd.{_WHEN_ASKED_FOR[name]}"), name)
         return globals()[name]
-    raise AttributeError(f"module 'minigrad.autograd' has no attribute {name!r}")
+    raise no_attribute(__name__, name)

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from minigrad import program
-from minigrad.errors import OptionError
-from minigrad.option import did_you_mean
+from minigrad.errors import OptionError, did_you_mean
 
 COMMANDS = {
     "train": "train a network on images: the embedded ones, a folder, CIFAR10",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.errors import OptionError
-from minigrad.files import is_writable
+from minigrad.files import check_target
 from minigrad.option import Parser as Plain
 from minigrad.option import Type, number
+from minigrad.terminal import as_it_is
 
 Arguments = argparse.Namespace
 
@@ -63,18 +64,9 @@ def check_picture(name: str | None) -> Path | None:
     return path
 
 
-def check_target(path: Path, option: str) -> None:
-    """OptionError if no file can be written there."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OptionError(f"{option} {path}: there is no folder {path.parent}")
-    if (path.exists() and not path.is_file()) or not is_writable(folder):
-        raise OptionError(f"{option} {path}: no file can be written there")
-
-
 def print_json(content: Any) -> None:
     """A result for programs."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
+    as_it_is(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

@@ -3,6 +3,7 @@
     minigrad attack photo.jpg                     attack.png: a row an image
     minigrad attack --epsilon 4/255 --target Bag photo.jpg   towards a class
     minigrad attack --attack apgd --save out/ photos/        the images as files
+    minigrad attack --attack deepfool photo.jpg              the smallest change that there is
 
 Epsilon and steps are in units of pixels from 0 to 1, which the attacked images keep to. docs/attacks.md has attacks in Python.
 """
@@ -20,11 +21,12 @@ from minigrad.commands.explain import class_index
 from minigrad.commands.images import Photo, add_images, inputs_of, read_photos
 from minigrad.commands.network import Network, add_network, logits_of, read_network
 from minigrad.errors import OptionError
-from minigrad.files import write_atomically
+from minigrad.files import check_folder, write_atomically
 from minigrad.option import fraction, number
-from minigrad.training.attacks import build
+from minigrad.training.attack_kinds import ALL_NORMS, ATTACKS, build, explained
+from minigrad.training.attacks import Within
 from minigrad.training.pictures import Attacked, draw_attack, softmax
-from minigrad.training.recipes import ATTACKS
+from minigrad.training.recipes import check_kind
 
 EPSILON = 8 / 255
 
@@ -34,21 +36,28 @@ def run(arguments: Sequence[str]) -> int:
     parser = Parser("attack", __doc__)
     add_images(parser)
     add_network(parser)
-    parser.option("--attack", choices=list(ATTACKS), default="untargeted", help="which attack (untargeted)")
+    parser.option(
+        "--attack", choices=list(ATTACKS), default="untargeted", metavar="NAME", help=f"(untargeted) {explained()}"
+    )
     parser.option("--target", metavar="CLASS", help="towards this class: its name or number (away from what it is)")
     size = number(fraction, 0, 1e38)
-    parser.option("--epsilon", type=size, default=EPSILON, metavar="SIZE", help="the largest change (8/255)")
-    parser.option("--alpha", type=size, metavar="SIZE", help="the size of a step (2.5 epsilon / steps)")
-    parser.option("--steps", type=parser.number(1, 10000), help="steps (10)")
     parser.option(
-        "--norm", choices=["linf", "l2"], default="linf", help="what is largest: a pixel's change, or all (linf)"
+        "--epsilon", type=size, metavar="SIZE", help="the largest change (8/255; of l2 as long as that everywhere)"
+    )
+    parser.option("--alpha", type=size, metavar="SIZE", help="the size of a step (2.5 epsilon / steps)")
+    parser.option(
+        "--steps", type=parser.number(1, 100000), help="steps, or of square queries (the attack's own number)"
+    )
+    parser.option(
+        "--norm", choices=list(ALL_NORMS), help="what is largest: a pixel's change, or all (linf, or the attack's)"
     )
     parser.option("--save", metavar="FOLDER", help="write the attacked images there, as PNG")
     add_outputs(parser, "the picture", "attack.png")
     options = parser.read(arguments)
+    _check_attack(options)
     picture = check_picture(options.picture)
     if options.save is not None:
-        _check_folder(options.save)
+        check_folder(Path(options.save), "--save")
     network = read_network(options)
     photos = read_photos(options, network)
     images = attacked(options, network, photos)
@@ -56,9 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     saved = _save(options.save, images.perturbed, photos) if options.save is not None else []
     title = f"{network.name} under attack"
     assert picture is not None
-    draw_attack(
-        picture, images, network.classes, title, f"{options.attack}, epsilon {options.epsilon:.3g} ({options.norm})"
-    )
+    reach = "the smallest change" if options.epsilon is None else f"epsilon {options.epsilon:.3g}"
+    draw_attack(picture, images, network.classes, title, f"{options.attack}, {reach} ({options.norm})")
     rows = as_rows(images, network.classes)
     if options.json:
         print_json([row | {"picture": str(picture)} for row in rows])
@@ -76,24 +84,53 @@ def attacked(options: Arguments, network: Network, photos: Sequence[Photo]) -> A
     inputs = inputs_of(photos, network)
     before = logits_of(network, inputs)
     labels = np.array([before[i].argmax() if p.label is None else p.label for i, p in enumerate(photos)], np.int64)
-    steps = options.steps or 10
+    kind, classes = ATTACKS[options.attack], len(network.classes)
+    if classes < kind.classes:
+        raise OptionError(f"--attack {options.attack} needs at least {kind.classes} classes, the network has {classes}")
+    steps = options.steps or kind.steps
+    if options.epsilon is None and not kind.nearest:
+        options.epsilon = EPSILON * (1 if options.norm == "linf" else inputs[0].size ** 0.5)
     settings: dict[str, Any] = {
-        "steps": steps, "epsilon": options.epsilon, "norm": options.norm, "units": "pixel", "clip": (0.0, 1.0),
-        "alpha": 2.5 * options.epsilon / steps if options.alpha is None else options.alpha,
+        "steps": steps, "norm": options.norm, "units": "pixel", "clip": (0.0, 1.0),
         "mean": tuple(network.mean), "std": tuple(network.std),
     }  # fmt: skip
+    if options.epsilon is not None:
+        settings["epsilon"] = options.epsilon
+        largest = 1.0 if options.norm == "l0" else options.epsilon  # of l0 epsilon is a count
+        settings["alpha"] = 2.5 * largest / steps if options.alpha is None else options.alpha
     targets = None
     if options.target is not None:
-        if options.attack in attacks.PRESETS and options.attack != "untargeted":
-            raise OptionError(f"--target does not go with --attack {options.attack}, which has a class of its own")
         targets = np.full(len(photos), class_index(options.target, network.classes, "--target"))
-        settings |= {"target": "given", "direction": "descend"}
+        settings |= (
+            {"criterion": attacks.Targeted()}
+            if kind.target == "criterion"
+            else {"target": "given", "direction": "descend"}
+        )
     attack = build(attacks, options.attack, settings)
+    if options.epsilon is not None and kind.nearest:
+        attack = Within(attack)
     tensors = [None if x is None else minigrad.from_numpy(x) for x in (inputs, labels, targets)]
     moved = attack(network.module, *tensors).numpy()
     pixels = [x.transpose(0, 2, 3, 1).astype(np.float64) * network.std + network.mean for x in (inputs, moved)]
     names = [photo.name for photo in photos]
     return Attacked(names, labels, pixels[0], pixels[1], before, logits_of(network, moved))
+
+
+def _check_attack(options: Arguments) -> None:
+    """The norm filled in. OptionError for options that the attack does not know."""
+    given = {"attack_steps": options.steps, "alpha": options.alpha, "norm": options.norm}
+    there = {name: value for name, value in given.items() if value is not None}
+    kind = ATTACKS[options.attack]
+    if options.steps is not None and "attack_steps" not in kind.takes:
+        raise OptionError(f"--steps {options.steps} has no effect: --attack {options.attack} has a number of its own")
+    options.norm = check_kind(options.attack, there, options.norm or "linf", options.epsilon or 1.0, "pixel")
+    if options.norm in ("l1", "l0") and options.epsilon is None and not kind.nearest:
+        raise OptionError(
+            f"--norm {options.norm} wants an --epsilon: how much all pixels together, or how many, may change"
+        )
+    if options.target is not None and kind.target is None:
+        able = ", ".join(name for name, other in ATTACKS.items() if other.target)
+        raise OptionError(f"--target does not go with --attack {options.attack}: it goes with {able}")
 
 
 def as_rows(images: Attacked, classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -125,20 +162,13 @@ def _short(name: str, most: int = 24) -> str:
     return name if len(name) <= most else f"...{name[3 - most :]}"
 
 
-def _check_folder(folder: str) -> None:
-    """OptionError if a folder is none, and cannot be made."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"--save {folder}: no folder can be made there ({error.strerror})") from error
-
-
 def _save(folder: str, pixels: np.ndarray, photos: Sequence[Photo]) -> list[Path]:
     """Write images (N, H, W, C) of values from 0 to 1 as PNG files, under their names."""
     import io
 
     from PIL import Image
 
+    Path(folder).mkdir(parents=True, exist_ok=True)
     written = []
     for image, photo in zip(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8), photos, strict=True):
         buffer = io.BytesIO()

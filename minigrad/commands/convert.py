@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minigrad import convert
-from minigrad.commands.arguments import Parser, check_target
+from minigrad.commands.arguments import Parser
 from minigrad.commands.network import add_network, read_network
 from minigrad.errors import OptionError
+from minigrad.files import check_target
 
 
 def run(arguments: Sequence[str]) -> int:

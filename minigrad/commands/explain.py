@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.commands.arguments import Arguments, Parser, add_outputs, check_picture, print_json
 from minigrad.commands.images import Photo, add_images, read_photos
 from minigrad.commands.network import Network, add_network, read_network
-from minigrad.errors import OptionError
+from minigrad.errors import OptionError, did_you_mean
 from minigrad.files import write_atomically
 
 
@@ -82,8 +82,6 @@ def explained(options: Arguments, network: Network, photos: Sequence[Photo]) -> 
 
 def class_index(given: str, classes: Sequence[str], option: str) -> int:
     """The number of a class that is given by its name or number. OptionError for one that the network does not have."""
-    from minigrad.option import did_you_mean
-
     names = {name.lower(): k for k, name in enumerate(classes)}
     if given.lower() in names:
         return names[given.lower()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad import program
 from minigrad.commands.arguments import Arguments, Parser
 from minigrad.commands.network import Network
 from minigrad.data import normalize, open_dataset
@@ -54,15 +55,8 @@ def read_photos(options: Arguments, network: Network) -> list[Photo]:
     if options.invert:
         return [Photo(photo.name, 255 - photo.pixels) for photo in photos]
     if network.channels == 1 and not network.photographs and all(bright_ground(photo.pixels) for photo in photos):
-        say_once("note: the network learnt bright things on black ground; --invert turns these images into that")
+        program.note("the network learnt bright things on black ground; --invert turns these images into that")
     return photos
-
-
-def say_once(text: str) -> None:
-    """A remark on stderr, so that stdout stays what was asked for."""
-    import sys
-
-    print(text, file=sys.stderr)
 
 
 def files(names: Sequence[str]) -> list[str]:

@@ -17,11 +17,10 @@ from typing import Any
 from minigrad.autograd.observer import Observer
 from minigrad.commands.arguments import Arguments, Parser, print_json, table
 from minigrad.commands.network import add_network, read_network
-from minigrad.errors import OptionError
+from minigrad.errors import OptionError, did_you_mean
 from minigrad.nn import Module
 from minigrad.op import Op
 from minigrad.ops.matmul import Matmul
-from minigrad.option import did_you_mean
 from minigrad.tensor import Tensor
 from minigrad.training.recipes import model_settings, models
 

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minigrad.commands.arguments import Arguments, Parser, check_target
+from minigrad.commands.arguments import Arguments, Parser
 from minigrad.commands.explain import class_index
 from minigrad.commands.images import Photo, add_images, inputs_of, read_photos
 from minigrad.commands.network import Network, add_network, read_network
+from minigrad.files import check_target
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -22,5 +22,8 @@ from minigrad.data.folder import FolderDataset
 from minigrad.data.loader import Batch, DataLoader
 from minigrad.data.normalize import normalize
 from minigrad.data.sources import open_dataset
+from minigrad.errors import explain_missing as _explain_missing
 
 __all__ = ["ArrayDataset", "Batch", "DataLoader", "FolderDataset", "ImageDataset", "normalize", "open_dataset"]
+
+_explain_missing(__name__)

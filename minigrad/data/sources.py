@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from minigrad.data.dataset import ArrayDataset, ImageDataset, balanced_selection
 from minigrad.data.folder import open_folder
-from minigrad.errors import DataError, OptionError
+from minigrad.errors import DataError, OptionError, did_you_mean
 
 EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist_small.npz"  # made by tools/make_embedded_images.py
 EMBEDDED_NAME = "fashion-mnist-small"
@@ -109,8 +110,16 @@ def open_dataset(
         return _open_torchvision(TORCHVISION_SETS[name.lower()], root or DEFAULT_ROOT, split, image_size, limit)
     if not os.path.exists(text):
         names = ", ".join([EMBEDDED_NAME, *(known.name for known in TORCHVISION_SETS.values())])
-        raise DataError(f"no folder {text!r} exists, nor is it a known data set ({names})")
+        near = did_you_mean(text, [EMBEDDED_NAME, *(known.name for known in TORCHVISION_SETS.values())])
+        raise DataError(f"no folder {text!r} exists, nor is it a known data set ({names}){near}")
     return open_folder(Path(text), split, image_size, limit)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder, as far as nothing but folders is in it."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(place)
 
 
 def _open_embedded(split: str, image_size: int | None, limit: int | None) -> ArrayDataset:
@@ -140,12 +149,15 @@ def _open_torchvision(
     except ImportError:
         raise DataError(f"{known.name} is read by torchvision, which is missing: pip install torchvision") from None
     opener: Callable[..., Any] = getattr(datasets, known.name)
+    made = next((folder for folder in [*reversed(Path(root).parents), Path(root)] if not folder.exists()), None)
     try:
         # Looks for the files first, and reads CIFAR's pickles only if their checksums are right.
         opened = opener(root, train=split == "train", download=True)
     except Exception as error:  # no network, a full disk, broken files: torchvision raises many kinds
         reason = " ".join(str(error).split())
         where = known.files.format(root=root)
+        if made is not None:  # nothing was downloaded into a new folder
+            _remove_empty(made)
         raise DataError(
             f"{known.name} is not in {root!r} and cannot be downloaded: put {where} ({type(error).__name__}: {reason})"
         ) from error

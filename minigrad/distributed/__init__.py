@@ -43,6 +43,7 @@ from minigrad.distributed.group import (
     is_initialized,
 )
 from minigrad.distributed.work import Work
+from minigrad.errors import explain_missing as _explain_missing
 
 __all__ = [
     "ProcessGroup", "ReduceOp", "Work", "all_gather", "all_gather_into_tensor", "all_gather_object", "all_reduce",
@@ -50,3 +51,5 @@ __all__ = [
     "get_rank", "get_world_size", "init_process_group", "irecv", "is_available", "is_initialized", "isend", "recv",
     "reduce", "reduce_scatter", "reduce_scatter_tensor", "scatter", "send",
 ]  # fmt: skip
+
+_explain_missing(__name__)

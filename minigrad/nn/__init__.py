@@ -1,5 +1,6 @@
 """Neural networks: modules, functions, losses, initialisation. Names, arguments and state_dict keys are torch's."""
 
+from minigrad.errors import explain_missing as _explain_missing
 from minigrad.nn import functional, init, not_built, parallel, utils
 from minigrad.nn.activation import (
     CELU,
@@ -226,3 +227,5 @@ __all__ = [
     "utils",
     *not_built.__all__,
 ]
+
+_explain_missing(__name__)

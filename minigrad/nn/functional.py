@@ -11,6 +11,7 @@ import minigrad.ops.margin_loss
 import minigrad.ops.multihead
 import minigrad.ops.windows
 from minigrad.aliases import numpys_names as _numpys_names
+from minigrad.errors import explain_missing as _explain_missing
 from minigrad.ops import late
 from minigrad.ops.public import PLACES
 from minigrad.tensor import Tensor
@@ -33,3 +34,5 @@ _functions["cosine_similarity"] = _numpys_names(_functions["cosine_similarity"],
 globals().update(_functions)
 
 __all__ = sorted(_functions)
+
+_explain_missing(__name__)

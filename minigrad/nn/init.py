@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import integer, number, real
+from minigrad.errors import explain_missing as _explain_missing
 from minigrad.grad_mode import no_grad
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor
@@ -254,3 +255,5 @@ orthogonal, sparse = _former("orthogonal"), _former("sparse")
 _no_grad_uniform_, _no_grad_normal_, _no_grad_trunc_normal_ = uniform_, normal_, trunc_normal_
 _no_grad_fill_, _no_grad_zero_ = constant_, zeros_
 """torch's names of them within its own file, which some code borrows."""
+
+_explain_missing(__name__)

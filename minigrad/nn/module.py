@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from minigrad.errors import did_you_mean
 from minigrad.grad_mode import no_grad
 from minigrad.methods import gpu_device, target
 from minigrad.nn.hooks import HOOKS, Hooked
@@ -98,7 +99,8 @@ class Module(Hooked):
             members = self.__dict__.get(registry, {})
             if name in members:
                 return members[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        near = "" if name.startswith("_") else did_you_mean(name, dir(self))
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{near}", obj=self)
 
     def __delattr__(self, name: str) -> None:
         for members in (self._parameters, self._buffers, self._modules):

@@ -1,5 +1,6 @@
 """Optimizers and learning-rate schedules. Names, arguments and state_dict forms are torch's."""
 
+from minigrad.errors import explain_missing as _explain_missing
 from minigrad.optim import lr_scheduler
 from minigrad.optim.adadelta import Adadelta
 from minigrad.optim.adagrad import Adagrad
@@ -14,3 +15,5 @@ from minigrad.optim.sgd import SGD
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RMSprop", "lr_scheduler",
 ]  # fmt: skip
+
+_explain_missing(__name__)

@@ -1,6 +1,8 @@
 """What both scripts share and no framework owns: options, schedule, meters, progress, checkpoints, the run itself."""
 
-from minigrad.training.attacks import Attacker, attack_settings, build, epsilons, make_attack
+from minigrad.errors import explain_missing as _explain_missing
+from minigrad.training.attack_kinds import build
+from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_attack
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.defences import make_defence
 from minigrad.training.feed import Feed, Tally, keep_on
@@ -48,3 +50,5 @@ __all__ = [
     "unpack",
     "weights_to_load",
 ]
+
+_explain_missing(__name__)

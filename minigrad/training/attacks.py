@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from minigrad.attacks import PRESETS, Result, Stage
+from minigrad.attacks import Result, Stage
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
 from minigrad.random import Generator
+from minigrad.training.attack_kinds import KINDS, OPTION_OF, STEPPING, build
 from minigrad.training.options import Options
 from minigrad.training.ranks import BatchGenerator, current
-from minigrad.training.recipes import AUTO, FITTED, IDLE
-
-AUTO_CLASSES = 4  # that the targeted DLR loss needs
-
-
-def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
-    """The attack of a name in ATTACKS, made by a framework's attacks: minigrad.attacks, or models.reference.attacks."""
-    if name in PRESETS:
-        return library.preset(name, **settings)
-    aimed = {"target": "label", "direction": "ascend", **settings}
-    if name == "fgsm":
-        return library.FGSM(**{key: value for key, value in aimed.items() if key not in ("steps", "alpha")})
-    return library.MIFGSM(**aimed) if name == "mifgsm" else library.APGD(**aimed)
 
 
 def attack_settings(options: Options, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
@@ -63,26 +51,31 @@ def make_attack(options: Options, library: Any, mean: Sequence[float], std: Sequ
     """
     if options.attack is None:
         return None
+    kind = KINDS[options.attack]
+    if classes < kind.classes:
+        raise OptionError(f"--attack {options.attack} needs at least {kind.classes} classes, the data has {classes}")
     settings = attack_settings(options, mean, std)
-    if options.attack in FITTED:
-        return _one_for_all(options, library, settings, mean, std)
-    if (version := AUTO.get(options.attack)) is None:
-        return build(library, options.attack, settings)
-    if classes < AUTO_CLASSES:
-        raise OptionError(f"--attack {options.attack} needs at least {AUTO_CLASSES} classes, the data has {classes}")
-    threat = {name: settings[name] for name in ("epsilon", "norm", "units", "clip", "mean", "std", "generator")}
-    return library.AutoAttack(version=version, **threat)
+    if kind.cls == "Patch":  # its pixels are from 0 to 1, whatever the units of others
+        settings |= {"mean": tuple(mean), "std": tuple(std), "share": options.patch_share}
+    attack = build(library, options.attack, settings)
+    return Within(attack) if kind.nearest else attack
 
 
-def _one_for_all(
-    options: Options, library: Any, settings: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]
-) -> Any:
-    """The universal perturbation, or the patch, that is yet to be found."""
-    steps, generator = options.attack_steps, settings["generator"]
-    if options.attack == "patch":
-        return library.Patch(tuple(mean), tuple(std), steps, options.alpha, options.patch_share, generator=generator)
-    shared = ("steps", "alpha", "epsilon", "norm", "units", "clip", "mean", "std", "generator")
-    return library.Universal(**{name: settings[name] for name in shared})
+class Within:
+    """An attack that looks for the smallest change, and leaves images as they are where that is larger than epsilon."""
+
+    def __init__(self, attack: Any) -> None:
+        self.attack, self.generator = attack, attack.generator
+
+    def __call__(self, model: Any, images: Any, labels: Any, *targets: Any) -> Any:
+        """The perturbed images."""
+        found, distance = self.attack.nearest(model, images, labels, *targets)
+        near = (distance <= self.attack.epsilon).reshape(-1, *(1 for _ in images.shape[1:]))
+        return found.where(near, images)
+
+    def at(self, epsilon: float) -> Within:
+        """The same attack at another epsilon."""
+        return Within(self.attack.at(epsilon))
 
 
 class Attacker:
@@ -123,21 +116,16 @@ def described(options: Options, epsilon: float | None = None) -> str:
         chosen = sizes[-1] if epsilon is None else epsilon
         alpha = [number * chosen / sizes[-1] for number in each(options.alpha)]
         options = replace(options, epsilon=chosen, alpha=alpha)
-    if options.attack in AUTO:
-        return f"{options.attack} within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
-    if options.attack in FITTED:
-        passes = f"{options.attack_steps} pass{'' if options.attack_steps == 1 else 'es'} over training images"
-        limits = f"within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
-        where = f"of {options.patch_share:g} of the side" if options.attack == "patch" else limits
-        return f"{options.attack} {where}, {passes}, steps of {written(options.alpha)}"
-    idle = IDLE.get(str(options.attack), ())
-    steps = f"{options.attack_steps} step{'s' if options.attack_steps > 1 else ''}"
+    name = str(options.attack)
+    if name == "patch":
+        return f"patch of {options.patch_share:g} of the side, {options.attack_steps} steps of {written(options.alpha)}"
+    kind, count = KINDS[name], options.attack_steps
+    what = kind.steps_as if count != 1 else {"steps": "step", "queries": "query"}[kind.steps_as]
+    steps = f", {count} {what}" if "attack_steps" in kind.takes else ", 1 step" if name == "fgsm" else ""
+    size = f" of {written(options.alpha)}" if "alpha" in kind.takes else ""
     starts = f", {options.restarts} random starts" if options.restarts > 1 else ", random start"
-    return (
-        f"{options.attack}, {'1 step' if 'attack_steps' in idle else steps}"
-        f"{'' if 'alpha' in idle else f' of {written(options.alpha)}'} within {written(options.epsilon)} ({options.norm}, "
-        f"{options.attack_units})" + (starts if options.random_start or options.restarts > 1 else "")
-    )
+    within = f"within {written(options.epsilon)} ({options.norm}, {options.attack_units})"
+    return f"{name}{steps}{size} {within}{starts if options.random_start or options.restarts > 1 else ''}"
 
 
 def each(value: float | list[float]) -> list[float]:
@@ -153,17 +141,13 @@ def written(value: Any) -> str:
 def entry(options: Options) -> dict[str, Any]:
     """The attack for evaluation.json: its preset, its settings, and the seed of its random starts."""
     settings = attack_settings(options, (), ())
-    if options.attack in AUTO:
-        settings = {name: settings[name] for name in ("epsilon", "norm", "units", "clip")}
-    if options.attack in FITTED:
-        kept = (
-            ("steps", "alpha", "epsilon", "norm", "units", "clip")
-            if options.attack == "universal"
-            else ("steps", "alpha")
-        )
-        settings = {name: settings[name] for name in kept}
-        settings |= {"share": options.patch_share} if options.attack == "patch" else {}
-    known = {name: settings[name] for name in settings if name not in ("mean", "std", "generator")}
+    unused = {"mean", "std", "generator"} | {
+        OPTION_OF.get(name, name) for name in STEPPING - KINDS[str(options.attack)].takes
+    }
+    if options.attack == "patch":
+        unused |= {"epsilon", "norm", "units", "clip"}
+        settings |= {"share": options.patch_share}
+    known = {name: settings[name] for name in settings if name not in unused}
     return {"preset": options.attack, **known, "seed": options.seed}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from minigrad.errors import OptionError
-from minigrad.option import Parser, did_you_mean
+from minigrad.errors import OptionError, did_you_mean
+from minigrad.option import Parser
 
 
 def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Collection[str]) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def read_config(name: str, parser: Parser, not_taken: Collection[str], known: Co
     for key, value in entries.items():
         option = str(key).replace("-", "_").lstrip("_")
         action = next((a for a in parser._actions if a.dest == option), None)
-        if action is None or option in ("help", "config"):
+        if option == "config":
+            raise OptionError(f"--config {name} names another file of options, {value!r}: one is taken")
+        if action is None or option == "help":
             raise OptionError(f"--config {name}: unknown option {key!r}{did_you_mean(option, known)}")
         if value is None:
             continue

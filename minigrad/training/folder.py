@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError, WriteError
-from minigrad.files import is_writable, write_atomically
+from minigrad.files import check_target, is_writable, write_atomically
 from minigrad.training.checkpoints import find_checkpoint
 from minigrad.training.curves import draw_curves
 from minigrad.training.loggers import Logger, check_logger
@@ -95,8 +95,8 @@ def evaluation_folder(options: Options) -> Path | None:
 def check_folder(options: Options) -> None:
     """OptionError, before anything is opened, if what these options ask for could not be written where it belongs."""
     check_logger(options.logger)
-    if options.save_adversarial is not None and not is_writable(Path(options.save_adversarial).absolute().parent):
-        raise OptionError(f"--save-adversarial {options.save_adversarial}: no file can be written there")
+    if options.save_adversarial is not None:
+        check_target(Path(options.save_adversarial), "--save-adversarial")
     if options.evaluate:
         folder = evaluation_folder(options)
     elif options.resume is not None and options.out is None:

@@ -12,17 +12,15 @@ from typing import Any
 from minigrad.data.corruptions import KINDS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
+from minigrad.training.attack_kinds import FITTED, explained
+from minigrad.training.attack_kinds import KINDS as ATTACK_KINDS
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
 from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
 from minigrad.training.recipes import (
     ALPHA,
-    ATTACK_STEPS,
-    ATTACKS,
-    AUTO,
     DEFENCE,
     DEFENCE_STEPS,
-    FITTED,
     PATCH_ALPHA,
     PATCH_SHARE,
     attack_options,
@@ -135,7 +133,9 @@ class Options:
         only=("train_minigrad.py", "--data-on-device", "its loader"),
     )
     epochs: int = _option(
-        "passes over the training images; with --resume more of them train longer", count, resume="more"
+        "passes over the training images; with --resume more of them train longer",
+        number(int, 1, 1_000_000),
+        resume="more",
     )
     batch_size: int = _option("images a step", count, also=("-b",))
     accumulate: int = _option(
@@ -266,18 +266,16 @@ class Options:
         metavar="SIGMA",
     )
     attack: str | None = _option(
-        "with --evaluate: measure under an attack as well. handout: towards the least likely class; report: away from "
-        f"it (weak); untargeted: away from the label; apgd, fgsm, mifgsm: the same with other steps (apgd: the strongest of "
-        "these); autoattack, autoattack-plus: the worst of four attacks, or six, for minutes to hours; universal: one change for "
-        f"all images; patch: a picture that is put on them, both found on training images. With --adversarial: what "
-        f"to train on ({DEFENCE})",
-        choices=(*ATTACKS, *AUTO, *FITTED),
+        f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}; found "
+        f"on training images: {explained(FITTED)}",
+        choices=tuple(ATTACK_KINDS),
         metavar="NAME",
         default=None,
         attack=True,
     )
     attack_steps: int = _option(
-        f"steps of an attack ({ATTACK_STEPS}; with --adversarial {DEFENCE_STEPS}); of universal, patch: passes over 1,000 images",
+        f"steps of an attack (its own number, of most 10; with --adversarial {DEFENCE_STEPS}); of universal, patch: passes over "
+        "1,000 images",
         count,
         default=None,
         attack=True,
@@ -306,8 +304,8 @@ class Options:
         metavar="SHARE",
     )
     norm: str = _option(
-        "linf: of its largest number; l2: the length of all its numbers (linf)",
-        choices=["linf", "l2"],
+        "linf: of its largest number; l2: the length of all its numbers; l1: their sum; l0: how many there are (linf)",
+        choices=["linf", "l2", "l1", "l0"],
         default="linf",
         attack=True,
     )
@@ -427,7 +425,7 @@ def _check_effects(values: dict[str, Any], given: dict[str, Any], settings: dict
         raise OptionError(
             f"{as_written('momentum', given['momentum'])} has no effect: --optimizer {values['optimizer']} has none"
         )
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if values["data_on_device"] and values[name]:
             raise OptionError(f"--{name} takes images from the host's memory: it does not go with --data-on-device")
     if values["data_on_device"] and "workers" in given:
@@ -463,7 +461,7 @@ def _check_combinations(given: dict[str, Any], program: str) -> None:
         )
     if given.get("evaluate") and "watch" in given:
         raise OptionError("--watch belongs to training: --evaluate makes no step")
-    for name in ("certify", "corruptions"):
+    for name in ("certify", "corruptions", "audit"):
         if name in given and not given.get("evaluate"):
             raise OptionError(f"--{name} belongs to --evaluate")
     if given.get("evaluate") and "defence" in given:

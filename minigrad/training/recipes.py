@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from minigrad.attacks import PRESETS
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
+from minigrad.training.attack_kinds import FITTED, KINDS, STEPPING
 
 if TYPE_CHECKING:
     from models.card import Card
@@ -22,24 +22,12 @@ SMALL_IMAGES = {"fashion-mnist-small": 28, "fashionmnist": 28, "cifar10": 32, "c
 OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 """What an optimizer wants that is not the recipe's; of sgd, what the plain recipe says."""
 
-ATTACKS = (*PRESETS, "apgd", "fgsm", "mifgsm")
-"""What --attack takes: the presets, which are PGD; and APGD, FGSM and MI-FGSM, away from the label."""
-IDLE = {"fgsm": ("attack_steps", "alpha"), "apgd": ("alpha",)}
-"""The settings that an attack does not use: FGSM makes one step of epsilon, APGD chooses its steps."""
-ATTACK_STEPS, ALPHA = 10, 0.01
+ALPHA = 0.01
+PATCH_ALPHA, PATCH_SHARE = 0.05, 0.3
 CURVE_SHARE = 4  # alpha is epsilon / 4 where epsilon is a range
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
 # steps that get as far as epsilon. Half of that way protects little: see docs/training.md.
 DEFENCE, DEFENCE_STEPS = "untargeted", 5
-
-AUTO = {"autoattack": "standard", "autoattack-plus": "plus"}
-"""What --attack has beside the presets, and the version of AutoAttack that it is."""
-
-FITTED = {"universal": ("patch_share",), "patch": ("epsilon", "norm", "attack_units")}
-"""The attacks that are one change for all images, found on training images; and, beside random starts, what each does not use."""
-PATCH_ALPHA, PATCH_SHARE = 0.05, 0.3
-
-TUNED = ("attack_steps", "alpha", "random_start", "restarts")  # of the presets: AutoAttack has nothing to tune
 
 
 def models() -> Mapping[str, Card]:
@@ -77,7 +65,7 @@ def model_settings(model: str, image_size: int, given: dict[str, Any]) -> dict[s
 
 
 def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Preset, steps and their size, which depend on what the attack is for. OptionError for settings of no attack.
+    """Attack, steps, their size and norm, which depend on what the attack is for. OptionError for settings of no attack.
 
     values: all options, whether `given` on the command line, of the checkpoint, or defaults; names: those of an attack.
     """
@@ -89,14 +77,16 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
     if stray and not (adversarial or (values["evaluate"] and preset)):
         belongs = "--evaluate --attack PRESET, or to --adversarial"
         raise OptionError(f"{as_written(stray[0], given[stray[0]])} belongs to {belongs}")
-    for name in IDLE.get(preset, ()):
-        if name in given:
-            raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {preset} does not use it")
     curve = isinstance(values["epsilon"], str)
-    _check_kind(preset, adversarial, values["epsilon"], given)
-    _check_fitted(preset, adversarial, values["epsilon"], given)
+    if curve and adversarial:
+        raise OptionError(f"--epsilon {values['epsilon']}: a range is measured, with --evaluate; train at one epsilon")
+    norm = values["norm"]
+    if preset is not None:
+        norm = check_kind(preset, given, norm, values["epsilon"], values["attack_units"])
+        if adversarial and not KINDS[preset].trains:
+            raise OptionError(f"--attack {preset} measures, with --evaluate: train on {DEFENCE}, say")
     if steps is None:
-        steps = DEFENCE_STEPS if adversarial else ATTACK_STEPS
+        steps = DEFENCE_STEPS if adversarial or preset is None else KINDS[preset].steps
     if alpha is None:
         epsilon = values["epsilon"]
         if curve:
@@ -105,38 +95,38 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
             whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
             alpha = whole if adversarial else PATCH_ALPHA if preset == "patch" else ALPHA
     for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
-        if isinstance(value, list) and values["norm"] != "linf":
+        if isinstance(value, list) and norm != "linf":
             raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
-    return {"attack": preset, "attack_steps": steps, "alpha": alpha}
+    return {"attack": preset, "attack_steps": steps, "alpha": alpha, "norm": norm}
 
 
-def _check_kind(attack: str | None, adversarial: bool, epsilon: Any, given: dict[str, Any]) -> None:
-    """OptionError for what does not go with AutoAttack, or with a range of epsilons."""
-    if isinstance(epsilon, str) and adversarial:
-        raise OptionError(f"--epsilon {epsilon}: a range is measured, with --evaluate; train at one epsilon")
-    if attack not in AUTO:
-        return
-    if adversarial:
-        raise OptionError(f"--attack {attack} measures, with --evaluate: train on one of the presets")
-    if tuned := [name for name in given if name in TUNED]:
-        raise OptionError(f"{as_written(tuned[0], given[tuned[0]])}: --attack {attack} has nothing to tune")
-    if isinstance(epsilon, list):
-        raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
+def check_kind(attack: str, given: Collection[str] | dict[str, Any], norm: str, epsilon: Any, units: str) -> str:
+    """The norm of an attack: the one asked for, or its own. OptionError for options that an attack does not know.
 
-
-def _check_fitted(attack: str | None, adversarial: bool, epsilon: Any, given: dict[str, Any]) -> None:
-    """OptionError for what does not go with one change for all images."""
-    if "patch_share" in given and attack != "patch":
-        raise OptionError(f"{as_written('patch_share', given['patch_share'])} belongs to --attack patch")
-    if attack not in FITTED:
-        return
-    if adversarial:
-        raise OptionError(f"--attack {attack} measures, with --evaluate: train on one of the presets")
-    for name in ("random_start", "restarts", "audit", *FITTED[attack]):
-        if name in given:
-            raise OptionError(f"{as_written(name, given[name])} has no effect: --attack {attack} does not use it")
-    if isinstance(epsilon, str):
+    given: the options of the command line, by name.
+    """
+    kind, written = KINDS[attack], given if isinstance(given, dict) else dict.fromkeys(given, True)
+    if idle := [name for name in given if name in STEPPING - kind.takes]:
+        option = as_written(idle[0], written[idle[0]])
+        if not kind.takes:
+            raise OptionError(f"{option}: --attack {attack} has nothing to tune")
+        raise OptionError(f"{option} has no effect: --attack {attack} does not use it")
+    if idle := [name for name in given if name in kind.idle]:
+        raise OptionError(f"{as_written(idle[0], written[idle[0]])} has no effect: --attack {attack} does not use it")
+    if attack in FITTED and isinstance(epsilon, str):
         raise OptionError(f"--epsilon {epsilon}: --attack {attack} is found at one epsilon")
+    if "norm" not in given and norm == "linf":
+        norm = kind.norms[0]
+    if norm not in kind.norms:
+        raise OptionError(f"--norm {norm}: --attack {attack} has {' and '.join(kind.norms)} alone")
+    if norm == "l0" and not isinstance(epsilon, str) and epsilon < 1:
+        written_epsilon = as_written("epsilon", epsilon)
+        raise OptionError(f"{written_epsilon}: --norm l0 counts an image's numbers that change, 1 at least")
+    if isinstance(epsilon, list) and "alpha" not in kind.takes and attack not in ("apgd", "fgsm"):
+        raise OptionError(f"{as_written('epsilon', epsilon)}: --attack {attack} takes one number")
+    if kind.bounded and units != "pixel":
+        raise OptionError(f"--attack {attack} needs to know how dark and bright pixels can be: --attack-units pixel")
+    return norm
 
 
 def defaults() -> str:

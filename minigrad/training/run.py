@@ -86,9 +86,9 @@ class Data:
         self.val_loader = self._loader(options, "val", VAL_BATCH, shared)
         if not options.evaluate:
             self.train = open_dataset(options.data, "train", image_size=options.image_size, limit=options.limit_train)
+            self._check_classes()
             check_batch(options.batch_size)
             self.train_loader = self._loader(options, "train", options.batch_size, shared)
-            self._check_classes()
         if ranks.size > 1:
             for images in self._opened():
                 ranks.agree("data", fingerprint(images))
@@ -129,6 +129,8 @@ class Data:
         tasks = [
             (images, range(i, min(i + FILES, len(images)))) for images in sets for i in range(0, len(images), FILES)
         ]
+        if not tasks:
+            return
         found: list[str] = []
         threads = ThreadPoolExecutor(THREADS, "minigrad.check")
         try:
@@ -571,12 +573,13 @@ class Run:
         self.facts["loaded"] = state.get("loaded", [])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.meter, self.history = Meter.restored(state["meter"]), state["metrics"]
+        if self.epoch > self.options.epochs:
+            raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
+        folder, new = current().from_first(lambda: self._folder_to_go_on_in(path))
         where = f"epoch {self.epoch + 1}, {self._next_step(self.step)}"
         print(
             f"resumed {path}: {where if self.epoch < state['options']['epochs'] else f'its {self.epoch} epochs are done'}"
         )
-        if self.epoch > self.options.epochs:
-            raise OptionError(f"--epochs {self.options.epochs}: {path} has {self.epoch} epochs behind it already")
         if state["options"]["epochs"] != self.options.epochs:
             planned = f"{state['options']['epochs']} epochs were planned, now {self.options.epochs}"
             print(f"note: {planned}; the learning rate goes on where that plan has it")
@@ -585,7 +588,6 @@ class Run:
             now = getattr(self.options, name) if name != "framework" else self.facts[name]
             if then != now:
                 print(f"note: the checkpoint was written with {name} {then}, this run goes on with {now}")
-        folder, new = current().from_first(lambda: self._folder_to_go_on_in(path))
         return Path(folder), new
 
     def _folder_to_go_on_in(self, path: Path) -> tuple[str, bool]:

@@ -1,5 +1,6 @@
 """The learning rate of both scripts, decided anew for every iteration."""
 
+from minigrad.errors import did_you_mean
 from minigrad.optim.lr_scheduler.cosine import warmup_cosine
 
 SCHEDULES = ("cosine", "linear", "step", "constant")
@@ -17,7 +18,9 @@ def learning_rate(
     if not 0 <= step < total:
         raise ValueError(f"step {step} is outside the schedule of {total} iterations")
     if schedule not in SCHEDULES:
-        raise ValueError(f"unknown schedule {schedule!r}: there are {', '.join(SCHEDULES)}")
+        raise ValueError(
+            f"unknown schedule {schedule!r}{did_you_mean(schedule, SCHEDULES)}: there are {', '.join(SCHEDULES)}"
+        )
     if schedule == "cosine" or step < warmup:
         return warmup_cosine(step, total, warmup, peak, final)
     if schedule == "linear":

@@ -26,6 +26,7 @@ from minigrad.attacks import (
     FromTorch,
     HopSkipJump,
     Square,
+    Targeted,
     audit,
     transfer,
 )  # fmt: skip
@@ -99,6 +100,27 @@ def test_decisions_alone(norm: Any) -> None:
         sizes.append(distance.numpy())
     both()[0].train()
     assert (sizes[1] < 0.8 * sizes[0]).all()
+
+
+@pytest.mark.parametrize("options", [{"norm": "l2", **BOX}, {"norm": "linf", **BOX}, {"clip": (0.0, 1.0), **PIXELS}])
+def test_decisions_alone_step_by_step(options: dict[str, Any]) -> None:
+    """From the same draws one image goes the same way as in PyTorch: a walk of k steps is the beginning of one of k + 1."""
+    networks = both()
+    for steps in (1, 2, 4):
+        (x, y) = tensors(data_for(options, 2)[:2])
+        for i in range(2):
+            ours, theirs = make("HopSkipJump", steps=steps, samples=30, **options)
+            found, distance = ours.nearest(networks[0], x[0][i : i + 1], x[1][i : i + 1])
+            expected, far = theirs.nearest(networks[1], y[0][i : i + 1], y[1][i : i + 1])
+            assert 0 < far.item() < np.inf
+            np.testing.assert_allclose(distance.numpy(), far.numpy(), rtol=1e-9)
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-9)
+    ours, theirs = make("HopSkipJump", steps=1, samples=10, criterion=Targeted(), **options)
+    (x, _, t), (z, _, aims) = tensors(data_for(options, 3))
+    found, far = (a.nearest(m, x_, targets=t_) if m is networks[0] else a.nearest(m, x_, None, t_) for a, m, x_, t_ in (
+        (ours, networks[0], x, t), (theirs, networks[1], z, aims)
+    ))  # fmt: skip
+    np.testing.assert_allclose(found[1].numpy(), far[1].numpy(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["DIFGSM", "TIFGSM", "VMIFGSM"])

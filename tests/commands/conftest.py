@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from minigrad.commands import main
 
+ROOT = Path(__file__).parents[2]
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -26,6 +28,20 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             code = int(end.code or 0)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def at_terminal(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """The same where both streams are terminals of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            for stream in (sys.stdout, sys.stderr):
+                patch.setattr(stream, "isatty", lambda: True, raising=False)
+            return call(*arguments)
 
     return run
 

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ from compare import __main__ as compare
 from minigrad.commands import COMMANDS
 from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.data import normalize, open_dataset
+from minigrad.errors import OptionError
+from minigrad.training.attack_kinds import ATTACKS
 from models import create
 from tests.commands.conftest import Call
 
@@ -111,10 +115,48 @@ def test_attack_changes_no_pixel_by_more_than_epsilon_and_saves_what_it_made(
     assert Image.open(tmp_path / "attack.png").size[0] > 300
 
 
-@pytest.mark.parametrize("attack", ["apgd", "fgsm", "mifgsm", "handout", "report"])
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if "auto" not in name])
 def test_every_attack_runs_on_a_photograph(call: Call, photo: str, attack: str) -> None:
-    code, out, _ = call("attack", photo, "--attack", attack, "--steps", "2", "--json")
-    assert code == 0 and json.loads(out)[0]["largest_change"] <= 8 / 255 + 1e-6
+    kind = ATTACKS[attack]
+    steps = ["--steps", "40" if attack == "square" else "3"] if "attack_steps" in kind.takes else []
+    code, out, err = call("attack", photo, "--attack", attack, *steps, "--json")
+    assert code == 0, err
+    if not kind.nearest:
+        assert json.loads(out)[0]["largest_change"] <= 8 / 255 + 1e-6
+    reach = ("--epsilon", "1e-6", "--norm", kind.norms[0])
+    assert call("attack", photo, "--attack", attack, *steps, *reach)[0] == 0
+
+
+@pytest.mark.parametrize("attack", ["untargeted", "apgdt", "square", "cw", "hopskipjump"])
+def test_attacks_that_lead_to_a_class(call: Call, photo: str, attack: str) -> None:
+    steps = "40" if attack in ("square", "cw") else "3"
+    code, _, err = call("attack", photo, "--attack", attack, "--steps", steps, "--target", "Bag", "--json")
+    assert code == 0, err
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_both_frameworks_make_the_attack_of_a_name(name: str) -> None:
+    from minigrad import attacks
+    from minigrad.training.attack_kinds import build
+
+    threat: dict[str, Any] = {"epsilon": 0.1, "norm": ATTACKS[name].norms[0], "units": "pixel", "clip": (0.0, 1.0)}
+    threat |= {"mean": (0.5,), "std": (0.5,), "steps": 4, "alpha": 0.03, "random_start": True, "restarts": 2}
+    ours = build(attacks, name, threat)
+    assert isinstance(ours, attacks.Attack) and ours.epsilon == 0.1
+    steps = getattr(ours, ATTACKS[name].steps_as, None)
+    assert ("attack_steps" not in ATTACKS[name].takes) or steps == 4
+    pytest.importorskip("torch")
+    from models.reference import attacks as reference
+
+    if not hasattr(reference, ATTACKS[name].cls):
+        with pytest.raises(OptionError, match="PyTorch version is not written"):
+            build(reference, name, threat)
+        return
+    theirs = build(reference, name, threat)
+    same = [f.name for f in fields(ours) if f.name not in ("generator", "criterion", "retarget")]
+    for field in same:
+        mine = getattr(ours, field)
+        assert getattr(theirs, field, mine) == mine or field == "version" and theirs.version == mine, field
 
 
 def test_attack_towards_a_class(call: Call, photo: str) -> None:

@@ -290,7 +290,7 @@ def learnt(path: Path) -> list[dict[str, float]]:
 def test_an_interrupted_run_goes_on_to_the_same_end(
     capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    little(monkeypatch, "simplenet-60", epochs=6, limit_train=480)
+    little(monkeypatch, "simplenet-60", epochs=4, limit_train=320)
     asked = ("simplenet-60", "--scale", "smoke", "--tracks", "minigrad", "--device", "cpu")
     whole = (*asked, "--runs", tmp_path / "whole", "--json", tmp_path / "whole.json")
     parts = (*asked, "--runs", tmp_path / "parts", "--json", tmp_path / "parts.json")
@@ -311,7 +311,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     assert command(capsys, *parts) == (130, "stopped\n")
     thread.join()
     assert json.loads((tmp_path / "parts.json").read_text())["runs"] == []
-    assert 0 < learnt_so_far() < 6
+    assert 0 < learnt_so_far() < 4
     code, said = command(capsys, *parts)
     assert code == 0 and "going on with" in said
     assert learnt(tmp_path / "parts.json") == learnt(tmp_path / "whole.json")
@@ -322,10 +322,29 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
     assert command(capsys, *parts)[0] == 0 and time.perf_counter() - started < 60
     assert learnt(tmp_path / "parts.json") == learnt(tmp_path / "whole.json")
 
-    little(monkeypatch, "simplenet-60", epochs=6, limit_train=480, lr=0.04)
+    little(monkeypatch, "simplenet-60", epochs=4, limit_train=320, lr=0.04)
     (tmp_path / "parts.json").unlink()
     code, said = command(capsys, *parts)
     assert code == 2 and "holds a run of other settings (lr 0.05, not 0.04)" in said and said.count("\n") == 1
+
+
+def test_the_images_lie_on_the_device_in_minigrad_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[str, list[str]]] = []
+
+    def call(framework: str, arguments: list[str]) -> None:
+        called.append((framework, arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accuracy.measure, "call", call)
+    experiment = find("simplenet-60")
+    plan = Plan(experiment, "smoke", None, "gpu", "own", tmp_path, data_on_device=True)
+    for arm in experiment.arms:
+        with pytest.raises(KeyboardInterrupt):
+            accuracy.measure.train(plan, plan.dataset(), arm, 2024)
+    assert [("--data-on-device" in arguments, framework) for framework, arguments in called] == [
+        (True, "minigrad"),
+        (False, "torch"),
+    ]
 
 
 def test_what_a_script_complains_of_is_passed_on(capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import minigrad
 from minigrad.attacks import PGD, PRESETS
+from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.errors import OptionError
 from minigrad.random import Generator
 from minigrad.training import Data, Run, folder
@@ -302,6 +303,8 @@ def figures(result: dict[str, Any], prefix: str) -> list[str]:
         "report --epsilon 1 --alpha 0.1",
         "untargeted --epsilon 0.2 --attack-steps 4 --alpha 0.05 --restarts 2",
         "untargeted --norm l2 --epsilon 2 --alpha 0.5",
+        "untargeted --norm l1 --epsilon 8 --alpha 2",
+        "mifgsm --norm l0 --epsilon 9 --alpha 1",
         "untargeted --attack-units pixel --epsilon 8/255 --alpha 2/255",
     ],
 )
@@ -433,7 +436,20 @@ def test_autoattack_of_both_scripts(
     found = []
     for script in ("train_minigrad", "train_torch"):
         out = tmp_path / script
-        flags = ["--evaluate", "--resume", trained, "--attack", "autoattack", "--limit-val", "12", "--out", out, *units]
+        flags = [
+            "--evaluate",
+            "--resume",
+            trained,
+            "--attack",
+            "autoattack",
+            "--limit-val",
+            "12",
+            "--device",
+            "cpu",
+            "--out",
+            out,
+            *units,
+        ]
         assert call_script(script, *map(str, flags)) == 0
         printed = capsys.readouterr().out
         table = json.loads((out / "evaluation.json").read_text())
@@ -480,6 +496,11 @@ def test_a_range_of_epsilons(trained: Path, call_script: Call, tmp_path: Path, c
         ("--attack autoattack --alpha 0.1", "--alpha 0.1: --attack autoattack has nothing to tune"),
         ("--attack autoattack-plus --restarts 2", "--restarts 2: --attack autoattack-plus has nothing to tune"),
         ("--attack autoattack --epsilon 0.1,0.2,0.3", "--attack autoattack takes one number"),
+        ("--attack autoattack --norm l1", "--norm l1: --attack autoattack has linf and l2 alone"),
+        ("--attack apgd --norm l0 --epsilon 5", "--norm l0: --attack apgd has linf and l2 alone"),
+        ("--attack fgsm --norm l0 --epsilon 5", "--norm l0: --attack fgsm has linf and l2 and l1 alone"),
+        ("--attack untargeted --norm l0", "--epsilon 0.1: --norm l0 counts an image's numbers that change, 1 at least"),
+        ("--attack untargeted --norm l1 --epsilon 1,2", "a number for each channel belongs to --norm linf"),
         ("--attack untargeted --epsilon 0.2:0.1:0.01", "a range is from:to:step such as 0:0.2:0.02"),
         ("--attack untargeted --epsilon 0:1:0", "a range is from:to:step"),
         ("--attack untargeted --epsilon 0:1:1e-9", "of at most 1000 steps"),
@@ -498,3 +519,43 @@ def test_what_training_refuses_of_them() -> None:
     ):
         with pytest.raises(OptionError, match=message):
             options("--adversarial", *flags.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--attack deepfool --alpha 0.1", "--alpha 0.1 has no effect: --attack deepfool does not use it"),
+        ("--attack square --restarts 2", "--restarts 2 has no effect"),
+        ("--attack ddn --norm linf", "--norm linf: --attack ddn has l2 alone"),
+        ("--attack cw", "--attack cw needs to know how dark and bright pixels can be"),
+        ("--attack fab --epsilon 0.1,0.2,0.3", "--attack fab takes one number"),
+    ],
+)
+def test_what_other_attacks_refuse(flags: str, message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)):
+        options(*"--evaluate --weights imagenet".split(), *flags.split())
+    with pytest.raises(OptionError, match="--attack deepfool measures, with --evaluate: train on untargeted"):
+        options("--adversarial", "--attack", "deepfool")
+
+
+def test_an_attack_has_its_own_norm_and_steps() -> None:
+    of = lambda *given: options(*"--evaluate --weights imagenet --attack".split(), *given)  # noqa: E731
+    assert (of("deepfool").norm, of("deepfool").attack_steps) == ("l2", 50)
+    assert (of("deepfool", "--norm", "linf").norm, of("square").attack_steps) == ("linf", 5000)
+
+
+def test_the_smallest_change_counts_within_epsilon(call_script: Call, tmp_path: Path) -> None:
+    """Both scripts: accuracy under DeepFool falls with epsilon, and at 0 is that of the clean images."""
+    pytest.importorskip("torch")
+    weights = str(EMBEDDED_WEIGHTS)
+    found = {}
+    for script in ("train_minigrad", "train_torch"):
+        out = tmp_path / script
+        line = (
+            f"--evaluate --resume {weights} --attack deepfool --epsilon 0:4:2 --limit-val 12 --device cpu --out {out}"
+        )
+        assert call_script(script, *line.split()) == 0
+        result = json.loads((out / "evaluation.json").read_text())
+        found[script] = [result["top1"], *(row["top1"] for row in result["curve"])]
+        assert found[script][0] == found[script][1] > found[script][2] >= found[script][3]
+    assert found["train_minigrad"] == found["train_torch"]

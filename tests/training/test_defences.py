@@ -142,6 +142,7 @@ def test_catastrophic_overfitting_is_said() -> None:
         ("--defence free --accumulate 2", "--accumulate 2 does not go with"),
         ("--defence pgd --epsilon 0:1:0.1", "a range is measured"),
         ("--defence pgd --norm l2 --epsilon 0.1,0.2", "belongs to --norm linf"),
+        ("--defence pgd --norm l1", "has linf and l2 alone"),
         ("--beta 3", "--beta 3.0 belongs to --defence trades or mart"),
         ("--replays 3", "--replays 3 belongs to --defence free"),
         ("--noise 0.1", "--noise 0.1 belongs to"),
@@ -229,7 +230,8 @@ def test_one_change_for_all_images_of_both_scripts(
     [
         ("-e --weights imagenet --attack patch --epsilon 0.1", "--epsilon 0.1 has no effect"),
         ("-e --weights imagenet --attack patch --norm l2", "--norm l2 has no effect"),
-        ("-e --weights imagenet --attack universal --patch-share 0.2", "belongs to --attack patch"),
+        ("-e --weights imagenet --attack universal --patch-share 0.2", "--patch-share 0.2 has no effect"),
+        ("-e --weights imagenet --attack fgsm --patch-share 0.2", "--patch-share 0.2 has no effect"),
         ("-e --weights imagenet --attack universal --restarts 2", "--restarts 2 has no effect"),
         ("-e --weights imagenet --attack universal --audit", "--audit has no effect"),
         ("-e --weights imagenet --attack universal --epsilon 0:1:0.1", "found at one epsilon"),

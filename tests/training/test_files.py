@@ -21,9 +21,10 @@ from safetensors.numpy import load_file
 
 import minigrad
 from compare.kit.plots import write_picture
-from compare.kit.result import check_writable, write_result
+from compare.kit.result import write_result
 from minigrad.convert import convert
 from minigrad.errors import OptionError, WriteError
+from minigrad.files import check_target
 from minigrad.training import folder as folder_module
 from minigrad.training.checkpoints import load_checkpoint, save_checkpoint
 from minigrad.training.curves import draw_curves
@@ -279,7 +280,7 @@ def test_results_and_conversions_name_their_option(tmp_path: Path) -> None:
             convert(tmp_path / "w.pth", tmp_path / "w.safetensors")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OptionError, match="--json .*pipe: no file can be written there"):
-        check_writable(tmp_path / "pipe", "--json")
+        check_target(tmp_path / "pipe", "--json")
     assert sorted(os.listdir(tmp_path)) == ["pipe", "w.pth"]
 
 

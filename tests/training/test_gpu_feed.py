@@ -143,7 +143,41 @@ def test_images_that_the_gpu_cannot_keep_are_one_line(call_script, tmp_path, cap
 
     assert "keeps the images in a GPU's memory, and the device is the CPU" in refused("--device", "cpu")
     assert "--workers 2 has no effect" in refused("--workers", "2")
+    evaluating = ("--evaluate", "--weights", "imagenet", "--model", "resnet18", "--attack", "untargeted", "--audit")
+    assert call_script("train_minigrad", *evaluating, "--data-on-device", "--device", "gpu") == 2
+    assert "--audit takes images from the host's memory" in capsys.readouterr().err
     monkeypatch.setattr(emulator.POOL, "total", emulator.POOL.used_bytes() + 2**22)
     line = refused("--limit-train", "9000")
     assert "the images of --data-on-device take 0.01 GiB, a step with --batch-size 2 needs 0.00 GiB" in line
     assert "0.00 GiB are free; leave the option out" in line or "0.00 GiB are free; it does not suffice" in line
+
+
+@on_standin
+def test_validation_and_attacks_are_captured_too(script, call_script, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("minigrad.training.run.VAL_BATCH", 1)
+    plain = script("--no-capture", "--limit-val", "6")
+    with emulator.counted() as launches:
+        captured = script("--limit-val", "6")
+    steps = [launch.kind for launch in launches if launch.kind == "graph"]
+    assert metrics(plain) == metrics(captured) and len(steps) == (9 - 3) + (6 - 3)
+    results = []
+    for folder, more in ((plain, ["--no-capture"]), (captured, [])):
+        command = [
+            "--resume",
+            str(folder),
+            "--evaluate",
+            "--tta",
+            "--attack",
+            "untargeted",
+            "--attack-steps",
+            "5",
+            *more,
+        ]
+        with emulator.counted() as launches:
+            assert call_script("train_minigrad", *command, "--device", "gpu") == 0
+        measured = json.loads((folder / "evaluation.json").read_text())
+        results.append(
+            {key: measured[key] for key in measured if "top" in key or "loss" in key or key == "under_attack"}
+        )
+        assert sum(launch.kind == "graph" for launch in launches) == (0 if more else 3 + 21)
+    assert results[0] == results[1] and len(results[0]) > 2

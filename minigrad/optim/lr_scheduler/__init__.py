@@ -5,6 +5,7 @@ The schedules that torch has compute the next rate from the present one, as torc
 bit and several schedules can act on one optimizer. WarmupCosine, the recipe's, computes each rate from scratch.
 """
 
+from minigrad.errors import explain_missing as _explain_missing
 from minigrad.optim.lr_scheduler.base import LRScheduler
 from minigrad.optim.lr_scheduler.base import (
     LRScheduler as _LRScheduler,
@@ -44,3 +45,5 @@ __all__ = [
     "StepLR",
     "WarmupCosine",
 ]
+
+_explain_missing(__name__)

@@ -4,6 +4,7 @@ from minigrad.random import Generator  # random numbers of both frameworks are d
 from models.reference.attacks.autoattack import APGDT, AutoAttack
 from models.reference.attacks.boundary import FAB, Boundary, project_onto
 from models.reference.attacks.criteria import margin
+from models.reference.attacks.decision import HopSkipJump
 from models.reference.attacks.losses import LOSSES, cross_entropy, cw, dlr, dlr_targeted
 from models.reference.attacks.minimum import CW, DDN, DeepFool
 from models.reference.attacks.pgd import APGD, FGSM, MIFGSM, PGD, Step, at_rest, preset
@@ -13,6 +14,6 @@ from models.reference.attacks.universal import Patch, Universal
 
 __all__ = [
     "APGD", "APGDT", "CW", "DDN", "DIFGSM", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "TIFGSM", "VMIFGSM", "AutoAttack",
-    "Boundary", "DeepFool", "Generator", "Patch", "Query", "Square", "Step", "Universal", "at_rest", "cross_entropy",
-    "cw", "dlr", "dlr_targeted", "margin", "preset", "project_onto",
+    "Boundary", "DeepFool", "Generator", "HopSkipJump", "Patch", "Query", "Square", "Step", "Universal", "at_rest",
+    "cross_entropy", "cw", "dlr", "dlr_targeted", "margin", "preset", "project_onto",
 ]  # fmt: skip

@@ -40,7 +40,8 @@ class DeepFool(Threat):
                         break
                 if step == self.steps:
                     break
-                gap, w = plane(model, x0 + r / std, y, None, std)
+                inside = r if self.clip is None else (v + r).clamp(*self.clip) - v
+                gap, w = plane(model, x0 + inside / std, y, None, std)
                 if self.norm == "l2":
                     r = r - gap / (w**2).sum() * w
                 else:
