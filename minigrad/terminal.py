@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 WIDTH = 80  # where a terminal does not say
-NARROWEST = 20
+NARROWEST, SHORT = 20, 8
 
 
 class Folded:
@@ -106,7 +106,9 @@ def fold(line: str, width: int, column: int = 0) -> list[str]:
     now = ""
     for word in re.findall(r"\s*\S+|\s+$", line):
         taken = column if not lines else 0
-        if columns(now + word) + taken <= width or not now.strip():
+        longer = columns(indent + word.lstrip()) > width  # than a line: it begins in this one
+        alone = not lines and columns(now) < SHORT  # as "error:" would stand
+        if columns(now + word) + taken <= width or longer or alone:
             now += word
         else:
             lines.append(now)

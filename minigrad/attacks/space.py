@@ -110,8 +110,10 @@ class Space:
         elif self.norm == "l1":
             away = (x - self.x0) / self.unit
             x = self.x0 + away.sign() * (away.abs() - self._surplus(away)).clamp(min=0) * self.unit
-        elif self.norm == "l0":
-            x = x.where(self._largest((x - self.x0) / self.unit, int(self.epsilon)), self.x0)
+        elif (
+            self.norm == "l0"
+        ):  # numbers that do not change stay to the bit, where rounding left them outside of the box, too
+            return self.box(x).where(self._largest((x - self.x0) / self.unit, int(self.epsilon)), self.x0)
         return x if self.low is None else x.clamp(self.low, self.high)
 
     def random(self, generator: Generator) -> Tensor:

@@ -15,7 +15,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.attacks import APGD, FGSM, MIFGSM, PGD, audit, preset
+from minigrad.attacks import APGD, APGDT, DIFGSM, FGSM, MIFGSM, PGD, TIFGSM, VMIFGSM, audit, preset
 from minigrad.autograd import Function
 from minigrad.data import normalize, open_dataset
 from minigrad.nn import functional as F
@@ -98,6 +98,42 @@ def test_sound_attacks_pass(attack: PGD) -> None:
         "gradients are true", "loss along the path", "beats noise", "beats one step", "more steps", "larger epsilon",
         "unbounded",
     ]  # fmt: skip
+
+
+BOXED: dict[str, Any] = {"clip": (0, 1), **PIXELS}
+KNOWN: dict[str, PGD] = {
+    '`PGD(loss="dlr")`': preset("untargeted", alpha=0.02, loss="dlr"),
+    '`APGD(loss="dlr")`': APGD(loss="dlr", **UNTARGETED),
+    "`APGDT`": APGDT(epsilon=0.5, steps=10),
+    "`DIFGSM`": DIFGSM(alpha=0.02, **UNTARGETED),
+    "`TIFGSM`": TIFGSM(alpha=0.02, **UNTARGETED),
+    '`PGD(norm="l0")`': PGD(norm="l0", epsilon=20, alpha=1.0, **UNTARGETED),
+    '`PGD(norm="l1")` in a box': PGD(norm="l1", epsilon=5.0, alpha=1.0, **UNTARGETED, **BOXED),
+}
+PASS = {
+    "VMIFGSM": VMIFGSM(samples=3, alpha=0.02, **UNTARGETED),
+    "cw": preset("untargeted", alpha=0.02, loss="cw"),
+    "l1": PGD(norm="l1", epsilon=10.0, alpha=2.0, **UNTARGETED),
+}
+
+
+def test_the_table_of_what_fails_is_true() -> None:
+    """docs/attacks.md names each attack that fails lines, and the lines; those that it says pass do."""
+    page = (Path(__file__).parents[2] / "docs" / "attacks.md").read_text()
+    rows = page.partition("| attack | fails | for |\n| --- | --- | --- |\n")[2].partition("\n\n")[0].split("\n")
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    x, y = sample()
+    found = {name: audit(trained(), attack, [(x, y, (y + 1) % 10)]).failed for name, attack in KNOWN.items()}
+    assert found == {name: fails.split(", ") for name, fails, _ in cells}
+    for name, attack in PASS.items():
+        assert audit(trained(), attack, [(x, y)]).passed, name
+
+
+def test_few_numbers_change_in_l0() -> None:
+    """To the bit: rounding put the background a little outside of the box, and it stays there."""
+    x, y = sample()
+    moved = PGD(norm="l0", epsilon=20, alpha=0.5, **UNTARGETED, **BOXED)(trained(), x, y)
+    assert 0 < int((moved != x).flatten(1).sum(1).max().item()) <= 20
 
 
 def test_given_targets_come_with_the_data() -> None:

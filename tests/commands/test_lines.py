@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import shlex
+import struct
+import zlib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from compare import __main__ as compare
 from compare.kit.arguments import Parser as CompareParser
+from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.option import Parser
+from minigrad.terminal import columns
+from minigrad.weights import load_weights, save_weights
 from models import MODELS
 from tests.commands.conftest import Call
 
@@ -88,148 +96,134 @@ def _means_something(action: argparse.Action, value: str) -> bool:
     return value != ""
 
 
-LINES = """
---help-me
-train --no-such-option
-train train
-train --epochs
-train --epochs 3 4
-train --model
-train --limit-train 10 --batch-size 1000 --device cpu --out x
-train --device toaster
-train --device gpu:99
-train --data nowhere
-train --data FashionMNISTT
-train --weights nowhere.pth
-train --resume nowhere
-train --resume file.txt
-train --config nowhere.json
-train --config file.txt
-train --out file.txt
-train --out file.txt/inner
-train --out nested/../file.txt
-train --evaluate
-train --tta
-train --visualise
-train --rows 1
-train --custom-conv
-train --attack untargeted
-train --attack-steps 3
-train --epsilon 0.1
-train --adversarial 2
-train --warmup 99
-train --evaluate --weights file.txt
-train --evaluate --resume file.txt --weights file.txt
-train --evaluate --weights nowhere --attack pgd
-train --model vit --dim 7
-train --model vit --heads 5
-train --model vit --patch-size 5
-train --model vit --window-size 0
-train --model vit --window-blocks 9
-train --model simplenet --depth 3
-train --model resnet18 --drop-path 0.1
-train --torch --conv definition
-train --image-size 7
-train --seed -1
-train --workers -1
-train --workers 1000
-train --logger wandb2
-train --limit-val 0
-train --limit-train 0
-train --lr 0
-train --momentum 1
-train --label-smoothing 1
-train --ema 1
-train --mixup -1
-train --accumulate 0
-evaluate nowhere
-evaluate file.txt
-evaluate --attack
-evaluate --attack handout --epsilon -1
-evaluate --audit
-evaluate --save-adversarial x.npz
-evaluate --attack fgsm --save-adversarial x.png
-evaluate --attack fgsm --save-adversarial nowhere/x.npz
-evaluate --attack fgsm --audit --norm l2 --epsilon 0.1,0.2
-evaluate --visualise 3
-evaluate --data nowhere
-evaluate --watch
-evaluate --adversarial
-predict nowhere.png
-predict file.txt
-predict . --top 3
-predict --weights file.txt
-predict --data nowhere --weights nowhere
-predict --model nothing
-explain nowhere.png
-explain --layer nothing
-explain --of nobody
-explain --of 99
-attack --target 99
-attack --epsilon 1/0x
-attack --norm l3
-attack --alpha -1
-attack nowhere.png
-trace nowhere.png
-trace --label 99
-trace --out file.txt/x.html
-summary nothing
-summary vit --heads 7
-summary vit --image-size 30
-summary file.txt
-summary --weights nowhere
-convert
-convert a
-convert a b c
-convert nowhere.pth out.safetensors
-convert file.txt out.safetensors
-convert file.txt out.pth
-convert file.txt out.onnx
-convert out.onnx out.pth
-convert nowhere.safetensors out.zip
+WRONG = Path(__file__).with_name("wrong_lines.txt")
+RIGHT = """
+--help
+-h
+help
+--version
 compare
-compare nothing
-compare speed --model nothing
-compare speed --batch 0
-compare speed --json nowhere/x.json
-compare speed --json file.txt
-compare layerwise
-compare layerwise nothing
-compare layerwise simplenet --plant nothing
-compare layerwise simplenet --set depth=3
-compare network
-compare network nowhere.py:Net
-compare network file.txt
-compare explain
-compare explain --weights nowhere
-compare explain --weights file.txt --rows x
-compare attacks --weights nowhere
-compare accuracy nothing
-compare report --results nowhere
-compare report --html nowhere/x.html
-compare report --html file.txt --results empty
-compare gradients --only nothing
-compare gradients --group nothing
-compare lockstep --model nothing
-compare scaling --axis nothing
-compare profile --model nothing
-compare overhead --jsn x
-""".split("\n")
-RIGHT = ("compare",)
-"""Lines that are right after all: they print the usage."""
+compare --help
+summary simplenet
+summary simplenet-bn --classes 3 --channels 1 --image-size 28
+summary vit --depth 2 --image-size 32 --json
+summary run
+predict photo.png
+predict photos --top 3 --json
+predict photo.png photo.png --invert -w run
+predict loose.png
+convert loose.safetensors made.pth
+convert run made.safetensors
+convert run made.safetensors --force
+evaluate --limit-val 20 --device cpu
+evaluate run --limit-val 20 --out measured --device cpu
+evaluate run --limit-val 20 --tta --image-size 14 --out measured --device cpu
+evaluate loose.safetensors --limit-val 12 --attack deepfool --norm linf --out measured --device cpu
+evaluate run --limit-val 12 --attack cw --attack-units pixel --attack-steps 2 --out measured --device cpu
+attack photo.png --attack apgd --norm l2 --steps 2
+attack photo.png --norm l0 --epsilon 30 --steps 2
+explain photo.png --layer features
+trace photo.png --label bag
+train --limit-train 20 --limit-val 10 -b 10 --epochs 1 --model simplenet-bn --device cpu --out fresh
+train --resume fresh --epochs 2 --device cpu
+train --resume fresh --device cpu
+evaluate fresh --device cpu
+compare accuracy --list
+compare gradients --list
+"""
+"""Command lines that are right."""
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line and line not in RIGHT])
-def test_wrong_lines(line: str, call: Call, tmp_path: Path) -> None:
-    (tmp_path / "file.txt").write_text("neither weights nor an image")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "nested").mkdir()
-    before = set(_everything(tmp_path))
-    code, out, err = call(*line.split())
-    assert code == 2 and err.startswith("error: ") and err.count("\n") == 1, (out, err)
-    assert all(said.startswith(("device: ", "data: ")) and len(said) <= 80 for said in out.splitlines()), out
-    assert set(_everything(tmp_path)) == before
+def groups() -> dict[str, list[list[str]]]:
+    """{heading: the command lines below it}."""
+    found: dict[str, list[list[str]]] = {}
+    for line in WRONG.read_text().splitlines()[1:]:
+        if line.startswith("# "):
+            found[line[2:]] = []
+        elif line:
+            found[list(found)[-1]].append([part.replace("\\0", "\0") for part in shlex.split(line)])
+    return found
 
 
-def _everything(folder: Path) -> Iterator[Path]:
-    return folder.rglob("*")
+def furnish(folder: Path) -> None:
+    """Files and folders of all kinds to be wrong about."""
+    folder.joinpath("file.txt").write_text("neither weights nor an image")
+    for name in "empty nested photos folder.npz folder.png folder.pth folder.onnx folder.html bad mini/images".split():
+        folder.joinpath(name).mkdir(parents=True)
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    classes = ["one/train/cat", "one/val/cat", *(f"broken/{part}/{name}" for part in ("train", "val") for name in "ab")]
+    for name in classes:
+        folder.joinpath(name).mkdir(parents=True)
+    for name in (
+        "photo",
+        "photos/a",
+        "mini/images/1",
+        *(f"{name}/1" for name in classes),
+        *(f"{name}/2" for name in classes),
+    ):
+        photo.save(folder / f"{name}.png")
+    whole = folder.joinpath("photo.png").read_bytes()
+    for name in classes[2:]:
+        folder.joinpath(name, "2.png").write_bytes(whole[:60])
+    folder.joinpath("cut.png").write_bytes(whole[: len(whole) // 2])
+    header = whole.replace(struct.pack(">II", 50, 40), struct.pack(">II", 60000, 60000), 1)
+    ihdr = header.index(b"IHDR")
+    crc = struct.pack(">I", zlib.crc32(header[ihdr : ihdr + 17]))
+    folder.joinpath("bomb.png").write_bytes(header[: ihdr + 17] + crc + header[ihdr + 21 :])
+    Image.new("L", (1, 1)).save(folder / "wide.png")
+    Image.new("L", (1, 1)).save(folder / "loose.png")
+    weights = EMBEDDED_WEIGHTS.read_bytes()
+    folder.joinpath("run").mkdir()
+    for name in ("loose.safetensors", "run/best.safetensors", "run/last.safetensors"):
+        folder.joinpath(name).write_bytes(weights)
+    folder.joinpath("cut.safetensors").write_bytes(weights[: len(weights) // 2])
+    arrays = dict(load_weights(EMBEDDED_WEIGHTS))
+    save_weights(folder / "nan.safetensors", arrays | {"fc.bias": arrays["fc.bias"] * np.nan})
+    texts = {
+        "zero.png": "", "zero.safetensors": "", "there.pth": "x", "there.onnx": "x", "run/config.json": "{}", "list.json": "[1]",
+        "cut.json": "{", "unknown.json": '{"epoch": 3}', "range.json": '{"epochs": 0}', "wrong.yaml": "a: [1",
+        "self.json": '{"config": "self.json"}', "broken.py": "def", "bad/x.json": "{}",
+        "net.py": "import torch\n\n\nclass Net(torch.nn.Module):\n    pass\n",
+    }  # fmt: skip
+    for name, text in texts.items():
+        folder.joinpath(name).write_text(text)
+    folder.joinpath("latin.json").write_bytes(b'{"data": "\xe9"}')
+
+
+@pytest.mark.parametrize("group", groups())
+def test_wrong_lines(group: str, at_terminal: Call, tmp_path: Path) -> None:
+    """No traceback; one error, in lines of at most 80 columns; exit code 2; nothing made or changed."""
+    furnish(tmp_path)
+    before, wrong = everything(tmp_path), []
+    for arguments in groups()[group]:
+        code, out, err = at_terminal(*arguments)
+        first, *more = err.splitlines() or [""]
+        one = first.startswith("error: ") and all(line.startswith("  ") for line in more)
+        short = all(columns(line) <= 80 for line in (out + err).splitlines())
+        beside = [
+            line
+            for line in out.splitlines()
+            if not line.startswith(("device: ", "data: ", "weights: ", "note: ", "  "))
+        ]
+        if code != 2 or not one or not short or beside or everything(tmp_path) != before:
+            wrong.append((arguments, code, out, err, sorted(everything(tmp_path) ^ before)))
+    assert not wrong, wrong
+
+
+def test_right_lines(at_terminal: Call, tmp_path: Path) -> None:
+    furnish(tmp_path)
+    for line in RIGHT.strip().splitlines():
+        code, out, err = at_terminal(*line.split())
+        assert code == (0), (line, err)
+        shown = [part for part in (out + err).split("\n") if "\r" not in part and not out.startswith(("[", "{"))]
+        assert all(columns(part) <= 80 for part in shown), (line, out, err)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert sum(map(len, groups().values())) >= 270
+
+
+def everything(folder: Path) -> set[tuple[str, int]]:
+    """What is in a folder, and when each file was last written."""
+    found = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
+    return {(str(path.relative_to(folder)), path.stat().st_mtime_ns if path.is_file() else 0) for path in found}

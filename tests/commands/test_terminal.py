@@ -35,6 +35,7 @@ def test_lines_fit_and_nothing_is_lost(text: str, width: int) -> None:
         first, *more = fold(text, width, column)
         assert columns(first) + column <= width and all(columns(line) <= width for line in more)
         assert "".join([first, *more]).replace(" ", "") == text.replace(" ", "")
+    assert fold("error: " + "/path" * 15 + " is no file", 80)[0].startswith("error: /path")
     short = "short enough"
     assert fold(short, width) == [short]
 
