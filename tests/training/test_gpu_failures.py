@@ -143,3 +143,69 @@ def test_a_gpu_that_fails_in_training_leaves_the_last_checkpoint_whole(
     assert seen == [1]
     assert script("--resume", str(tmp_path / "run"), "--device", "gpu") == 0
     assert "resumed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("case", ["full", "lost"])
+def test_a_gpu_that_fails_in_a_captured_step_is_one_line(case, script, capsys, monkeypatch, tmp_path) -> None:
+    """In the step that is captured, and in one that is launched: what was saved before the epoch is whole."""
+    from minigrad.training import run as module
+
+    record, seen = module.Run.record_later, []
+
+    def fail_at(self: Any, *arguments: Any) -> None:
+        record(self, *arguments)
+        seen.append(1)
+        if len(seen) == (3 if case == "full" else 5):  # three steps warm up, the fourth is captured
+            if case == "lost":
+                monkeypatch.setattr(Faults, "work_left", 1)
+            else:
+                monkeypatch.setattr("tests.emulator.memory.Pool.take", refuse)
+
+    def refuse(self: Any, allocation: Any, requested: int) -> None:
+        raise emulator.memory.OutOfMemoryError(allocation.size, 0)
+
+    monkeypatch.setattr(module.Run, "record_later", fail_at)
+    assert script(*SMALL, "--epochs", "1", "--limit-train", "32", "--out", str(tmp_path / "run")) == 2
+    line = only_line(capsys)
+    assert ("the memory does not suffice" if case == "full" else "the GPU failed (cudaError") in line, line
+    monkeypatch.undo()
+    assert script("--resume", str(tmp_path / "run"), "--device", "gpu") == 0
+    assert "resumed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["keeping", "evaluating"])
+def test_a_gpu_that_is_lost_elsewhere_is_one_line(what, script, capsys, monkeypatch, tmp_path) -> None:
+    """While images are brought to it, and in an evaluation."""
+    from minigrad.backends.gpu.feeding import Images
+
+    run = str(tmp_path / "run")
+    if what == "evaluating":
+        assert script(*SMALL, "--epochs", "1", "--out", run) == 0
+        monkeypatch.setattr("minigrad.training.run.Data.val_batches", lose(monkeypatch))
+        assert script("--resume", run, "--evaluate", "--device", "gpu") == 2
+    else:
+        fill = Images.fill
+
+        def fail(self: Any, block: Any) -> None:
+            monkeypatch.setattr(Faults, "work_left", 0)
+            fill(self, block)
+
+        monkeypatch.setattr(Images, "fill", fail)
+        assert script(*SMALL, "--data-on-device", "--out", run) == 2
+        assert not os.path.exists(run)
+    assert "the GPU failed (cudaError" in only_line(capsys)
+
+
+def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Data.val_batches, on a GPU that is lost after the first batch."""
+    from minigrad.training.run import Data
+
+    batches = Data.val_batches
+
+    def losing(self: Any, *arguments: Any) -> Any:
+        for batch in batches(self, *arguments):
+            yield batch
+            monkeypatch.setattr(Faults, "work_left", 0)
+            yield batch
+
+    return losing

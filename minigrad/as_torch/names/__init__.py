@@ -56,11 +56,17 @@ def typename(obj: Any) -> str:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Products are of float32's precision, whatever is asked for."""
+    """ "highest": products are of float32's precision; "high" and "medium": on a GPU their operands may be rounded to TF32."""
+    if precision not in ("highest", "high", "medium"):
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium': nothing is changed", UserWarning, stacklevel=2
+        )
+        return
+    backends.cuda.matmul.allow_tf32 = precision != "highest"
 
 
 def get_float32_matmul_precision() -> str:
-    return "highest"
+    return "high" if backends.cuda.matmul.allow_tf32 else "highest"
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
