@@ -42,6 +42,7 @@ from compare.kit.command import Command
 from compare.kit.frameworks import FRAMEWORKS
 from compare.kit.result import Result, write_result
 from minigrad.errors import OptionError
+from minigrad.files import check_folder
 
 
 def options(parser: Parser) -> None:
@@ -76,6 +77,7 @@ def train_all(options: argparse.Namespace, begun: Result) -> Result | None:
     data = str(Path(options.data).resolve()) if options.data and Path(options.data).exists() else options.data
     folder = options.runs or Path("runs", "compare")
     folder /= f"{experiment.folder or options.experiment}-{options.scale}"
+    check_folder(folder, "--runs")
     plan = measure.Plan(
         experiment,
         options.scale,

@@ -10,6 +10,7 @@ Epsilon and steps are in units of pixels from 0 to 1, which the attacked images 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,18 @@ def attacked(options: Arguments, network: Network, photos: Sequence[Photo]) -> A
     if options.epsilon is not None and kind.nearest:
         attack = Within(attack)
     tensors = [None if x is None else minigrad.from_numpy(x) for x in (inputs, labels, targets)]
-    moved = attack(network.module, *tensors).numpy()
+    if hasattr(attack, "run"):
+        moved = attack.run(network.module, *tensors[:2], _say).images.numpy()
+    else:
+        moved = attack(network.module, *tensors).numpy()
     pixels = [x.transpose(0, 2, 3, 1).astype(np.float64) * network.std + network.mean for x in (inputs, moved)]
     names = [photo.name for photo in photos]
     return Attacked(names, labels, pixels[0], pixels[1], before, logits_of(network, moved))
+
+
+def _say(stage: Any) -> None:
+    """A line on stderr for each attack of several, which take their time."""
+    print(f"{stage.name}: {stage.right} of {stage.attacked} images stand", file=sys.stderr, flush=True)
 
 
 def _check_attack(options: Arguments) -> None:

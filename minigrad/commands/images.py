@@ -16,7 +16,7 @@ from minigrad.commands.network import Network
 from minigrad.data import normalize, open_dataset
 from minigrad.data.decode import read_rgb
 from minigrad.data.folder import EXTENSIONS
-from minigrad.errors import DataError
+from minigrad.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,6 +50,8 @@ def add_images(parser: Parser, nargs: str = "*") -> None:
 def read_photos(options: Arguments, network: Network) -> list[Photo]:
     """The images that the options name, or some examples. DataError, which names the file, for one that is no image."""
     if not options.images:
+        if options.invert:
+            raise OptionError("--invert is for images of one's own: name IMAGE files")
         return examples(network)
     photos = [Photo(name, as_pixels(read_rgb(name, upright=True), network)) for name in files(options.images)]
     if options.invert:

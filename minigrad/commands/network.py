@@ -93,7 +93,7 @@ def _module(
 
     module = networks.create(name, classes, channels, size, **settings)
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    check_weights(weights, shapes, path)
+    check_weights(weights, shapes, path, models()[name].head)
     check_finite(weights, path)
     module.load_state_dict({key: minigrad.from_numpy(array) for key, array in weights.items()}, strict=False)
     return module.float().eval()

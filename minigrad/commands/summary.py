@@ -88,6 +88,8 @@ def _network(options: Arguments) -> tuple[Module, int, int, str]:
     if options.network is None and options.weights is None:
         raise OptionError(f"a MODEL is wanted: {', '.join(known)}, or a run folder, a checkpoint, a file of weights")
     if options.network is not None:
+        if options.weights is not None:
+            raise OptionError(f"MODEL {options.network} and --weights {options.weights}: give one of the two")
         if not Path(options.network).exists():
             near = did_you_mean(options.network, known)
             raise OptionError(f"there is no model or file {options.network!r}{near}: models are {', '.join(known)}")

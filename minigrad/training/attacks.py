@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
@@ -15,6 +17,7 @@ from minigrad.option import as_written, fraction
 from minigrad.random import Generator
 from minigrad.training.attack_kinds import KINDS, OPTION_OF, STEPPING, build
 from minigrad.training.options import Options
+from minigrad.training.progress import PATIENCE
 from minigrad.training.ranks import BatchGenerator, current
 
 
@@ -84,14 +87,24 @@ class Attacker:
     def __init__(self, attack: Any) -> None:
         self.attack = attack
         self.result: Result | None = None
+        self.said = time.perf_counter()
 
     def __call__(self, model: Any, images: Any, labels: Any) -> Any:
         """The perturbed images."""
         if not hasattr(self.attack, "run"):
             return self.attack(model, images, labels)
-        found = self.attack.run(model, images, labels)
+        found = self.attack.run(model, images, labels, self._say)
         self.result = found if self.result is None else self.result + found
         return found.images
+
+    def _say(self, stage: Stage) -> None:
+        """Where no bar shows that it goes on: a stage of one batch takes minutes."""
+        if not sys.stdout.isatty() and time.perf_counter() - self.said > PATIENCE:
+            self.said = time.perf_counter()
+            print(
+                f"under attack: {stage.name}, {stage.right} of the {stage.attacked} images that it was on stand",
+                flush=True,
+            )
 
     def stages(self) -> Result | None:
         """AutoAttack's stages on the images of all ranks; None of another attack."""

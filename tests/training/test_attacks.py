@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad.attacks import PGD, PRESETS
+from minigrad.attacks import PGD, PRESETS, Result, Stage
 from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.errors import OptionError
 from minigrad.random import Generator
 from minigrad.training import Data, Run, folder
-from minigrad.training.attacks import attack_settings, attacked
+from minigrad.training.attacks import Attacker, attack_settings, attacked
 from minigrad.training.checkpoints import load_checkpoint
 from minigrad.training.folder import ADVERSARIAL, METRICS
 from minigrad.training.options import Options, parse_options
@@ -559,3 +559,22 @@ def test_the_smallest_change_counts_within_epsilon(call_script: Call, tmp_path: 
         found[script] = [result["top1"], *(row["top1"] for row in result["curve"])]
         assert found[script][0] == found[script][1] > found[script][2] >= found[script][3]
     assert found["train_minigrad"] == found["train_torch"]
+
+
+def test_an_attack_of_many_stages_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal, after some time: a batch may take minutes."""
+
+    class Slow:
+        def run(self, model: Any, images: Any, labels: Any, progress: Any) -> Result:
+            stages = [Stage("clean", 9, 7, 9, 0), Stage("apgd-ce", 7, 4, 9, 9)]
+            for stage in stages:
+                progress(stage)
+            return Result(images, 9, stages)
+
+    for patience, said in ((1e9, ""), (0.0, "under attack: apgd-ce, 4 of the 7 images that it was on stand\n")):
+        monkeypatch.setattr("minigrad.training.attacks.PATIENCE", patience)
+        attacker = Attacker(Slow())
+        attacker(None, None, None)
+        assert capsys.readouterr().out.endswith(said) and attacker.stages() is not None
