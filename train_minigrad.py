@@ -321,6 +321,9 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     if options.audit:
         report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
+    if hasattr(attack, "fit"):
+        parts = data.fitting_batches()
+        attack = attack.fit(model, [tuple(minigrad.from_numpy(array).to(device) for array in part) for part in parts])
     capture = options.capture and device.type == "cuda"
     forward = ForwardPass(model, data, device, options.tta, capture)
     clean = evaluate(model, data, data.val_batches(), device, forward=forward)

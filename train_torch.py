@@ -222,6 +222,9 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
     """--evaluate: report what the network is worth, with an attack also under it, and draw some images if asked."""
     if options.audit:
         report_audit(options, data, {key: to_numpy(value) for key, value in model.state_dict().items()})
+    if hasattr(attack, "fit"):
+        parts = data.fitting_batches()
+        attack = attack.fit(model, [tuple(torch.from_numpy(array).to(device) for array in part) for part in parts])
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
     more = measures(options, data, model, device)
     if attack is None:

@@ -15,6 +15,7 @@ from minigrad.attacks.pgd import PGD, Step
 from minigrad.attacks.space import Space
 from minigrad.attacks.square import Query, Square
 from minigrad.attacks.transfer import DIFGSM, TIFGSM, VMIFGSM, Transfer, transfer
+from minigrad.attacks.universal import Patch, Universal
 from minigrad.attacks.variants import APGD, FGSM, MIFGSM, PRESETS, preset
 from minigrad.attacks.wrappers import BPDA, EOT
 from minigrad.errors import explain_missing as _explain_missing
@@ -22,9 +23,9 @@ from minigrad.errors import explain_missing as _explain_missing
 __all__ = [
     "APGD", "APGDT", "BPDA", "CW", "DDN", "DIFGSM", "EOT", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "PRESETS", "TIFGSM",
     "VMIFGSM", "Attack", "AttackWarning", "AutoAttack", "Boundary", "Check", "Confidence", "Curve", "DeepFool", "FromTorch",
-    "HopSkipJump", "MinimumNorm", "Misclassified", "Query", "Report", "Result", "Space", "Square", "Stage", "Step",
-    "Targeted", "TopK", "Transfer", "audit", "captured", "cross_entropy", "cw", "dlr", "dlr_targeted", "loss_and_gradient",
-    "preset", "transfer", "untouched",
+    "HopSkipJump", "MinimumNorm", "Misclassified", "Patch", "Query", "Report", "Result", "Space", "Square", "Stage", "Step",
+    "Targeted", "TopK", "Transfer", "Universal", "audit", "captured", "cross_entropy", "cw", "dlr", "dlr_targeted",
+    "loss_and_gradient", "preset", "transfer", "untouched",
 ]  # fmt: skip
 
 _explain_missing(__name__)

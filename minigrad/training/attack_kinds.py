@@ -38,6 +38,7 @@ class Kind:
     bounded: bool = False
     classes: int = 2
     settings: Mapping[str, Any] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset({"patch_share"})  # of the options of all other attacks
 
 
 _AWAY = {"target": "label", "direction": "ascend"}
@@ -96,9 +97,20 @@ ATTACKS: dict[str, Kind] = {
 """The attacks, in the order in which --help shows them."""
 
 
-def explained() -> str:
+_PATCH = frozenset({"epsilon", "norm", "attack_units", "audit"})
+FITTED = {
+    "universal": _kind(
+        "Universal", "one change for all images", {"attack_steps", "alpha"}, norms=TWO, idle=frozenset({"patch_share", "audit"})
+    ),
+    "patch": _kind("Patch", "a picture that is put on the images", {"attack_steps", "alpha"}, norms=("linf",), idle=_PATCH),
+}  # fmt: skip
+"""The attacks that are one change for all images, found on training images: for both scripts."""
+KINDS = ATTACKS | FITTED
+
+
+def explained(kinds: Mapping[str, Kind] = ATTACKS) -> str:
     """What --help says of the names."""
-    return "; ".join(f"{name}: {kind.about}" for name, kind in ATTACKS.items())
+    return "; ".join(f"{name}: {kind.about}" for name, kind in kinds.items())
 
 
 def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
@@ -107,10 +119,12 @@ def build(library: Any, name: str, settings: Mapping[str, Any]) -> Any:
     settings: threat model and generator, and steps, alpha, random_start, restarts, of which it takes what it knows.
     OptionError for an attack that the framework does not have.
     """
-    kind = ATTACKS[name]
+    kind = KINDS[name]
     if not hasattr(library, kind.cls):
         raise OptionError(f"--attack {name}: its PyTorch version is not written; train_minigrad.py has it")
     unused = {OPTION_OF.get(option, option) for option in STEPPING - kind.takes}
+    if kind.cls == "Patch":
+        unused |= {"epsilon", "norm", "units", "clip"}
     given = {key: value for key, value in settings.items() if key not in unused}
     if "steps" in given:
         given[kind.steps_as] = given.pop("steps")

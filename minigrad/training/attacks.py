@@ -13,7 +13,7 @@ from minigrad.attacks import Result, Stage
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
 from minigrad.random import Generator
-from minigrad.training.attack_kinds import ATTACKS, OPTION_OF, STEPPING, build
+from minigrad.training.attack_kinds import KINDS, OPTION_OF, STEPPING, build
 from minigrad.training.options import Options
 from minigrad.training.ranks import BatchGenerator, current
 
@@ -51,10 +51,13 @@ def make_attack(options: Options, library: Any, mean: Sequence[float], std: Sequ
     """
     if options.attack is None:
         return None
-    kind = ATTACKS[options.attack]
+    kind = KINDS[options.attack]
     if classes < kind.classes:
         raise OptionError(f"--attack {options.attack} needs at least {kind.classes} classes, the data has {classes}")
-    attack = build(library, options.attack, attack_settings(options, mean, std))
+    settings = attack_settings(options, mean, std)
+    if kind.cls == "Patch":  # its pixels are from 0 to 1, whatever the units of others
+        settings |= {"mean": tuple(mean), "std": tuple(std), "share": options.patch_share}
+    attack = build(library, options.attack, settings)
     return Within(attack) if kind.nearest else attack
 
 
@@ -114,7 +117,9 @@ def described(options: Options, epsilon: float | None = None) -> str:
         alpha = [number * chosen / sizes[-1] for number in each(options.alpha)]
         options = replace(options, epsilon=chosen, alpha=alpha)
     name = str(options.attack)
-    kind, count = ATTACKS[name], options.attack_steps
+    if name == "patch":
+        return f"patch of {options.patch_share:g} of the side, {options.attack_steps} steps of {written(options.alpha)}"
+    kind, count = KINDS[name], options.attack_steps
     what = kind.steps_as if count != 1 else {"steps": "step", "queries": "query"}[kind.steps_as]
     steps = f", {count} {what}" if "attack_steps" in kind.takes else ", 1 step" if name == "fgsm" else ""
     size = f" of {written(options.alpha)}" if "alpha" in kind.takes else ""
@@ -137,8 +142,11 @@ def entry(options: Options) -> dict[str, Any]:
     """The attack for evaluation.json: its preset, its settings, and the seed of its random starts."""
     settings = attack_settings(options, (), ())
     unused = {"mean", "std", "generator"} | {
-        OPTION_OF.get(name, name) for name in STEPPING - ATTACKS[str(options.attack)].takes
+        OPTION_OF.get(name, name) for name in STEPPING - KINDS[str(options.attack)].takes
     }
+    if options.attack == "patch":
+        unused |= {"epsilon", "norm", "units", "clip"}
+        settings |= {"share": options.patch_share}
     known = {name: settings[name] for name in settings if name not in unused}
     return {"preset": options.attack, **known, "seed": options.seed}
 

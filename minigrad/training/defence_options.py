@@ -26,7 +26,12 @@ USES: dict[str, tuple[str, ...]] = {
     "noise": ("noise", "attack_units"),
 }
 """The options that each defence has."""
-OF_DEFENCES = {name for names in USES.values() for name in names} | {"attack", "random_start", "restarts"}
+OF_DEFENCES = {name for names in USES.values() for name in names} | {
+    "attack",
+    "random_start",
+    "restarts",
+    "patch_share",
+}
 WITHOUT = {"mart": ("mixup", "label_smoothing"), "free": ("accumulate",)}
 """The options of training that do not go with a defence: MART's loss is of classes, free takes a step after each backward pass."""
 
@@ -53,6 +58,8 @@ def defence_options(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     found: dict[str, Any] = {"attack_steps": values["attack_steps"] or STEPS.get(name, 1), "alpha": values["alpha"]}
     if found["alpha"] is None:
         found["alpha"] = [share * size for size in epsilon] if isinstance(epsilon, list) else share * epsilon
+    if values["norm"] not in ("linf", "l2"):
+        raise OptionError(f"--norm {values['norm']}: --defence {name} has linf and l2 alone")
     for option, value in (("epsilon", epsilon), ("alpha", found["alpha"])):
         if isinstance(value, list) and values["norm"] != "linf":
             raise OptionError(f"{as_written(option, value)}: a number for each channel belongs to --norm linf")

@@ -12,7 +12,8 @@ from typing import Any
 from minigrad.data.corruptions import KINDS
 from minigrad.errors import OptionError
 from minigrad.option import Option, Parser, Type, as_written, count, fraction, number
-from minigrad.training.attack_kinds import ATTACKS, explained
+from minigrad.training.attack_kinds import FITTED, explained
+from minigrad.training.attack_kinds import KINDS as ATTACK_KINDS
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
 from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
@@ -20,6 +21,8 @@ from minigrad.training.recipes import (
     ALPHA,
     DEFENCE,
     DEFENCE_STEPS,
+    PATCH_ALPHA,
+    PATCH_SHARE,
     attack_options,
     defaults,
     model_settings,
@@ -263,14 +266,16 @@ class Options:
         metavar="SIGMA",
     )
     attack: str | None = _option(
-        f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}",
-        choices=tuple(ATTACKS),
+        f"with --evaluate: measure under an attack as well; with --adversarial: what to train on ({DEFENCE}). {explained()}; found "
+        f"on training images: {explained(FITTED)}",
+        choices=tuple(ATTACK_KINDS),
         metavar="NAME",
         default=None,
         attack=True,
     )
     attack_steps: int = _option(
-        f"steps of an attack (its own number, of most 10; with --adversarial {DEFENCE_STEPS})",
+        f"steps of an attack (its own number, of most 10; with --adversarial {DEFENCE_STEPS}); of universal, patch: passes over "
+        "1,000 images",
         count,
         default=None,
         attack=True,
@@ -290,6 +295,13 @@ class Options:
         default=0.1,
         attack=True,
         metavar="SIZE",
+    )
+    patch_share: float = _option(
+        f"of --attack patch: its side, in sides of the image ({PATCH_SHARE:g}); its pixels change by {PATCH_ALPHA:g} a step",
+        number(fraction, 0, 0.6, above=True),
+        default=PATCH_SHARE,
+        attack=True,
+        metavar="SHARE",
     )
     norm: str = _option(
         "linf: of its largest number; l2: the length of all its numbers; l1: their sum; l0: how many there are (linf)",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import OptionError
 from minigrad.option import as_written, fraction
-from minigrad.training.attack_kinds import ATTACKS, STEPPING
+from minigrad.training.attack_kinds import FITTED, KINDS, STEPPING
 
 if TYPE_CHECKING:
     from models.card import Card
@@ -23,6 +23,7 @@ OF_OPTIMIZER = {"adamw": {"lr": 1e-3, "weight_decay": 0.01}}
 """What an optimizer wants that is not the recipe's; of sgd, what the plain recipe says."""
 
 ALPHA = 0.01
+PATCH_ALPHA, PATCH_SHARE = 0.05, 0.3
 CURVE_SHARE = 4  # alpha is epsilon / 4 where epsilon is a range
 # A network is trained against the largest loss within epsilon (Madry et al. 2018, eq. 2.1): up the loss of the label, in
 # steps that get as far as epsilon. Half of that way protects little: see docs/training.md.
@@ -82,17 +83,17 @@ def attack_options(values: dict[str, Any], given: dict[str, Any], names: Collect
     norm = values["norm"]
     if preset is not None:
         norm = check_kind(preset, given, norm, values["epsilon"], values["attack_units"])
-        if adversarial and not ATTACKS[preset].trains:
+        if adversarial and not KINDS[preset].trains:
             raise OptionError(f"--attack {preset} measures, with --evaluate: train on {DEFENCE}, say")
     if steps is None:
-        steps = DEFENCE_STEPS if adversarial or preset is None else ATTACKS[preset].steps
+        steps = DEFENCE_STEPS if adversarial or preset is None else KINDS[preset].steps
     if alpha is None:
         epsilon = values["epsilon"]
         if curve:
             alpha = fraction(epsilon.split(":")[1]) / CURVE_SHARE
         else:
             whole = [number / steps for number in epsilon] if isinstance(epsilon, list) else epsilon / steps
-            alpha = whole if adversarial else ALPHA
+            alpha = whole if adversarial else PATCH_ALPHA if preset == "patch" else ALPHA
     for name, value in (("epsilon", values["epsilon"]), ("alpha", alpha)):
         if isinstance(value, list) and norm != "linf":
             raise OptionError(f"{as_written(name, value)}: a number for each channel belongs to --norm linf")
@@ -104,12 +105,16 @@ def check_kind(attack: str, given: Collection[str] | dict[str, Any], norm: str, 
 
     given: the options of the command line, by name.
     """
-    kind, written = ATTACKS[attack], given if isinstance(given, dict) else dict.fromkeys(given, True)
+    kind, written = KINDS[attack], given if isinstance(given, dict) else dict.fromkeys(given, True)
     if idle := [name for name in given if name in STEPPING - kind.takes]:
         option = as_written(idle[0], written[idle[0]])
         if not kind.takes:
             raise OptionError(f"{option}: --attack {attack} has nothing to tune")
         raise OptionError(f"{option} has no effect: --attack {attack} does not use it")
+    if idle := [name for name in given if name in kind.idle]:
+        raise OptionError(f"{as_written(idle[0], written[idle[0]])} has no effect: --attack {attack} does not use it")
+    if attack in FITTED and isinstance(epsilon, str):
+        raise OptionError(f"--epsilon {epsilon}: --attack {attack} is found at one epsilon")
     if "norm" not in given and norm == "linf":
         norm = kind.norms[0]
     if norm not in kind.norms:

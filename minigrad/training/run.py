@@ -50,12 +50,13 @@ from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
-from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
+from minigrad.training.ranks import check_batch, check_shared, checksums, current, fingerprint, together
 from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
 
 VAL_BATCH = 100
+FITTED_ON = 1000  # training images: what a universal perturbation and a patch are found on
 LOG_EVERY = 10  # steps between two of TensorBoard's, and of --logger's
 MAY_DIFFER = (
     "data",
@@ -91,7 +92,7 @@ class Data:
         if ranks.size > 1:
             for images in self._opened():
                 ranks.agree("data", fingerprint(images))
-        self.print_freq = options.print_freq
+        self.print_freq, self.source = options.print_freq, options.data
         self.num_classes, self.channels = len(self.val.classes), self.val.channels
         if options.visualise:
             self.rows = choose_rows(self.val.labels, options.visualise, options.rows)
@@ -166,6 +167,13 @@ class Data:
         self.val_loader.close()
         if hasattr(self, "train_loader"):
             self.train_loader.close()
+
+    def fitting_batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(inputs, labels) of the first 1,000 training images, not augmented, in batches of 100: what an attack is fitted on."""
+        images = open_dataset(self.source, "train", image_size=self.val.image_size, limit=FITTED_ON)
+        pixels = np.stack([images.load(row, None) for row in range(len(images))])
+        parts = (slice(first, first + VAL_BATCH) for first in range(0, len(images), VAL_BATCH))
+        return [(self.inputs(pixels[part]), images.labels[part]) for part in parts]
 
     def first_training(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The first training images, as the network sees them, not augmented, and their labels."""
@@ -249,8 +257,8 @@ class Run:
         self.lock = Lock(path) if current().first else None
         if current().first and (out := output()) is not None:
             out.log_to(path / "log.txt")
-        self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
         try:
+            self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
@@ -458,7 +466,7 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for signum, handler in self.handlers.items():
             signal.signal(signum, handler)
-        self.folder.close()
+        self.folder.close(failed=kind is not None)
         self.data.close()
         self._release()
         if kind is None and self.history:
@@ -662,6 +670,7 @@ def run_script(
             current().agree(
                 "options", {name: value for name, value in as_dict(options).items() if name not in MAY_DIFFER}
             )
+        check_shared(options)
         check_folder(options)
         train(options)
     return 0

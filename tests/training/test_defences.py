@@ -142,6 +142,7 @@ def test_catastrophic_overfitting_is_said() -> None:
         ("--defence free --accumulate 2", "--accumulate 2 does not go with"),
         ("--defence pgd --epsilon 0:1:0.1", "a range is measured"),
         ("--defence pgd --norm l2 --epsilon 0.1,0.2", "belongs to --norm linf"),
+        ("--defence pgd --norm l1", "has linf and l2 alone"),
         ("--beta 3", "--beta 3.0 belongs to --defence trades or mart"),
         ("--replays 3", "--replays 3 belongs to --defence free"),
         ("--noise 0.1", "--noise 0.1 belongs to"),
@@ -201,9 +202,41 @@ def test_both_scripts_certify_and_corrupt_alike(
     assert accuracies == sorted(accuracies, reverse=True) and accuracies[0] > 0 == accuracies[-1]
 
 
+@pytest.mark.parametrize("attack", ["universal --epsilon 0.2 --alpha 0.1", "patch --patch-share 0.4"])
+def test_one_change_for_all_images_of_both_scripts(
+    attack: str, call_script: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found on training images, the same in both, measured on validation images."""
+    pytest.importorskip("torch")
+    without_ties(monkeypatch)
+    in_float64(monkeypatch)
+    monkeypatch.setattr("minigrad.training.run.FITTED_ON", 40)
+    monkeypatch.setattr("minigrad.training.evaluation.find_spec", lambda name: None)
+    weights = str(Path(minigrad.__file__).parent / "data" / "embedded" / "simplenet_bn.safetensors")
+    measured = ["-e", "--weights", weights, "--model", "simplenet-bn", "--limit-val", "20"]
+    found = []
+    for script in ("minigrad", "torch"):
+        out = tmp_path / script
+        flags = ["--attack", *attack.split(), "--attack-steps", "3", "--device", "cpu", "--out", str(out)]
+        assert call_script(f"train_{script}", *measured, *flags) == 0
+        assert f"under attack: {attack.split()[0]}" in capsys.readouterr().out
+        found.append(json.loads((out / "evaluation.json").read_text()))
+    assert found[0]["attack_loss"] == pytest.approx(found[1]["attack_loss"], rel=1e-9)
+    assert found[0]["attack"] == found[1]["attack"] and found[0]["attack_loss"] > found[0]["loss"] + 0.01
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("-e --weights imagenet --attack patch --epsilon 0.1", "--epsilon 0.1 has no effect"),
+        ("-e --weights imagenet --attack patch --norm l2", "--norm l2 has no effect"),
+        ("-e --weights imagenet --attack universal --patch-share 0.2", "--patch-share 0.2 has no effect"),
+        ("-e --weights imagenet --attack fgsm --patch-share 0.2", "--patch-share 0.2 has no effect"),
+        ("-e --weights imagenet --attack universal --restarts 2", "--restarts 2 has no effect"),
+        ("-e --weights imagenet --attack universal --audit", "--audit has no effect"),
+        ("-e --weights imagenet --attack universal --epsilon 0:1:0.1", "found at one epsilon"),
+        ("-e --weights imagenet --attack patch --patch-share 0.7", "--patch-share"),
+        ("--adversarial --attack patch", "measures, with --evaluate"),
         ("--certify", "--certify belongs to --evaluate"),
         ("--corruptions", "--corruptions belongs to --evaluate"),
         ("-e --weights imagenet --corruptions fogg", "did you mean fog?"),

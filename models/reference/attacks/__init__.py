@@ -10,9 +10,10 @@ from models.reference.attacks.minimum import CW, DDN, DeepFool
 from models.reference.attacks.pgd import APGD, FGSM, MIFGSM, PGD, Step, at_rest, preset
 from models.reference.attacks.square import Query, Square
 from models.reference.attacks.transfer import DIFGSM, TIFGSM, VMIFGSM
+from models.reference.attacks.universal import Patch, Universal
 
 __all__ = [
     "APGD", "APGDT", "CW", "DDN", "DIFGSM", "FAB", "FGSM", "LOSSES", "MIFGSM", "PGD", "TIFGSM", "VMIFGSM", "AutoAttack",
-    "Boundary", "DeepFool", "Generator", "HopSkipJump", "Query", "Square", "Step", "at_rest", "cross_entropy", "cw", "dlr",
-    "dlr_targeted", "margin", "preset", "project_onto",
+    "Boundary", "DeepFool", "Generator", "HopSkipJump", "Patch", "Query", "Square", "Step", "Universal", "at_rest",
+    "cross_entropy", "cw", "dlr", "dlr_targeted", "margin", "preset", "project_onto",
 ]  # fmt: skip
