@@ -200,6 +200,19 @@ def test_noise_is_as_large_as_it_says() -> None:
         assert made.std((0, 2, 3)) == pytest.approx(wanted, rel=0.05)
 
 
+def test_what_is_refused() -> None:
+    near = defences.Near(target="label", direction="ascend")
+    for make, said in (
+        (lambda: defences.TRADES(attacks.PGD(target="label", direction="ascend")), "Near"),  # type: ignore[arg-type]
+        (lambda: defences.MART(defences.Near()), "Near"),
+        (lambda: defences.TRADES(near, beta=-1.0), "beta"),
+        (lambda: defences.Free(near, replays=0), "replays"),
+        (lambda: defences.Noise(sigma=0.0), "sigma"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            make()
+
+
 def test_the_page_runs() -> None:
     """Each block of Python in docs/defences.md."""
     text = (Path(__file__).parents[2] / "docs" / "defences.md").read_text()
