@@ -179,6 +179,16 @@ SECTIONS = (
                 "--examples",
             ),
             _wanted(
+                "All of it at once: a plain and a defended network",
+                "robustness embedded pgd=RUN",
+                "robustness-simplenet-bn-cpu",
+            ),
+            _wanted(
+                "From one network to another",
+                "transfer embedded pgd=RUN",
+                "transfer-simplenet-bn-cpu",
+            ),
+            _wanted(
                 "What an attack costs",
                 "speed --model simplenet --attack --no-memory",
                 "attack-time-simplenet-cpu",

@@ -16,9 +16,9 @@ FILE.py:NAME leaves it a PyTorch network in both frameworks. LABEL= before a net
 It is quick unless --full is given: few images, AutoAttack of 20 steps and 300 queries (of 100 and 5,000: the field's figure),
 corruptions of strength 3 (of all five), 200 votes of a smoothed network (1,000). The tables say which.
 
-Both frameworks measure with their own gradients, from the same random numbers. --json keeps results as they come, and the same
-command goes on where it stopped; `python -m compare report --results FOLDER` makes a page for a browser of the folder that it is
-in. The exit code is 1 if the frameworks differ by more than 0.3 points and three standard errors.
+Both frameworks measure with their own gradients, from the same random numbers. --json keeps results as they come, the same command
+goes on where it stopped, and another network or part is added. `python -m compare report --results FOLDER` makes a page for a
+browser of the folder that it is in. The exit code is 1 if the frameworks differ by more than 0.3 points and three standard errors.
 """
 
 from __future__ import annotations

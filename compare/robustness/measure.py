@@ -77,13 +77,17 @@ def _measured(part: str, subject: Subject) -> Any:
 
 
 def _begun(options: argparse.Namespace, fresh: Result) -> Result:
-    """What the file has already, if it is of the same settings. OptionError if it is of others, and stays."""
+    """What the file has already, if it is of the same settings; networks may be added. OptionError if not: it stays."""
     if options.json is None or not options.json.exists():
         return fresh
     result = read_result(options.json, fresh["format"])
-    for name, wanted in fresh["settings"].items():
-        if result.get("settings", {}).get(name) != wanted:
-            raise OptionError(f"--json {options.json} has other {name}: nothing was overwritten")
+    kept = dict(result.get("settings", {}))
+    known, asked = ({n["label"]: n for n in settings.get("networks", [])} for settings in (kept, fresh["settings"]))
+    other = [name for name, wanted in fresh["settings"].items() if name != "networks" and kept.get(name) != wanted]
+    other += [label for label in known if label in asked and known[label] != asked[label]]
+    if other:
+        raise OptionError(f"--json {options.json} has other {other[0]}: nothing was overwritten")
+    result["settings"]["networks"] = list((known | asked).values())
     parts = [part for part in PARTS if part in {*result["parts"], *options.parts}]
     return result | {"parts": parts}
 

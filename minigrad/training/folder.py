@@ -190,13 +190,13 @@ class RunFolder:
         except OSError as error:
             raise WriteError(error.errno, error.strerror, str(events.folder / "events.out.tfevents...")) from error
 
-    def close(self) -> None:
-        """Finish the event file."""
+    def close(self, failed: bool = False) -> None:
+        """Finish the event file. failed: whether the run did not come to its end."""
         for events in (self.events, self.steps):
             if events is not None:
                 events.close()
         if self.logger is not None:
-            self.logger.close()
+            self.logger.close(failed)
 
 
 class Bystander(RunFolder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -20,7 +20,7 @@ class Logger:
     """A run at wandb or mlflow. MinigradError, in one line, where the library cannot begin: not logged in, no network."""
 
     def __init__(self, name: str, title: str, folder: str) -> None:
-        self.name = name
+        self.name, self.broken = name, False
         try:
             self.library: Any = import_module(name)
             if name == "wandb":
@@ -34,20 +34,30 @@ class Logger:
     def config(self, values: Mapping[str, Any]) -> None:
         """The run's options."""
         if self.name == "wandb":
-            self.run.config.update(dict(values), allow_val_change=True)
+            self._try(lambda: self.run.config.update(dict(values), allow_val_change=True))
         else:
-            self.library.log_params({key: str(value) for key, value in values.items()})
+            self._try(lambda: self.library.log_params({key: str(value) for key, value in values.items()}))
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Numbers at a step, counted in batches."""
         if self.name == "wandb":
-            self.run.log(dict(values), step=step)
+            self._try(lambda: self.run.log(dict(values), step=step))
         else:
-            self.library.log_metrics({key: float(value) for key, value in values.items()}, step=step)
+            self._try(lambda: self.library.log_metrics({key: float(v) for key, v in values.items()}, step=step))
 
-    def close(self) -> None:
-        """The run is at its end."""
+    def close(self, failed: bool = False) -> None:
+        """The run is at its end, or was stopped before it."""
         if self.name == "wandb":
-            self.run.finish()
+            self._try(lambda: self.run.finish(exit_code=int(failed)))
         else:
-            self.library.end_run()
+            self._try(lambda: self.library.end_run("FAILED" if failed else "FINISHED"))
+
+    def _try(self, send: Callable[[], Any]) -> None:
+        """What cannot be sent is not worth a run: the first time a note says so, and from then on nothing is sent."""
+        if self.broken:
+            return
+        try:
+            send()
+        except Exception as error:  # each library has its own kinds
+            self.broken = True
+            print(f"note: --logger {self.name} fails, and gets no more: {' '.join(str(error).split())}")

@@ -67,6 +67,24 @@ class Meter:
         names = ("index", "label", "predicted", "probability", "of_label", "rank")
         return {name: np.concatenate(parts) for name, parts in zip(names, zip(*self._rows, strict=True), strict=True)}
 
+    def table(self, images: int) -> np.ndarray:
+        """The details as float64 (7, images), a column an image of the data set, with a 1 in front; of others zeros. So the
+        sum of the tables of several meters has the details of all."""
+        found = np.zeros((7, images))
+        if self._rows:
+            index, *columns = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
+            inside = index < images
+            found[:, index[inside]] = np.stack([np.ones(len(index)), index, *columns])[:, inside]
+        return found
+
+    def take(self, table: np.ndarray) -> None:
+        """Have the details of such a sum, if it has each image once."""
+        if table.size and np.array_equal(table[0], np.ones(table.shape[1])):
+            index, label, predicted, probability, of_label, rank = table[1:]
+            whole = (column.astype(np.int64) for column in (index, label, predicted, rank))
+            rows = dict(zip(("index", "label", "predicted", "rank"), whole, strict=True))
+            self._rows = [(rows["index"], rows["label"], rows["predicted"], probability, of_label, rows["rank"])]
+
     def add(self, other: Meter) -> None:
         """Count what another meter has counted."""
         for name, number in other.state().items():

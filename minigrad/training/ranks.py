@@ -60,8 +60,13 @@ class Ranks:
         return self.add_up(np.array(numbers, np.float64)).tolist()
 
     def total(self, meter: Meter) -> Meter:
-        """What all ranks have counted together; on one, the meter itself, with its details."""
-        return meter if self.size == 1 else self.step(meter, False)[0]
+        """What all ranks have counted together, with the details of all images; on one, the meter itself."""
+        if self.size == 1:
+            return meter
+        found = self.step(meter, False)[0]
+        table = meter.table(found.images)
+        found.take(self.add_up(table.ravel()).reshape(table.shape))
+        return found
 
     def step(self, meter: Meter, asked_to_stop: bool) -> tuple[Meter, bool]:
         """What all ranks have counted together, and whether any of them was asked to stop."""
@@ -262,6 +267,15 @@ def _shown(name: str, value: Any, what: str) -> str:
     if what == "options":
         return as_written(name, value) if value not in (None, False) else f"no --{name.replace('_', '-')}"
     return f"{name} {value}"
+
+
+def check_shared(options: Any) -> None:
+    """OptionError for what several ranks cannot do together."""
+    size = current().size
+    if size > 1 and options.mixup:
+        raise OptionError(f"--mixup mixes the images of a whole batch, of which {size} ranks have a part each: run one")
+    if size > 1 and options.save_adversarial is not None:
+        raise OptionError(f"--save-adversarial writes the images of one process: {size} ranks have a part each")
 
 
 def check_batch(batch_size: int) -> None:

@@ -50,7 +50,7 @@ from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
 from minigrad.training.progress import Progress, duration
-from minigrad.training.ranks import check_batch, checksums, current, fingerprint, together
+from minigrad.training.ranks import check_batch, check_shared, checksums, current, fingerprint, together
 from minigrad.training.recipes import models
 from minigrad.training.schedule import learning_rate
 from minigrad.training.weights import initial_weights
@@ -257,8 +257,8 @@ class Run:
         self.lock = Lock(path) if current().first else None
         if current().first and (out := output()) is not None:
             out.log_to(path / "log.txt")
-        self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
         try:
+            self.folder = RunFolder(path, title, options.logger) if current().first else Bystander(path, title)
             if new:
                 self._save("last")  # so that there is something to resume from the first moment on
             self.folder.write_config(self._config())
@@ -466,7 +466,7 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for signum, handler in self.handlers.items():
             signal.signal(signum, handler)
-        self.folder.close()
+        self.folder.close(failed=kind is not None)
         self.data.close()
         self._release()
         if kind is None and self.history:
@@ -670,6 +670,7 @@ def run_script(
             current().agree(
                 "options", {name: value for name, value in as_dict(options).items() if name not in MAY_DIFFER}
             )
+        check_shared(options)
         check_folder(options)
         train(options)
     return 0

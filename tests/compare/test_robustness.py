@@ -103,6 +103,14 @@ def test_it_goes_on_where_it_stopped(
     assert {k: result["found"]["Dense"]["minigrad"][k] for k in first} == first
     assert result["parts"] == ["clean", "curve", "nearest"]
     assert "one framework: nothing to compare" in said
+    asked.clear()
+    second = [f"b={nets}:Dense", *arguments[1:], "--parts", "clean"]  # a network more, in the same file
+    assert call(capsys, *second)[0] == 0 and asked == ["clean"]
+    result = json.loads(out.read_text())
+    assert list(result["found"]) == ["Dense", "b"] and len(result["settings"]["networks"]) == 2
+    nets.write_text(DENSE.replace("manual_seed(1)", "manual_seed(2)"))
+    assert "has other b" in call(capsys, *second)[1]
+    nets.write_text(DENSE)
     before = out.read_bytes()
     for other, message in ((["--epsilon", 0.2], "has other threat"), (["--images", 9], "has other images")):
         code, said = call(capsys, *[a for a in arguments if a not in ("--images", 8)], "--images", 8, *other)
@@ -137,11 +145,11 @@ def test_frameworks_that_differ_and_audits_that_fail_are_said() -> None:
     [
         ([], "the following arguments are required: NETWORK"),
         (["nowhere"], "there is no checkpoint nowhere"),
-        (["embedded", "--parts", "everything"], "parts are some of clean,attacks"),
+        (["embedded", "--parts", "everything"], "parts are some of clean"),
         (["embedded", "--epsilon", "nan"], "a finite number above 0 is wanted, not 'nan'"),
         (["embedded", "--sigma", "0"], "a finite number above 0 is wanted, not '0'"),
         (["embedded", "--images", "0"], "a whole number from 1"),
-        (["embedded", "--json", "nowhere/r.json"], "no file can be written there"),
+        (["embedded", "--json", "nowhere/r.json"], "there is no folder nowhere"),
     ],
 )
 def test_what_is_refused(arguments: list[str], message: str, capsys: Any) -> None:

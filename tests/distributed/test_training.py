@@ -82,7 +82,15 @@ def test_a_run_goes_on_with_another_number_of_ranks(tmp_path: Path) -> None:
     assert state["epoch"] == 2
     assert max(float(np.abs(arrays[key] - whole[0][key]).max()) for key in arrays if key.startswith("model.")) < 1e-4
     measured = run(2, script, "--resume", str(out), "--evaluate")
-    assert measured.returncode == 0 and measured.stdout.count("vit") == 1
+    assert measured.returncode == 0 and measured.stdout.count("vit on") == 1
+    by_two = (out / "predictions.csv").read_text()
+    assert by_two.count("\n") == 24
+    assert run(1, script, "--resume", str(out), "--evaluate").returncode == 0
+    one, two = (
+        [line.split(",") for line in text.splitlines()] for text in ((out / "predictions.csv").read_text(), by_two)
+    )
+    for alone, together in zip(one[1:], two[1:], strict=True):
+        assert alone[:3] == together[:3] and np.allclose(np.float64(alone[3:5]), np.float64(together[3:5]), atol=2e-6)
 
 
 def one_line(text: str) -> str:
@@ -98,6 +106,8 @@ def test_what_all_ranks_cannot_do_is_one_line(script: str, tmp_path: Path) -> No
     done = run(2, str(ROOT / script), *QUICK[:-4], "--batch-size", "1", "--out", str(tmp_path / "run"))
     assert done.returncode == 2
     assert one_line(done.stderr).startswith("error: --batch-size 1 is less than the 2 ranks")
+    done = run(2, str(ROOT / script), *QUICK, "--mixup", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2 and one_line(done.stderr).startswith("error: --mixup mixes the images of a whole batch")
     assert not (tmp_path / "run").exists()
 
 

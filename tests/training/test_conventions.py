@@ -10,7 +10,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -423,6 +426,47 @@ def test_a_reader_who_has_enough_ends_the_run_and_it_is_saved(tmp_path: Path) ->
     assert done.stdout.splitlines() == ["device: cpu (1 threads)", "141"], done
     assert done.stderr == ""
     assert load_checkpoint(tmp_path / "run" / "last.safetensors")[1]["step"] >= 0
+
+
+class FakeLogger(ModuleType):
+    """wandb as far as a run uses it: it takes so many calls, and then fails."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__("wandb")
+        self.__spec__ = ModuleSpec("wandb", None)
+        self.calls, self.said = calls, []  # type: ignore[var-annotated]
+        self.config = self
+
+    def _call(self, name: str, /, *given: object, **named: object) -> FakeLogger:
+        self.said.append((name, given, named))
+        if len(self.said) > self.calls:
+            raise ConnectionError("the service\nis away")
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., FakeLogger]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return partial(self._call, name)
+
+
+@pytest.mark.parametrize("calls", [0, 2, 1000])
+def test_a_logger_that_fails(
+    calls: int, call: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the beginning it ends the run, which leaves nothing; later on the run goes on without it."""
+    library = FakeLogger(calls)
+    monkeypatch.setitem(sys.modules, "wandb", library)
+    out, arguments = tmp_path / "run", (*TINY, "--epochs", "1", "--logger", "wandb", "--out", str(tmp_path / "run"))
+    if not calls:
+        assert "cannot begin: the service is away" in refused(call, capsys, *arguments)
+        assert not out.exists()
+        return
+    assert call(*arguments) == 0
+    said = capsys.readouterr().out
+    assert ("note: --logger wandb fails, and gets no more: the service is away" in said) == (calls == 2)
+    names = [name for name, *_ in library.said]
+    assert names[:2] == ["init", "update"] and (names[-1] == "finish") == (calls == 1000)
+    assert load_checkpoint(out / "last.safetensors")[1]["epoch"] == 1
 
 
 def test_logger_that_is_not_installed(call: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -57,3 +57,20 @@ def test_state_survives_json_to_the_last_bit() -> None:
     for each in (meter, again):
         each.update(1 / 3, np.eye(3), np.array([2, 1, 0]))
     assert again.state() == meter.state()
+
+
+def test_details_of_several_meters_come_together() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels, order = rng.normal(size=(9, 4)), rng.integers(0, 4, 9), np.arange(9)
+    whole, parts, found = Meter(), [Meter(), Meter()], Meter()
+    whole.update(1.0, logits, labels, order)
+    for meter, rows in zip(parts, (slice(0, 5), slice(5, 9)), strict=True):
+        meter.update(1.0, logits[rows], labels[rows], order[rows])
+        found.add(meter)
+    found.take(sum(meter.table(9) for meter in parts))
+    assert found.has_details
+    for name, values in whole.details().items():
+        assert np.array_equal(found.details()[name], values) and found.details()[name].dtype == values.dtype
+    nothing = Meter()
+    nothing.take(parts[0].table(9))  # not all of them
+    assert not nothing.has_details
