@@ -28,7 +28,7 @@ try:
     import torch
     from torch import nn
 except ImportError as missing:
-    print(f'error: train_torch.py needs PyTorch ({missing}): pip install -e ".[reference]"', file=sys.stderr)
+    print(f"error: train_torch.py needs PyTorch ({missing}): pip install torch torchvision", file=sys.stderr)
     sys.exit(2)
 
 from minigrad.errors import DeviceError, OptionError

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from minigrad import program
 from minigrad.errors import CheckpointError, OptionError
-from minigrad.files import check_target
+from minigrad.ops.creation import as_tensor
 from minigrad.option import Parser
+from minigrad.tensor import Tensor
 from minigrad.weights import (
+    STATE_DICT_NAMES,
     check_suffix,
     holds_torch,
     is_torch_file,
@@ -45,17 +48,38 @@ def convert(source: str | Path, target: str | Path, force: bool = False) -> int:
         source = source / "best.safetensors"  # of a run's folder
     if not source.exists():
         check_suffix(source)  # a slip of the pen, likely
-    check_target(target, "OUT")
     if target.exists() and not force:
         raise OptionError(f"{target} is there already: --force overwrites it")
-    tensors: Any = read_tensors(source) if is_torch_file(target) or not _is_checkpoint(source) else load_weights(source)
+    with_torch = find_spec("torch") is not None
+    tensors: Any = _read(source, with_torch and (is_torch_file(target) or not _is_checkpoint(source)))
     if not tensors:
         raise CheckpointError(f"{source} holds no state_dict: there is no tensor in it")
     try:
-        save_weights(target, tensors)
+        if is_torch_file(target) and not with_torch:
+            from minigrad.utils.serialization import save
+
+            save({key: as_tensor(value) for key, value in tensors.items()}, target)
+        else:
+            save_weights(target, tensors)
     except OSError as error:
         raise OptionError(f"{target} cannot be written ({error.strerror})") from error
     return len(tensors)
+
+
+def _read(source: Path, by_torch: bool) -> Any:
+    """The weights in a file: torch's tensors, which have types that NumPy has not, or arrays, or minigrad's tensors."""
+    if by_torch:
+        return read_tensors(source)
+    if find_spec("torch") is not None or not holds_torch(source):
+        return load_weights(source)
+    from minigrad.utils.serialization import load
+
+    content = load(source)
+    inner = [
+        content[name] for name in STATE_DICT_NAMES if isinstance(content, dict) and isinstance(content.get(name), dict)
+    ]
+    found = inner[0] if inner else content
+    return found if isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values()) else {}
 
 
 def _is_checkpoint(source: Path) -> bool:

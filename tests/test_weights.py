@@ -562,3 +562,19 @@ def test_a_list_whose_length_begins_as_a_pickle_does(length: int, tmp_path: Path
     file = tmp_path / "weights.safetensors"
     file.write_bytes(length.to_bytes(8, "little") + header + np.ones(1, np.float32).tobytes())
     assert not holds_torch(file) and file.read_bytes()[:2] in (b"\x80\2", b"\x80\5")
+
+
+def test_convert_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's files are written and read by minigrad itself, bit for bit."""
+    torch = pytest.importorskip("torch")
+    state = {"a.weight": torch.randn(3, 4), "b": torch.arange(5), "half": torch.randn(2).half()}
+    torch.save({"model": state, "epoch": 3}, tmp_path / "in.pth")
+    monkeypatch.setattr("minigrad.convert.find_spec", lambda name: None)
+    assert convert(tmp_path / "in.pth", tmp_path / "middle.safetensors") == 3
+    assert convert(tmp_path / "middle.safetensors", tmp_path / "out.pth") == 3
+    found = torch.load(tmp_path / "out.pth", weights_only=True)
+    assert found.keys() == state.keys()
+    assert all(found[key].dtype == state[key].dtype and torch.equal(found[key], state[key]) for key in state)
+    torch.save({"epoch": 3}, tmp_path / "none.pth")
+    with pytest.raises(CheckpointError, match="holds no state_dict"):
+        convert(tmp_path / "none.pth", tmp_path / "x.safetensors")

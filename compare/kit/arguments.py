@@ -95,7 +95,7 @@ COMMON: dict[str, dict[str, Any]] = {
 def need_torch(option: str = "this command") -> None:
     """MinigradError, in one line, where PyTorch is not installed; nothing is imported for it."""
     if find_spec("torch") is None:
-        raise MinigradError(f'{option} needs PyTorch, which is missing: pip install -e ".[reference]"')
+        raise MinigradError(f"{option} needs PyTorch, which is missing: pip install torch torchvision")
 
 
 class Trained(NamedTuple):

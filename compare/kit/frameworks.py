@@ -141,7 +141,7 @@ class Torch(Framework):
         try:
             import torch
         except ImportError as error:
-            hint = 'pip install -e ".[reference]", or --tracks minigrad where a command has it'
+            hint = "pip install torch torchvision, or --tracks minigrad where a command has it"
             raise MinigradError(f"PyTorch cannot be imported ({error}): {hint}") from error
         if device != "cpu" and (Device(device).index or 0) >= torch.cuda.device_count():
             raise DeviceError(f"--device {device}: PyTorch finds no such GPU on this machine; --device cpu works")

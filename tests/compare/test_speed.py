@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -401,3 +403,27 @@ def test_implementations_are_there_when_asked_for() -> None:
     assert "torch compiled" not in names("gpu:0", "--no-compile")
     with pytest.raises(OptionError):
         speed.COMMAND.parse(["--compile=maybe"])
+
+
+@pytest.mark.skipif(
+    not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="processes as Linux lists them"
+)
+def test_ctrl_c_while_the_workers_work_is_one_line(tmp_path: Path) -> None:
+    """One line, exit code 130, and no worker is left."""
+    command = [sys.executable, "-m", "compare", "speed", "--batch", "4", "--image-size", "32"]
+    process = subprocess.Popen(
+        [*command, "--json", str(tmp_path / "result.json")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # a shell's background ignores it
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "minigrad: first steps\n"
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "stopped\n")
+    assert len(workers) >= 2 and not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert not list(tmp_path.iterdir())
