@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from minigrad.attacks.amounts import Amount, amount, each, integer, per_channel, size
-from minigrad.attacks.attack import Attack, always, check_classes, check_images, check_logits
+from minigrad.attacks.attack import Attack, aim_of, always, check_classes, check_images, check_logits
 from minigrad.attacks.gradient import Model, loss_and_gradient, untouched
 from minigrad.attacks.losses import cross_entropy
 from minigrad.autograd import enable_grad, grad
@@ -42,6 +42,7 @@ class Fitted:
         for _ in range(self.steps):
             for images, labels in batches:
                 check_images(images)
+                aim_of("labels", labels, None)
                 found = found._step(model, images.detach(), labels)
                 yield found
 
@@ -90,8 +91,11 @@ class Universal(Fitted, Attack):
 
     def _perturbed(self, model: Model, images: Tensor, labels: Any, targets: Any) -> Tensor:
         check_images(images)
+        found = self._found()
+        if found.shape[1:] != images.shape[1:]:
+            raise ValueError(f"the perturbation was found on images {found.shape[1:]}, these are {images.shape[1:]}")
         with no_grad():
-            return self.space(images.detach()).box(images.detach() + self._found().to(images))
+            return self.space(images.detach()).box(images.detach() + found.to(images))
 
     def _step(self, model: Model, images: Tensor, labels: Any) -> Self:
         ball = replace(self, clip=None).space(zeros_like(images[:1]))

@@ -59,6 +59,7 @@ class Smoothed:
     ) -> np.ndarray:
         """The class of each image, (N,): the one with the most votes of n, ABSTAINED where a tie is not ruled out at alpha."""
         integer("n", n)
+        check_alpha(alpha)
         votes = [self.votes(images[i : i + 1], n, g) for i, g in enumerate(self._generators(len(images), indices))]
         return np.array([winner(row, alpha) for row in votes], np.int64)
 
@@ -71,6 +72,7 @@ class Smoothed:
         Pearson at alpha, where p > 1/2. indices: the images' own, (N,), 0, 1, ... by default.
         """
         integer("n0", n0), integer("n", n)
+        check_alpha(alpha)
         classes, radii = np.full(len(images), ABSTAINED), np.zeros(len(images))
         for i, generator in enumerate(self._generators(len(images), indices)):
             likely = int(self.votes(images[i : i + 1], n0, generator).argmax())
@@ -82,10 +84,18 @@ class Smoothed:
     def _generators(self, count: int, indices: Sequence[int] | None) -> list[Generator]:
         """A stream of random numbers for each image."""
         own = range(count) if indices is None else indices
+        if len(own) != count:
+            raise ValueError(f"indices must be one for each of {count} images, got {len(own)}")
         seeds = [
             np.random.SeedSequence(self.seed, spawn_key=(int(index),)).generate_state(1, np.uint64) for index in own
         ]
         return [Generator(int(seed[0] >> np.uint64(1))) for seed in seeds]
+
+
+def check_alpha(alpha: float) -> None:
+    """ValueError unless alpha is a probability, above 0 and below 1."""
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be above 0 and below 1, got {alpha}")
 
 
 def lower_bound(hits: int, n: int, alpha: float) -> float:

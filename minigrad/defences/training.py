@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.attacks import PGD, AttackWarning, untouched
-from minigrad.attacks.amounts import Amount, each, per_channel
+from minigrad.attacks.amounts import Amount, each, integer, per_channel, size
 from minigrad.attacks.attack import check_images
 from minigrad.attacks.pgd import Run
 from minigrad.grad_mode import no_grad
@@ -125,6 +125,9 @@ class TRADES(PGDTraining):
     criterion: Criterion = F.cross_entropy
     beta: float = 6.0
 
+    def __post_init__(self) -> None:
+        check_near(self.attack, self.beta)
+
     def inner(self, model: Model, images: Tensor, labels: Any) -> Tensor:
         with untouched(model), no_grad():
             clean = F.softmax(model(images), 1)
@@ -156,12 +159,22 @@ class MART(PGDTraining):
     criterion: Criterion = F.cross_entropy
     beta: float = 5.0
 
+    def __post_init__(self) -> None:
+        check_near(self.attack, self.beta)
+
     def loss(self, model: Model, images: Tensor, inner: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         clean, logits = model(images), model(inner)
         known = F.softmax(clean, 1)
         apart = F.kl_div(F.log_softmax(logits, 1), known, reduction="none").sum(1)
         unsure = 1 - known.gather(1, targets.reshape(-1, 1)).squeeze(1)
         return boosted_cross_entropy(logits, targets).mean() + self.beta * (apart * unsure).mean(), logits
+
+
+def check_near(attack: PGD, beta: float) -> None:
+    """ValueError unless the attack begins beside the image and goes up the loss of the label, and beta is finite, at least 0."""
+    if not isinstance(attack, Near) or (attack.target, attack.direction) != ("label", "ascend"):
+        raise ValueError('this defence trains against Near(target="label", direction="ascend")')
+    size("beta", beta)
 
 
 def boosted_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -226,6 +239,9 @@ class Free(PGDTraining):
     replays: int = 8
     perturbation: Tensor | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        integer("replays", self.replays)
+
     def inner(self, model: Model, images: Tensor, labels: Any) -> Tensor:
         check_images(images)
         with no_grad():
@@ -265,6 +281,10 @@ class Noise(Defence):
     std: Amount | None = None
     criterion: Criterion = F.cross_entropy
     generator: Generator = field(default_factory=lambda: Generator(0), repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < float("inf"):
+            raise ValueError(f"sigma must be finite and above 0, got {self.sigma}")
 
     def inner(self, model: Model, images: Tensor, labels: Any) -> Tensor:
         check_images(images)

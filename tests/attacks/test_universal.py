@@ -97,6 +97,11 @@ def test_a_patch_lies_within_the_image_and_hides_what_is_under_it() -> None:
         (lambda: attacks.Patch(**SCALE, share=0.9), "has to fit"),
         (lambda: attacks.Patch(**SCALE)(both()[0], minigrad.zeros(1, 3, 8, 8)), "fitted first"),
         (lambda: attacks.Universal().fit(both()[0], []), "give batches"),
+        (lambda: attacks.Universal().fit(both()[0], [(tensors(data()[0])[0][0], None)]), "needs labels"),
+        (
+            lambda: attacks.Universal(perturbation=minigrad.zeros(1, 3, 8, 8))(both()[0], minigrad.zeros(1, 3, 9, 8)),
+            "was found on images",
+        ),
         (lambda: attacks.Patch(**SCALE, target=CLASSES).fit(both()[0], [tensors(data()[0])[0]]), "target"),
     ],
 )

@@ -77,5 +77,7 @@ def test_a_vote_that_decides_nothing_is_none(votes: list[int]) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="sigma"):
         defences.Smoothed(Half(), 0.0)
-    with pytest.raises(ValueError, match="n must be"):
-        defences.Smoothed(Half(), 1.0).certify(minigrad.zeros(1, 1, 2, 2), n=0)
+    smoothed, image = defences.Smoothed(Half(), 1.0), minigrad.zeros(1, 1, 2, 2)
+    for settings, said in (({"n": 0}, "n must be"), ({"alpha": 1.0}, "alpha"), ({"indices": [1, 2]}, "indices")):
+        with pytest.raises(ValueError, match=said):
+            smoothed.certify(image, **settings)  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -196,3 +198,29 @@ def test_noise_is_as_large_as_it_says() -> None:
         made = defences.Noise(sigma=0.4, std=std).inner(Wave(), images, None).numpy()
         wanted = 0.4 / np.array(std or (1, 1, 1))
         assert made.std((0, 2, 3)) == pytest.approx(wanted, rel=0.05)
+
+
+def test_what_is_refused() -> None:
+    near = defences.Near(target="label", direction="ascend")
+    for make, said in (
+        (lambda: defences.TRADES(attacks.PGD(target="label", direction="ascend")), "Near"),  # type: ignore[arg-type]
+        (lambda: defences.MART(defences.Near()), "Near"),
+        (lambda: defences.TRADES(near, beta=-1.0), "beta"),
+        (lambda: defences.Free(near, replays=0), "replays"),
+        (lambda: defences.Noise(sigma=0.0), "sigma"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            make()
+
+
+def test_the_page_runs() -> None:
+    """Each block of Python in docs/defences.md."""
+    text = (Path(__file__).parents[2] / "docs" / "defences.md").read_text()
+    images, labels, _ = batch(2, dtype=np.float32)
+    space: dict[str, Any] = {
+        "model": both(dtype=np.float32)[0], "images": minigrad.tensor(images), "labels": minigrad.tensor(labels)
+    }  # fmt: skip
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    for block in blocks:
+        exec(compile(block, "docs/defences.md", "exec"), space)
+    assert len(blocks) >= 2 and space["loss"].item() > 0 and len(space["radii"]) == 2
