@@ -160,7 +160,7 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                sent, norm = feed.send(batch.images, batch.labels, run.mixing(len(batch.labels))), None
+                sent, norm = feed.send(*run.to_mix(batch)), None
                 with run.anomalies(), anomaly():
                     if captured is not None:
                         loss, logits, norm = captured(*sent)

@@ -143,7 +143,7 @@ def train(options: Options) -> None:
             for batch, lr in run.train_batches():
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                inputs, mixed = run.mixed(data.inputs(batch.images), batch.labels)
+                inputs, mixed = run.mixed(batch)
                 images, targets = torch.from_numpy(inputs).to(device), torch.from_numpy(mixed).to(device)
                 with run.anomalies(), anomaly():
                     if attack is not None and run.attacked(attack.generator):

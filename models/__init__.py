@@ -82,7 +82,7 @@ def build(
     takes = signature(cls).parameters
     if unknown := [key for key in settings if key not in takes]:
         near = did_you_mean(unknown[0], takes)
-        raise OptionError(f"{name} has no {', '.join(unknown)}{near}: its settings are {', '.join(takes)}")
+        raise OptionError(f"{name} has no {', '.join(unknown)}: its settings are {', '.join(takes)}{near}")
     common = {"num_classes": num_classes, "channels": channels, "image_size": image_size, "generator": generator}
     try:
         return cls(**{key: value for key, value in common.items() if key in takes}, **settings)

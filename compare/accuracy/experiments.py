@@ -255,7 +255,7 @@ def find(name: str) -> Experiment:
     """The experiment of that name. OptionError, which lists them all, if there is none."""
     if name not in EXPERIMENTS:
         near = did_you_mean(name, EXPERIMENTS)
-        raise OptionError(f"unknown experiment {name!r}{near}: there are {', '.join(EXPERIMENTS)}")
+        raise OptionError(f"unknown experiment {name!r}: there are {', '.join(EXPERIMENTS)}{near}")
     return EXPERIMENTS[name]
 
 

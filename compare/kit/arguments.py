@@ -70,7 +70,7 @@ def some_of(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
         names = text.split(",")
         if set(names) - set(known) or len(set(names)) < len(names):
             near = next((did_you_mean(name, known) for name in names if name not in known), "")
-            raise argparse.ArgumentTypeError(f"{what} are some of {', '.join(known)}, each once, not {text!r}{near}")
+            raise argparse.ArgumentTypeError(f"{what} are some of {','.join(known)}, each once, not {text!r}{near}")
         return names
 
     return convert

@@ -27,7 +27,7 @@ def preset(name: str, **options: Any) -> PGD:
     ValueError, with the names that exist, for an unknown one.
     """
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}{did_you_mean(name, PRESETS)}: there are {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {name!r}: there are {', '.join(PRESETS)}{did_you_mean(name, PRESETS)}")
     return PGD(**(PRESETS[name] | options))
 
 

@@ -75,7 +75,7 @@ def _find(model: Module, layer: str | Module) -> Module:
     modules = {name: module for name, module in model.named_modules() if name}
     if layer not in modules:
         raise ValueError(
-            f"the model has no layer {layer!r}{did_you_mean(str(layer), modules)}: it has {', '.join(modules)}"
+            f"the model has no layer {layer!r}: it has {', '.join(modules)}{did_you_mean(str(layer), modules)}"
         )
     return modules[layer]
 

@@ -160,6 +160,10 @@ class DataLoader:
         load_images(self.dataset, indices, self.seed, epoch, self.train, images)
         return images
 
+    def load(self, epoch: int, indices: Indices) -> Images:
+        """Some images of the data set as this epoch has them, uint8 (N, H, W, C), now."""
+        return self._load(epoch, indices)
+
     def close(self) -> None:
         """End the workers. The next epoch would start them again."""
         if self._pool is not None:

@@ -27,12 +27,13 @@ def drawn(options: Options, epoch: int, step: int, count: int) -> Mixing | None:
 def mix(inputs: Any, labels: Any, shares: Any, other: Any, classes: Any) -> tuple[Any, Any]:
     """x <- s x + (1 - s) x',  y <- s y + (1 - s) y': inputs (N, C, H, W), targets (N, classes), of the inputs' dtype.
 
-    Arrays of one library; labels (N,) integers; classes: the numbers of all classes, (K,).
+    Arrays of one library; labels (N,) integers; classes: the numbers of all classes, (K,). Inputs and labels may go on behind
+    the N: with images that are there to be mixed in, `other` says where.
     Source: H. Zhang et al., mixup: Beyond Empirical Risk Minimization (2018).
     """
     pixels, own = inputs.transpose(0, 2, 3, 1), (labels[:, None] == classes).astype(inputs.dtype)
     shares = shares.astype(inputs.dtype)
-    images, targets = (x * shares[0] + x[other] * shares[1] for x in (pixels, own))
+    images, targets = (x[: len(other)] * shares[0] + x[other] * shares[1] for x in (pixels, own))
     return images.transpose(0, 3, 1, 2), targets
 
 

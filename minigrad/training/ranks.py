@@ -272,8 +272,6 @@ def _shown(name: str, value: Any, what: str) -> str:
 def check_shared(options: Any) -> None:
     """OptionError for what several ranks cannot do together."""
     size = current().size
-    if size > 1 and options.mixup:
-        raise OptionError(f"--mixup mixes the images of a whole batch, of which {size} ranks have a part each: run one")
     if size > 1 and options.save_adversarial is not None:
         raise OptionError(f"--save-adversarial writes the images of one process: {size} ranks have a part each")
 

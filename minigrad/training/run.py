@@ -25,6 +25,7 @@ from minigrad import program
 from minigrad.data import Batch, DataLoader, FolderDataset, normalize, open_dataset
 from minigrad.data.corruptions import corrupt
 from minigrad.data.resident import PlaceLoader, Resident
+from minigrad.data.sampling import epoch_order
 from minigrad.errors import CheckpointError, DataError, MinigradError, OptionError, WriteError
 from minigrad.files import write_atomically
 from minigrad.program import Interrupted
@@ -45,7 +46,7 @@ from minigrad.training.defences import defence_in_words, symptoms_in_words
 from minigrad.training.folder import Bystander, RunFolder, check_folder, new_folder, remove_run
 from minigrad.training.lock import Lock
 from minigrad.training.meters import Meter
-from minigrad.training.mixing import Mixing, drawn, mixed
+from minigrad.training.mixing import Mixing, drawn, mix
 from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.output import captured, output
 from minigrad.training.pictures import choose_rows
@@ -378,13 +379,27 @@ class Run:
         first = self.step - self.step % self.options.accumulate
         return 1 / min(self.options.accumulate, self.steps - first)
 
-    def mixed(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def mixed(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """The step's inputs and targets under --mixup, drawn from (seed, epoch, step); without it as they are."""
-        return mixed(self.options, self.epoch, self.step, inputs, labels, self.data.num_classes)
+        images, labels, mixing = self.to_mix(batch)
+        inputs = self.data.inputs(images)
+        return (inputs, labels) if mixing is None else mix(inputs, labels, *mixing, np.arange(self.data.num_classes))
 
-    def mixing(self, count: int) -> Mixing | None:
-        """How this step's batch of `count` images is to be mixed under --mixup, for a Feed; None without it."""
-        return drawn(self.options, self.epoch, self.step, count)
+    def to_mix(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, Mixing | None]:
+        """Images (N, H, W, C) and labels (N,) of a step, and how they are mixed under --mixup; None without it.
+
+        On several ranks an image may be mixed with one that another rank has. Those are loaded here as well, behind this
+        rank's own: (2 N, H, W, C) and (2 N,).
+        """
+        mixing, count = drawn(self.options, self.epoch, self.step, batch.total), len(batch.labels)
+        if mixing is None or count == batch.total:
+            return batch.images, batch.labels, mixing
+        size, train = self.options.batch_size, self.data.train
+        whole = epoch_order(len(train), self.options.seed, self.epoch)[self.step * size :][:size]
+        others = whole[mixing[1][batch.first : batch.first + count]]
+        images = self.data.train_loader.load(self.epoch, others)
+        labels = np.concatenate([batch.labels, train.labels[others]])
+        return np.concatenate([batch.images, images]), labels, (mixing[0], count + np.arange(count))
 
     def attacked(self, starts: Generator) -> bool:
         """Whether this step's batch is to be attacked (attacks.attacked); `starts` then begins at the step's own seed."""

@@ -19,7 +19,7 @@ def learning_rate(
         raise ValueError(f"step {step} is outside the schedule of {total} iterations")
     if schedule not in SCHEDULES:
         raise ValueError(
-            f"unknown schedule {schedule!r}{did_you_mean(schedule, SCHEDULES)}: there are {', '.join(SCHEDULES)}"
+            f"unknown schedule {schedule!r}: there are {', '.join(SCHEDULES)}{did_you_mean(schedule, SCHEDULES)}"
         )
     if schedule == "cosine" or step < warmup:
         return warmup_cosine(step, total, warmup, peak, final)
