@@ -205,6 +205,24 @@ def test_conv2d_gives_what_is_needed_and_takes_no_more(gpu):
                 np.testing.assert_array_equal(gpu.to_host(part), gpu.to_host(whole))
 
 
+@pytest.mark.parametrize("with_y", [False, True])
+def test_a_gradient_that_is_repeated_is_spread_out_for_some_images_at_a_time(gpu, monkeypatch, with_y):
+    """As a global mean's is: a view, of which the gradient of a convolution never makes the whole."""
+    case = CONVOLUTIONS["3x3"]
+    x, w, _, gy = (gpu.from_host(a) for a in conv_arrays(case))
+    means = gpu.adaptive_avg_pool2d(gy, output_size=(1, 1))
+    repeated = gpu.adaptive_avg_pool2d_backward(means, x_shape=gy.shape)
+    assert 0 in repeated.strides[2:]
+    whole = gpu.xp.ascontiguousarray(repeated)
+    np.testing.assert_allclose(gpu.to_host(whole).sum((2, 3)), gpu.to_host(means)[..., 0, 0], rtol=1e-12)
+    y = gpu.conv2d(x, w, None, window=window(case), relu=True) if with_y else None
+    options = {"x_shape": x.shape, "window": window(case), "needs": (True,) * 3}
+    expected = gpu.conv2d_backward(whole, x, w, y, **options)
+    monkeypatch.setattr(gpu.convolution, "SPREAD_BYTES", 1)  # one image
+    for ours, theirs in zip(gpu.conv2d_backward(repeated, x, w, y, **options), expected, strict=True):
+        np.testing.assert_allclose(gpu.to_host(ours), gpu.to_host(theirs), rtol=1e-12, atol=1e-12)
+
+
 def test_conv2d_without_bias(gpu):
     x, w, _, _ = conv_arrays(CONVOLUTIONS["groups"])
     case = CONVOLUTIONS["groups"]

@@ -24,7 +24,7 @@ from .launch import counters, kernel, max_blocks, tensor_cores
 from .layout import from_rows, to_rows
 from .pooling import Pooling, Shape, pool_images, pool_images_backward
 
-MAP_BYTES = 128 * 2**20
+MAP_BYTES, SPREAD_BYTES = 128 * 2**20, 32 * 2**20
 TILE, DEPTH, THREADS, RESULTS = 64, 16, 256, 16  # as in tiles.cuh
 LEAST_ROWS = 256  # of one split of the rows that the gradient of w sums over
 
@@ -101,6 +101,7 @@ def _convolve_backward(
             gradient_of_w(g, gy, y, x[images] if needs_w else None, gw, gb, images.start > 0)
         if needs_x:
             _gradient_of_x(g, gy, y, w, gx[images])
+        del gy, y  # before the next ones are made
     return (from_rows(gx, xp) if needs_x else None), gw, gb
 
 
@@ -119,13 +120,15 @@ def conv2d_backward(
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb), None where not needed. y is the output of a fused ReLU: gy passes unless y <= 0."""
     g = _geometry(window, gy.shape[1], x_shape)
-    gy = to_rows(gy, xp)
+    repeated = 0 in gy.strides[2:]  # as a mean's: it is spread out for some images at a time
+    gy = gy if repeated else to_rows(gy, xp)
     y = None if y is None else to_rows(y, xp)
 
     def gradient(images: slice) -> tuple[Array, Array]:
-        return gy[images], None if y is None else y[images]
+        return to_rows(gy[images], xp) if repeated else gy[images], None if y is None else y[images]
 
-    return _convolve_backward(g, x, w, gy.dtype, needs, g.images(), gradient)
+    groups = g.images(SPREAD_BYTES, gy.itemsize) if repeated else g.images()
+    return _convolve_backward(g, x, w, gy.dtype, needs, groups, gradient)
 
 
 def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool: Window) -> tuple[Array, Array]:
@@ -141,6 +144,7 @@ def conv2d_relu_max_pool2d(x: Array, w: Array, b: Array, *, window: Window, pool
         z = xp.empty((images.stop - images.start, *g.out, g.O), x.dtype)
         _convolve(g, x[images], w, None, False, z)
         pool_images(pooling, z, b, True, p[images], tap[images])
+        del z  # before the next one is made
     return from_rows(p, xp), from_rows(tap, xp)
 
 
