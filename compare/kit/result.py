@@ -7,7 +7,7 @@ command, when, on which commit, machine and versions. Those that are committed l
 from __future__ import annotations
 
 import json
-import os
+import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -52,9 +52,11 @@ def versions() -> dict[str, str]:
 
 
 def portable(argument: str) -> str:
-    """An argument as it goes into a file: of a path from the root only the name, for the rest says nothing elsewhere."""
-    name, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-    return f"{name}{equals}{Path(value).name}" if os.path.isabs(value) else argument
+    """An argument as it goes into a file: of a path from the root only the name, for the rest says nothing elsewhere.
+
+    A path may stand alone, after --option= or a label=, after torch: and after @.
+    """
+    return re.sub(r"(^|[=:@])(/[^=:@]+)", lambda found: found[1] + Path(found[2]).name, argument)
 
 
 def check_target(path: Path | None, format: str, option: str = "--json") -> None:

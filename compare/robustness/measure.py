@@ -25,7 +25,10 @@ NEEDS = {"autoattack": 4, "attacks": 3}
 
 
 def measure(options: argparse.Namespace, begun: Result) -> Result:
-    """{"settings", "found": {network: {framework: {part: figures}}}, "agree"}: what is in --json already, and the rest."""
+    """{"runs", "settings", "found": {network: {framework: {part: figures}}}, "agree"}: what is in --json already, and the rest.
+
+    runs: of each time that the command went on, where the figures come from.
+    """
     networks = read_networks(options.networks, options)
     source, size = size_of(networks, options)
     data = open_dataset(source, "val", size, options.images)
@@ -47,7 +50,9 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
         "device": options.device,
         "seed": options.seed,
     }
-    result = _begun(options, begun | {"settings": settings, "parts": options.parts, "found": {}})
+    runs = [{name: value for name, value in begun.items() if name != "format"}]
+    fresh = {"format": begun["format"], "runs": runs, "settings": settings, "parts": options.parts, "found": {}}
+    result = _begun(options, fresh)
     first = normalize(pixels[:1], data.mean, data.std)
     for name in options.tracks:
         framework = FRAMEWORKS[name](options.device)
@@ -88,6 +93,7 @@ def _begun(options: argparse.Namespace, fresh: Result) -> Result:
     if other:
         raise OptionError(f"--json {options.json} has other {other[0]}: nothing was overwritten")
     result["settings"]["networks"] = list((known | asked).values())
+    result["runs"] += fresh["runs"]
     parts = [part for part in PARTS if part in {*result["parts"], *options.parts}]
     return result | {"parts": parts}
 

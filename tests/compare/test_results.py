@@ -28,6 +28,11 @@ def test_of_paths_from_the_root_only_the_name_is_kept() -> None:
         "speed", ["--json", "/home/someone/a b.json", "--json=/tmp/c.json", "--data", "../data", "--batch", "3"]
     )
     assert found["command"] == "python -m compare speed --json 'a b.json' --json=c.json --data ../data --batch 3"
+    named = origin(
+        "transfer",
+        ["embedded", "b=/home/x/runs/b", "torch:/home/x/n.py:Net", "n.py:Net@/home/x/w.pth", "--rows", "1/.1/.01"],
+    )
+    assert named["command"].endswith("transfer embedded b=b torch:n.py:Net n.py:Net@w.pth --rows 1/.1/.01")
     assert found["versions"]["minigrad"] and found["machine"]["python"]
 
 

@@ -108,6 +108,9 @@ def test_it_goes_on_where_it_stopped(
     assert call(capsys, *second)[0] == 0 and asked == ["clean"]
     result = json.loads(out.read_text())
     assert list(result["found"]) == ["Dense", "b"] and len(result["settings"]["networks"]) == 2
+    assert [len(result["runs"]), "command" in result] == [3, False] and "b=nets.py:Dense" in result["runs"][-1][
+        "command"
+    ]
     nets.write_text(DENSE.replace("manual_seed(1)", "manual_seed(2)"))
     assert "has other b" in call(capsys, *second)[1]
     nets.write_text(DENSE)
