@@ -29,7 +29,7 @@ def check_target(path: Path, option: str) -> None:
     """OptionError if no file can be written there: a folder or device, or in a folder that is not there, or not ours."""
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise OptionError(f"{option} {path}: there is no folder {path.parent}")
+        raise OptionError(f"{option} {path}: no file can be written there: there is no folder {path.parent}")
     if (path.exists() and not path.is_file()) or not is_writable(folder):
         raise OptionError(f"{option} {path}: no file can be written there")
 
