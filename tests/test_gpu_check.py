@@ -68,6 +68,7 @@ def test_the_steps(tmp_path: Path, standin_path: str) -> None:
     assert code == 0, log
     result = json.loads((tmp_path / "steps-simplenet.json").read_text())
     assert result["step_ms"] >= result["host_ms"] > 0 and result["peak_bytes"] > 2**20
+    assert result["captured_step_ms"] >= result["captured_host_ms"] > 0 and "is not captured" not in log
     assert result["job"]["device"] == "gpu:0" and result["job"]["batch"] == 2
 
 

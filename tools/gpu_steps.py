@@ -2,8 +2,9 @@
 
     python tools/gpu_steps.py simplenet [--batch 256] [--image-size 128] [--json FILE]
 
-Printed first is what needs no profiler: the time of a step, and how much of it the host needs to issue the work. The list of
-kernels is torch.profiler's, which watches the whole process through CUPTI, CuPy's kernels too.
+Printed first is what needs no profiler: the time of a step, and how much of it the host needs to issue the work; last the same
+of the step as one CUDA graph. The list of kernels is torch.profiler's, which watches the whole process through CUPTI, CuPy's
+kernels too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import collections
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,31 @@ def make_job(model: str, batch: int, image_size: int) -> Job:
     )  # fmt: skip
 
 
-def timed(training: Training, count: int) -> dict[str, float]:
+def captured(training: Training) -> Callable[[], Any]:
+    """The same step as one CUDA graph, as train_minigrad.py makes it; captured, once it has been called a few times."""
+    images, labels = training.images, training.labels
+
+    def gradients(images: Any, labels: Any) -> Any:
+        training.images, training.labels = images, labels
+        training.forward()
+        training.backward()
+        if training.job.clip_grad:
+            training.library.nn.utils.clip_grad_norm_(training.model.parameters(), training.job.clip_grad)
+        return training.last_loss
+
+    step = training.library.cuda.CapturedStep(gradients, training.optimizer)
+    for _ in range(step.warmup + 1):
+        step(images, labels)
+    return lambda: step(images, labels)
+
+
+def timed(training: Training, step: Callable[[], Any], count: int) -> dict[str, float]:
     """Medians of `count` steps in milliseconds: the whole step; until the host had issued it."""
     rows = []
     training.framework.synchronize()
     for _ in range(count):
         began = time.perf_counter()
-        training.step()
+        step()
         issued = time.perf_counter()
         training.framework.synchronize()
         rows.append((time.perf_counter() - began, issued - began))
@@ -85,7 +105,7 @@ def main() -> None:
     training.framework.reset_peak_memory()
     result: dict[str, Any] = {
         "job": job.as_dict(),
-        **timed(training, options.steps),
+        **timed(training, training.step, options.steps),
         "peak_bytes": training.framework.peak_memory(),
     }
     print(options.model, {key: value for key, value in result.items() if key != "job"}, flush=True)
@@ -99,6 +119,9 @@ def main() -> None:
         print(f"GPU busy {busy:.2f} ms, {launches:.0f} launches a step")
         for name, ms, count in kernels[:25]:
             print(f"{ms:9.3f} ms {count:7.1f} x {name}")
+    as_graph = timed(training, captured(training), options.steps)
+    result |= {f"captured_{name}": ms for name, ms in as_graph.items()}
+    print("captured:", as_graph, flush=True)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
 

@@ -15,6 +15,8 @@ ALPHA = {"pgd": 0.25, "trades": 0.25, "mart": 0.25, "fast": 1.25, "free": 1.0}
 """The size of a step, as a share of epsilon."""
 BETA = {"trades": 6.0, "mart": 5.0}
 REPLAYS, SIGMA = 8, 0.25
+SETTINGS = ("attack_steps", "alpha", "beta", "replays", "noise")
+"""What a defence has its own defaults of: those of a --config that is of another defence are not taken."""
 
 _ATTACK = ("alpha", "epsilon", "norm", "attack_units")
 USES: dict[str, tuple[str, ...]] = {
@@ -64,7 +66,9 @@ def defence_options(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict
         if isinstance(value, list) and values["norm"] != "linf":
             raise OptionError(f"{as_written(option, value)}: a number for each channel belongs to --norm linf")
     for option, default in (("beta", BETA.get(name)), ("replays", REPLAYS), ("noise", SIGMA)):
-        if option in USES[name]:
+        if option not in USES[name]:
+            found[option] = None
+        else:
             found[option] = default if values[option] is None else values[option]
     return found
 

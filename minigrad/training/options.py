@@ -16,7 +16,15 @@ from minigrad.training.attack_kinds import FITTED, explained
 from minigrad.training.attack_kinds import KINDS as ATTACK_KINDS
 from minigrad.training.checkpoints import find_checkpoint, read_state
 from minigrad.training.configs import read_config
-from minigrad.training.defence_options import BETA, DEFENCES, REPLAYS, SIGMA, check_no_defence, defence_options
+from minigrad.training.defence_options import (
+    BETA,
+    DEFENCES,
+    REPLAYS,
+    SETTINGS,
+    SIGMA,
+    check_no_defence,
+    defence_options,
+)
 from minigrad.training.recipes import (
     ALPHA,
     DEFENCE,
@@ -395,6 +403,8 @@ def parse_options(arguments: Sequence[str], models: Iterable[str], program: str,
     stored = _stored_options(given, program) if "resume" in given else {}
 
     written = {name: configured.pop(name) for name in {*configured} - {*_OPTIONS}}
+    if "defence" in configured and configured["defence"] != given.get("defence", configured["defence"]):
+        configured = {name: value for name, value in configured.items() if name not in SETTINGS}
     chosen = {**FIXED, **configured, **stored, **given}
     if chosen["model"] == configured.get("model", chosen["model"]):
         settings = {**written, **settings}

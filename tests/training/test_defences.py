@@ -16,7 +16,7 @@ from minigrad.errors import OptionError
 from minigrad.training import folder
 from minigrad.training.checkpoints import load_checkpoint
 from minigrad.training.defences import defence_in_words, symptoms_in_words
-from minigrad.training.options import Options, parse_options
+from minigrad.training.options import Options, as_dict, parse_options
 from minigrad.training.run import Run
 from minigrad.weights import save_weights
 from models import MODELS, create
@@ -114,6 +114,16 @@ def test_the_defaults_are_those_of_the_papers() -> None:
     )
     assert defence_in_words(found["trades"]) == "trades, beta 6, 10 steps of 0.05 within 0.2 (linf, normalised)"
     assert parse("--defence", "fast", "--epsilon", "0.1,0.2").alpha == pytest.approx([0.125, 0.25])
+
+
+def test_the_settings_of_another_defence_are_not_taken_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"options": as_dict(parse("--defence", "free", "--epsilon", "0.4", "--replays", "2"))}))
+    same, other = (parse("--config", str(path), *more) for more in ((), ("--defence", "pgd")))
+    assert (same.defence, same.replays, same.alpha) == ("free", 2, 0.4)
+    assert (other.replays, other.attack_steps, other.alpha, other.epsilon) == (None, 7, 0.1, 0.4)
+    path.write_text(json.dumps({"alpha": 0.3}))
+    assert parse("--config", str(path), "--defence", "pgd").alpha == 0.3
 
 
 def test_catastrophic_overfitting_is_said() -> None:
