@@ -1,7 +1,7 @@
 """AutoAttack here beside the authors' own code: robust accuracy on the same images, and the CPU time of both.
 
     pip install --no-deps pyautoattack
-    python tools/autoattack.py [NETWORK] [--limit 500] [--norm linf] [--epsilon 0.05] [--json FILE]
+    python tools/autoattack.py [--weights NETWORK] [--limit 500] [--norm linf] [--epsilon 0.05] [--json FILE]
 
 NETWORK is a run folder, a checkpoint, or FILE.py:NAME; without one the trained SimpleNet-BN that comes with minigrad. The images
 are validation images; epsilon is in pixels, values from 0 to 1. The exit code is 1 if the two leave numbers of
@@ -29,11 +29,11 @@ from minigrad.data import normalize, open_dataset
 def main() -> int:
     """Run both, print the table, and say whether they agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", nargs="?", default=EMBEDDED, metavar="NETWORK", help="a run folder (embedded)")
+    parser.add_argument("--weights", default=EMBEDDED, metavar="NETWORK", help="a run folder (embedded)")
     parser.add_argument("--data", help="a folder, or a data set's name (the network's)")
     parser.add_argument("--image-size", type=int, help="pixels a side (the network's)")
     parser.add_argument("--limit", type=int, default=500, help="images (500)")
-    parser.add_argument("--norm", choices=["linf", "l2", "l1"], default="linf")
+    parser.add_argument("--norm", choices=["linf", "l2"], default="linf")
     parser.add_argument("--epsilon", type=float, default=0.1, help="in pixels (0.1)")
     parser.add_argument("--version", choices=["standard", "plus"], default="standard")
     parser.add_argument("--batch", type=int, default=250, help="images at a time (250)")
@@ -63,7 +63,7 @@ def measured(name: str, run: Any, options: argparse.Namespace) -> dict[str, Any]
 
 def prepared(framework: str, options: argparse.Namespace) -> tuple[Any, np.ndarray, np.ndarray, Any]:
     """The network in this framework, pixels, their labels, and the data that they are of."""
-    networks = read_networks([options.network], options)
+    networks = read_networks([options.weights], options)
     source, size = size_of(networks, options)
     data = open_dataset(source, "val", size, limit=options.limit)
     pixels = np.stack([data.load(i, None) for i in range(len(data))])
@@ -102,7 +102,7 @@ def theirs(options: argparse.Namespace) -> dict[str, int]:
         return model((x - mean) / std)
 
     attack = Authors(
-        answer, norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[options.norm], eps=options.epsilon, seed=0, version=options.version,
+        answer, norm={"linf": "Linf", "l2": "L2"}[options.norm], eps=options.epsilon, seed=0, version=options.version,
         device="cpu",
     )  # fmt: skip
     x, y = (

@@ -56,9 +56,15 @@ def _accuracy(result: Result) -> Table:
     attacks = dict.fromkeys(name for f in _all(result) for name in f.get("attacks", {}))
     rows: list[tuple[str, Cell]] = [("clean", lambda f: _percent(f["clean"]))]
     rows += [(name, lambda f, name=name: _percent(f["attacks"][name])) for name in attacks]  # type: ignore[misc]
-    rows.append(("AutoAttack", lambda f: _percent(f["autoattack"]["letters"])))
+    rows.append((_autoattack(result), lambda f: _percent(f["autoattack"]["letters"])))
     rows.append(("corruptions, mean", lambda f: f"{np.mean(list(f['corruptions'].values())):.1f}"))
     return _table(result, f"Percent right, {result['settings']['threat']}", "images", rows)
+
+
+def _autoattack(result: Result) -> str:
+    """AutoAttack by its name, if it is the field's; else with what it was shortened to."""
+    steps, queries = (result["settings"]["effort"][name] for name in ("steps", "queries"))
+    return "AutoAttack" if (steps, queries) == (100, 5000) else f"AutoAttack of {steps} steps, {queries:,} queries"
 
 
 def _curve(result: Result) -> Table:
@@ -77,11 +83,10 @@ def _stages(result: Result) -> Table:
         (name, lambda f, i=i: str(f["autoattack"]["stages"][i]["right"]))  # type: ignore[misc]
         for i, name in enumerate(names)
     ]
-    effort = result["settings"]["effort"]
-    short = (
-        "" if effort["steps"] == 100 and effort["queries"] == 5000 else "; shorter than AutoAttack's own 100 and 5,000"
+    name = _autoattack(result)
+    notes = (
+        [] if name == "AutoAttack" or not rows else [f"{name} of Square: shorter than the field's, of 100 and 5,000."]
     )
-    notes = [f"{effort['steps']} steps, {effort['queries']:,} queries of Square{short}."] if rows else []
     return _table(result, "AutoAttack: images right after each stage", "stage", rows, notes)
 
 
@@ -221,7 +226,7 @@ def verdict(result: Result) -> str:
         figures = by.get(result["settings"]["tracks"][0], {})
         said = [f"{_percent(figures['clean'])} % clean"] if "clean" in figures else []
         if "autoattack" in figures:
-            said.append(f"{_percent(figures['autoattack']['letters'])} % under AutoAttack")
+            said.append(f"{_percent(figures['autoattack']['letters'])} % under {_autoattack(result)}")
         elif "attacks" in figures:
             name = min(figures["attacks"], key=lambda n: accuracy(figures["attacks"][n], "top1"))
             said.append(f"{_percent(figures['attacks'][name])} % under {name}")

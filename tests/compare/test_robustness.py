@@ -57,7 +57,7 @@ def test_the_page(short: None, nets: Path, tmp_path: Path, capsys: Any) -> None:
     for title in (
         "Percent right, linf 0.1 (pixels from 0 to 1)", "under noise of the same size", "images right after each stage",
         "Median distance to the decision boundary", "Percent right for certain beyond a radius", "under common corruptions",
-        "The audit of PGD", "3 steps, 5 queries of Square; shorter than AutoAttack's own", "the frameworks agree in all",
+        "The audit of PGD", "AutoAttack of 3 steps, 5 queries of Square: shorter than", "the frameworks agree in all",
     ):  # fmt: skip
         assert title in said, title
 
