@@ -16,7 +16,7 @@ from minigrad.commands.network import Network
 from minigrad.data import normalize, open_dataset
 from minigrad.data.decode import read_rgb
 from minigrad.data.folder import EXTENSIONS
-from minigrad.errors import DataError, OptionError
+from minigrad.errors import DataError, OptionError, printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,7 +53,9 @@ def read_photos(options: Arguments, network: Network) -> list[Photo]:
         if options.invert:
             raise OptionError("--invert is for images of one's own: name IMAGE files")
         return examples(network)
-    photos = [Photo(name, as_pixels(read_rgb(name, upright=True), network)) for name in files(options.images)]
+    photos = [
+        Photo(printable(name), as_pixels(read_rgb(name, upright=True), network)) for name in files(options.images)
+    ]
     if options.invert:
         return [Photo(photo.name, 255 - photo.pixels) for photo in photos]
     if network.channels == 1 and not network.photographs and all(bright_ground(photo.pixels) for photo in photos):

@@ -110,6 +110,7 @@ summary vit --depth 2 --image-size 32 --json
 summary run
 predict photo.png
 predict photos --top 3 --json
+predict фото.png
 predict photo.png photo.png --invert -w run
 predict loose.png
 convert loose.safetensors made.pth
@@ -171,6 +172,7 @@ def furnish(folder: Path) -> None:
     crc = struct.pack(">I", zlib.crc32(header[ihdr : ihdr + 17]))
     folder.joinpath("bomb.png").write_bytes(header[: ihdr + 17] + crc + header[ihdr + 21 :])
     Image.new("L", (1, 1)).save(folder / "wide.png")
+    photo.save(folder / "фото.png")
     Image.new("L", (1, 1)).save(folder / "loose.png")
     weights = EMBEDDED_WEIGHTS.read_bytes()
     folder.joinpath("run").mkdir()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 import minigrad
 from minigrad import attacks, attribution, linalg, nn, optim, special
@@ -81,7 +83,9 @@ def test_only_a_terminal_folds(call: Call, at_terminal: Call, monkeypatch: pytes
     assert max(map(len, at_terminal("attack", "--attack", "untargetted")[2].splitlines())) <= 50
 
 
-def test_what_a_terminal_would_obey_is_shown() -> None:
+def test_what_a_terminal_would_obey_is_shown(call: Call, tmp_path: Path) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "a\x1b[31mb\n.png")
+    assert call("predict", "a\x1b[31mb\n.png")[1].startswith("a\\x1b[31mb\\n.png\n")
     assert one_line(ValueError("a\x1b[31m b\n\udcff")) == "error: a\\x1b[31m b \\udcff"
 
 
