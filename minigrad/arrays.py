@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from minigrad.size import Size
 def built(given: tuple[Any, ...], data: Any, size: Any, dtype: np.dtype) -> Any:
     """What Tensor(*given, data=, size=) holds: zeros of sizes that are given one by one or as a Size, or one sequence's numbers.
 
-    An array, or a Tensor's array, is taken as it is.
+    A Tensor's array is taken as it is; an array too, but for code within as_torch, for which it is of `dtype` as torch's is.
     """
     if len(given) == 1 and (isinstance(given[0], bool) or not isinstance(given[0], (int, np.integer))):
         (data,), given = given, ()
@@ -37,7 +38,7 @@ def built(given: tuple[Any, ...], data: Any, size: Any, dtype: np.dtype) -> Any:
         )
     if data.dtype.kind not in "biuf":
         raise TypeError(f"can't convert an array of type {data.dtype}: supported are bool, integers and floats")
-    return data
+    return data.astype(dtype, copy=False) if "__as_torch__" in sys._getframe(2).f_builtins else data
 
 
 def from_lists(data: Any, inferred: bool = True) -> np.ndarray:

@@ -32,7 +32,7 @@ class AsTorch:
         self._kept: list[dict[str, ModuleType]] = []
         self._own: dict[str, ModuleType] = {}
         self._finder = _Finder(self)
-        self._builtins = dict(vars(builtins), __import__=self._import)
+        self._builtins = dict(vars(builtins), __import__=self._import, __as_torch__=True)
 
     def __enter__(self) -> AsTorch:
         kept = _take({*OURS, *_users_of_torch()})

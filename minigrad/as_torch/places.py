@@ -16,16 +16,20 @@ PRIVATE = (
 """Packages that are never loaded a second time for somebody's torch code."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "torch": ("minigrad.as_torch.names", "minigrad"),
+    "torch": ("minigrad.as_torch.names", "minigrad", "minigrad.as_torch.names.functions"),
     "torch._C": ("minigrad.as_torch.names._C",),
     "torch._dynamo": ("minigrad.as_torch.names._dynamo",),
     "torch._dynamo.utils": ("minigrad.as_torch.names._dynamo.utils",),
+    "torch._jit_internal": ("minigrad.as_torch.names.jit",),
+    "torch.accelerator": ("minigrad.as_torch.names.accelerator",),
     "torch.amp": ("minigrad.as_torch.names.amp",),
     "torch.autograd": ("minigrad.autograd",),
+    "torch.autograd.functional": ("minigrad.autograd.functional",),
     "torch.backends": ("minigrad.as_torch.names.backends",),
     "torch.backends.cuda": ("minigrad.as_torch.names.backends.cuda",),
     "torch.backends.cudnn": ("minigrad.as_torch.names.backends.cudnn",),
     "torch.backends.mps": ("minigrad.as_torch.names.backends.mps",),
+    "torch.backends.opt_einsum": ("minigrad.as_torch.names.backends.opt_einsum",),
     "torch.compiler": ("minigrad.as_torch.names.compiler",),
     "torch.cuda": ("minigrad.cuda", "minigrad.as_torch.names.cuda"),
     "torch.cuda.amp": ("minigrad.as_torch.names.amp",),
@@ -36,23 +40,30 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.hub": ("minigrad.as_torch.names.hub",),
     "torch.jit": ("minigrad.as_torch.names.jit",),
     "torch.jit.annotations": ("minigrad.as_torch.names.jit.annotations",),
-    "torch.linalg": ("minigrad.linalg",),
+    "torch.linalg": ("minigrad.linalg", "minigrad.as_torch.names.linalg"),
     "torch.multiprocessing": ("multiprocessing",),
+    "torch.nn._reduction": ("minigrad.as_torch.names.private.reduction",),
     "torch.mps": ("minigrad.as_torch.names.mps",),
     "torch.nn": ("minigrad.nn",),
     "torch.nn.attention": ("minigrad.as_torch.names.backends.attention",),
-    "torch.nn.functional": ("minigrad.nn.functional",),
+    "torch.nn.common_types": ("minigrad.as_torch.names.types",),
+    "torch.nn.functional": ("minigrad.nn.functional", "minigrad.as_torch.names.private.functional"),
     "torch.nn.init": ("minigrad.nn.init",),
     "torch.nn.modules": ("minigrad.nn",),
     "torch.nn.modules.utils": ("minigrad.as_torch.names.tuples",),
-    "torch.nn.parallel": ("minigrad.nn.parallel",),
+    "torch.nn.parallel": ("minigrad.nn.parallel", "minigrad.as_torch.names.private"),
     "torch.nn.parameter": ("minigrad.nn",),
     "torch.nn.utils": ("minigrad.nn.utils",),
     "torch.nn.utils.rnn": ("minigrad.nn.utils.rnn",),
     "torch.optim": ("minigrad.optim",),
     "torch.optim.lr_scheduler": ("minigrad.optim.lr_scheduler",),
-    "torch.optim.optimizer": ("minigrad.optim", "minigrad.optim.optimizer"),
-    "torch.random": ("minigrad", "minigrad.random"),
+    "torch.optim.optimizer": (
+        "minigrad.optim",
+        "minigrad.optim.optimizer",
+        "minigrad.as_torch.names.private.optimizer",
+    ),
+    "torch.overrides": ("minigrad.as_torch.names.private.overrides",),
+    "torch.random": ("minigrad", "minigrad.random", "minigrad.as_torch.names.functions"),
     "torch.serialization": ("minigrad",),
     "torch.special": ("minigrad.special",),
     "torch.types": ("minigrad.as_torch.names.types",),
@@ -60,6 +71,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch.utils._pytree": ("minigrad.as_torch.names.utils._pytree",),
     "torch.utils.checkpoint": ("minigrad.utils.checkpoint", "minigrad.as_torch.names.checkpoint"),
     "torch.utils.data": ("minigrad.utils.data",),
+    "torch.utils.data._utils": ("minigrad.as_torch.names.private.collate",),
+    "torch.utils.data._utils.collate": ("minigrad.utils.data",),
+    "torch.utils.hooks": ("minigrad.hooks",),
     "torch.utils.model_zoo": ("minigrad.as_torch.names.hub",),
     "torch.utils.tensorboard": ("tensorboardX",),
     "torch.version": ("minigrad.as_torch.names.version",),
@@ -71,12 +85,15 @@ HOMES: dict[str, tuple[str, ...]] = {
 """torch's module -> where its names are looked for, in order."""
 
 REFUSED = """
-torch.ao torch.distributed torch.distributions torch.fft torch.func torch.fx torch.nn.utils.fusion torch.nn.utils.parametrizations
-torch.nn.utils.parametrize torch.nn.utils.prune torch.nn.utils.remove_weight_norm torch.nn.utils.spectral_norm
-torch.nn.utils.weight_norm torch.nested torch.onnx torch.optim.ASGD torch.optim.Adafactor torch.optim.LBFGS torch.optim.Muon
-torch.optim.RAdam torch.optim.Rprop torch.optim.SparseAdam torch.optim.swa_utils torch.profiler torch.quantization torch.sparse
-torch.testing torch.utils.benchmark torch.utils.cpp_extension torch.utils.flop_counter
-torchvision.models.feature_extraction torchvision.models.quantization
+torch.ao torch.autograd.forward_ad torch.cuda.Event torch.cuda.Stream torch.cuda.comm torch.cuda.graph torch.cuda.memory_summary
+torch.cuda.nccl torch.cuda.nvtx torch.cuda.stream torch.distributed torch.distributions torch.fft torch.func
+torch.fx torch.jit.load torch.jit.save torch.nested torch.nn.grad torch.nn.utils.fuse_conv_bn_eval torch.nn.utils.fusion
+torch.nn.utils.parametrizations torch.nn.utils.parametrize torch.nn.utils.prune torch.nn.utils.remove_spectral_norm
+torch.nn.utils.remove_weight_norm torch.nn.utils.spectral_norm torch.nn.utils.weight_norm torch.onnx torch.optim.ASGD
+torch.optim.Adafactor torch.optim.LBFGS torch.optim.Muon torch.optim.RAdam torch.optim.Rprop torch.optim.SparseAdam
+torch.optim.swa_utils torch.package torch.profiler torch.quantization torch.sparse torch.sparse_coo_tensor torch.stft
+torch.testing torch.utils.benchmark torch.utils.cpp_extension torch.utils.flop_counter torchvision.models.feature_extraction
+torchvision.models.quantization
 """.split()
 """Modules and names that can be imported and mentioned, with all below them: they refuse in one line when they are called."""
 
@@ -98,6 +115,10 @@ BASES = {
 """torch.nn.modules' file -> the file of minigrad.nn that has its base classes (_Loss, _BatchNorm ...)."""
 
 
+PRIVATE_NAMES = ("minigrad.as_torch.names.private",)
+"""Where private names of torch.nn.modules are that are those of no class of ours."""
+
+
 def home_of(name: str) -> tuple[str, ...] | None:
     """Where the names of one of torch's modules are: its entry, or that of the package of DIVIDED above it; () if they refuse."""
     above, _, last = name.rpartition(".")
@@ -108,7 +129,10 @@ def home_of(name: str) -> tuple[str, ...] | None:
     if last not in DIVIDED.get(above, "").split():
         return None
     base = (f"minigrad.nn.{BASES[last]}",) if above == "torch.nn.modules" and last in BASES else ()
-    return *HOMES[above], *base, *(("minigrad.autograd.function",) if last == "function" else ())
+    more = {"torch.autograd.function": ("minigrad.autograd.function",)}.get(
+        name, PRIVATE_NAMES if above == "torch.nn.modules" else ()
+    )
+    return *HOMES[above], *base, *more
 
 
 def refuses(name: str) -> bool:

@@ -22,7 +22,7 @@ from minigrad.ops.creation import empty, ones, tensor, zeros
 from minigrad.tensor import Tensor
 
 
-class _Norm(Module):
+class _NormBase(Module):
     """The parameters and running statistics of both kinds of normalisation.
 
     weight starts at 1, bias at 0, running_mean at 0, running_var at 1; num_batches_tracked is an int64 count.
@@ -102,7 +102,7 @@ class _Norm(Module):
         )
 
 
-class _BatchNorm(_Norm):
+class _BatchNorm(_NormBase):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel (axis 1).
 
     In training, mean and (biased) variance are the batch's, over all axes but 1, and the running ones follow:
@@ -213,7 +213,7 @@ class SyncBatchNorm(_BatchNorm):
         return module
 
 
-class _InstanceNorm(_Norm):
+class _InstanceNorm(_NormBase):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, per sample and channel (axis 1).
 
     Mean and (biased) variance are over all axes after the channels. With track_running_stats the running ones follow

@@ -30,7 +30,7 @@ def pair(value: int | tuple[int, ...] | list[int]) -> tuple[int, int]:
     return sizes(value, 2)  # type: ignore[return-value]
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     """What all convolutions share: arguments, parameters, how they start and how they print."""
 
     axes: int
@@ -106,7 +106,7 @@ class _Conv(Module):
         return text
 
 
-class _Forward(_Conv):
+class _Forward(_ConvNd):
     """What Conv1d and Conv2d share: padding by other things than zeros is a step of its own."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -195,7 +195,7 @@ class Conv2d(_Forward):
         )  # fmt: skip
 
 
-class _Transposed(_Conv):
+class _ConvTransposeNd(_ConvNd):
     """What ConvTranspose1d and ConvTranspose2d share: an output size may be asked for at the call."""
 
     transposed = True
@@ -235,7 +235,7 @@ class _Transposed(_Conv):
         return tuple(n - low for n, low in zip(wanted, smallest, strict=True))
 
 
-class ConvTranspose1d(_Transposed):
+class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of Conv1d: each x[n,c,i] adds w[c,:,:] to y from i stride - pad on, in steps of dilation.
 
     x (N, in_channels, L) or (in_channels, L); weight (in_channels, out_channels/groups, K); y (N, out_channels, OL).
@@ -271,7 +271,7 @@ class ConvTranspose1d(_Transposed):
         )
 
 
-class ConvTranspose2d(_Transposed):
+class ConvTranspose2d(_ConvTransposeNd):
     """The transpose of Conv2d: each x[n,c,i,j] adds w[c,:,:,:] to y from (i, j) stride - pad on, in steps of dilation.
 
     x (N, in_channels, H, W) or (in_channels, H, W); weight (in_channels, out_channels/groups, KH, KW); bias

@@ -12,7 +12,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 
-class _Dropout(Module):
+class _DropoutNd(Module):
     _shown = "p inplace"
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None) -> None:
@@ -24,28 +24,28 @@ class _Dropout(Module):
         self.generator = generator
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """In training, each number becomes 0 with probability p and is divided by 1 - p otherwise; in evaluation y = x."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """Dropout of whole channels of (N, C, L) or (C, L) (Tompson et al. 2015, arXiv:1411.4280)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout1d(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """Dropout of whole channels of (N, C, H, W) or (C, H, W) (Tompson et al. 2015, arXiv:1411.4280)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace, **given(generator=self.generator))
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout to SELU's negative limit that keeps mean and variance (Klambauer et al. 2017, arXiv:1706.02515)."""
 
     def forward(self, input: Tensor) -> Tensor:

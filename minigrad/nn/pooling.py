@@ -13,7 +13,7 @@ One = int | tuple[int]
 Size = int | tuple[int, int]
 
 
-class _MaxPool(Module):
+class _MaxPoolNd(Module):
     """The largest value of each window, per channel.
 
     OH = floor((H + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1, with ceil instead of floor in ceil_mode.
@@ -44,7 +44,7 @@ class _MaxPool(Module):
         return {name: getattr(self, name) for name in names}
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPoolNd):
     """The largest value of each window, per channel: (N, C, L) to (N, C, OL). The places count along L.
 
     OL = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1; the rest is as MaxPool2d has it.
@@ -54,7 +54,7 @@ class MaxPool1d(_MaxPool):
         return F.max_pool1d(input, **self._arguments())
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPoolNd):
     """The largest value of each window, per channel: (N, C, H, W) to (N, C, OH, OW).
 
     OH = floor((H + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1, with ceil instead of floor in ceil_mode.
@@ -65,11 +65,11 @@ class MaxPool2d(_MaxPool):
         return F.max_pool2d(input, **self._arguments())
 
 
-class _AvgPool(Module):
+class _AvgPoolNd(Module):
     _shown = "kernel_size stride padding"
 
 
-class AvgPool1d(_AvgPool):
+class AvgPool1d(_AvgPoolNd):
     """The mean of each window, per channel: (N, C, L) to (N, C, OL); the rest is as AvgPool2d has it."""
 
     def __init__(
@@ -91,7 +91,7 @@ class AvgPool1d(_AvgPool):
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
-class AvgPool2d(_AvgPool):
+class AvgPool2d(_AvgPoolNd):
     """The mean of each window, per channel: (N, C, H, W) to (N, C, OH, OW).
 
     OH = floor((H + 2 padding - kernel_size) / stride) + 1, with ceil instead of floor in ceil_mode. stride is

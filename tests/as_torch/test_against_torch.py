@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from compare.__main__ import main
 from minigrad.errors import OptionError
-from minigrad.testing import against_torch, load_both
+from minigrad.testing import _apart, against_torch, load_both
 
 NETWORK = f"{Path(__file__).parent / 'foreign' / 'network.py'}:Net"
 
@@ -85,3 +85,25 @@ def test_a_network_that_computes_in_float32_itself(tmp_path: Path) -> None:
     ):
         found = against_torch(f"{file}:Net", (3, 4), scale=scale, single=single)
         assert found.agree == agree and found.tolerance in (1e-9, 1e-6), found
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_numbers_that_are_not_finite_agree_where_both_have_them(tmp_path: Path) -> None:
+    """The variance of one channel is 0, and the gradient of its root is NaN in both libraries."""
+    file = tmp_path / "deviation.py"
+    file.write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.g = torch.nn.Parameter(torch.ones(3, 1))\n"
+        "    def forward(self, x):\n        x = x.var(1, unbiased=False, keepdim=True).sqrt() * self.g.sum()\n"
+        "        return torch.cat([x, x - 1 / x])\n"
+    )
+    assert against_torch(f"{file}:Net", (2, 1)).agree
+    some = np.array([1.0, np.nan, np.inf, 2.0])
+    assert _apart(some, some) == 0 and _apart(some, np.array([1.0, np.nan, np.inf, 4.0])) == 0.5
+    for other in (
+        [1.0, 1.0, np.inf, 2.0],
+        [1.0, np.nan, 5.0, 2.0],
+        [1.0, np.nan, -np.inf, 2.0],
+        [np.nan, np.nan, np.inf, 2.0],
+    ):
+        assert not _apart(some, np.array(other)) <= 1e-3 and not _apart(np.array(other), some) <= 1e-3

@@ -9,6 +9,7 @@ from typing import Any
 import minigrad
 from minigrad.as_torch.names import amp, backends, cuda, distributed, distributions, fx, hub, jit, tuples, types, utils
 from minigrad.as_torch.names.amp import GradScaler, autocast
+from minigrad.device import Device
 
 __all__ = [
     "GradScaler", "amp", "autocast", "backends", "cuda", "distributed", "distributions", "fx", "hub", "jit",
@@ -41,7 +42,18 @@ _dynamo = SimpleNamespace(
     reset=lambda: None,
     utils=SimpleNamespace(is_compile_supported=lambda device_type: False),
 )
-mps = xpu = SimpleNamespace(is_available=lambda: False, device_count=lambda: 0)
+mps = xpu = SimpleNamespace(
+    is_available=lambda: False, device_count=lambda: 0, manual_seed=minigrad.manual_seed, empty_cache=lambda: None
+)
+accelerator = SimpleNamespace(
+    is_available=minigrad.is_gpu_available,
+    current_accelerator=lambda check_available=False: Device("cuda") if minigrad.is_gpu_available() else None,
+    device_count=minigrad.cuda.device_count,
+    current_device_index=minigrad.cuda.current_device,
+    set_device_index=minigrad.cuda.set_device,
+    synchronize=minigrad.cuda.synchronize,
+)
+channels_last_3d = minigrad.channels_last
 
 
 def _assert(condition: Any, message: str) -> None:

@@ -38,6 +38,7 @@ cudnn = _Precision(
     deterministic=True,
     is_available=lambda: False,
     version=lambda: None,
+    flags=lambda *args, **kwargs: nullcontext(),
 )
 cuda = SimpleNamespace(
     matmul=_Precision(precision.cuda.matmul, allow_fp16_reduced_precision_reduction=False),
@@ -50,6 +51,7 @@ attention = SimpleNamespace(
 )
 """torch.nn.attention: which kernel computes attention is not asked."""
 mps = SimpleNamespace(is_available=lambda: False, is_built=lambda: False)
+opt_einsum = SimpleNamespace(enabled=False, strategy=None, is_available=lambda: False)
 mkldnn = SimpleNamespace(enabled=False, is_available=lambda: False)
 mkl = openmp = SimpleNamespace(is_available=lambda: False)
 

@@ -35,3 +35,29 @@ def is_initialized() -> bool:
 def is_bf16_supported(*args: Any) -> bool:
     """There is no bfloat16."""
     return False
+
+
+def get_rng_state(device: Any = None) -> Any:
+    """The state of the one generator."""
+    return minigrad.get_rng_state()
+
+
+def set_rng_state(new_state: Any, device: Any = None) -> None:
+    minigrad.set_rng_state(new_state)
+
+
+def get_rng_state_all() -> list[Any]:
+    return [minigrad.get_rng_state()] if minigrad.is_gpu_available() else []
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    for state in new_states:
+        minigrad.set_rng_state(state)
+
+
+def ipc_collect() -> None:
+    """No memory is shared between processes."""
+
+
+init = ipc_collect
+reset_max_memory_allocated = minigrad.cuda.reset_peak_memory_stats

@@ -31,7 +31,7 @@ def _as_it_is(f: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 export = unused = ignore = interface = script_method = script_if_tracing = _as_it_is
-_script_if_tracing = _overload_method = _overload = _as_it_is
+_script_if_tracing = _overload_method = _overload = freeze = optimize_for_inference = _as_it_is
 
 
 def is_scripting() -> bool:
