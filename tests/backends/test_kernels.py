@@ -17,7 +17,7 @@ KERNELS = {
     name: function for name, function in vars(Kernels).items() if inspect.isfunction(function) and name[0] != "_"
 }
 ONLY_CPU = {"columns", "depthwise", "threads", "windows", "winograd"}
-ONLY_GPU = {"capture", "columns", "launch"}
+ONLY_GPU = {"capture", "columns", "feeding", "launch"}
 
 
 @pytest.fixture(scope="module", params=["cpu", "gpu"])

@@ -53,6 +53,7 @@ def test_spills_are_seen() -> None:
     assert sum(map(int, re.findall(r"(\d+) bytes spill stores", log))) > 0
 
 
+@pytest.mark.slow  # that sources compile without spills is seen above: this is of a page, and of one NVRTC
 @pytest.mark.parametrize("name", nvrtc.names())
 def test_the_page_has_the_figures(name: str) -> None:
     """docs/gpu.md, if this NVRTC made it. After a change of a kernel: python tools/nvrtc.py --write"""
