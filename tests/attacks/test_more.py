@@ -66,7 +66,7 @@ def test_smallest_changes(kind: str, options: dict[str, Any]) -> None:
 
 
 def test_longer_searches_end_nearer() -> None:
-    x, y = tensors(data_for(BOX, 8)[:2])[0]
+    x, y = tensors(data_for(BOX, 5)[:2])[0]
     size = {}
     for attack in (
         DeepFool(**BOX),

@@ -386,6 +386,7 @@ def test_both_frameworks_and_the_attacks_on_their_networks(
     assert "THE ARMS DIFFER in clean" in accuracy.show.verdict(attacked)
 
 
+@pytest.mark.slow  # what it attacks with, and how, is compared in tests/training and above
 def test_networks_trained_on_attacked_images(capsys: Any, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     asked = ("adversarial-training-10", "--scale", "smoke", "--tracks", "minigrad", "--device", "cpu")

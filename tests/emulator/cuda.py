@@ -123,7 +123,7 @@ class Device:
 
     @property
     def mem_info(self) -> tuple[int, int]:
-        return POOL.total - POOL.used_bytes(), POOL.total
+        return max(0, POOL.total - POOL.used_bytes()), POOL.total
 
 
 class Graph:

@@ -115,6 +115,7 @@ def test_the_vision_transformers_curves_are_the_same(
     assert np.abs(ours32 - torch64).max() <= 10 * yardstick < 1e-3
 
 
+@pytest.mark.slow  # ResNet-18 step by step: tests/models
 def test_resnets_curves_are_the_same(decided: None, call_script: Call, tmp_path: Path, losses: list[float]) -> None:
     """In float64: in torch's own float32 a gradient of ResNet-18 is 1e-3 off where a ReLU's input is nought but for
     rounding, and its batch norm over 16 single pixels makes the most of that from step to step.
