@@ -31,21 +31,19 @@ from minigrad.tracing.layers import detect_anomaly_in_layers
 from minigrad.training import (
     Attacker,
     BatchGenerator,
-    Certified,
     Data,
     Feed,
-    Measure,
     Meter,
     Options,
     Run,
     Tally,
-    corrupted,
     current,
     epsilons,
     keep_on,
     main,
     make_attack,
     make_defence,
+    measures,
     pack,
     part,
     report_attack,
@@ -327,7 +325,13 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
     capture = options.capture and device.type == "cuda"
     forward = ForwardPass(model, data, device, options.tta, capture)
     clean = evaluate(model, data, data.val_batches(), device, forward=forward)
-    more = measures(options, data, model, device)
+    more = measures(
+        options,
+        data,
+        defences.Smoothed(model, **sigma_settings(options, data.val.std)) if options.certify else None,
+        lambda images: minigrad.from_numpy(images).to(device),
+        lambda batches: evaluate(model, data, batches, device),
+    )
     if attack is None:
         report_evaluation(options, data, clean, measures=more)
         return
@@ -346,22 +350,6 @@ def measure(options: Options, data: Data, model: nn.Module, device: minigrad.Dev
         with minigrad.no_grad():
             before, after = model(images), model(perturbed)
         report_attack(options, data, batch, to_numpy(perturbed), to_numpy(before), to_numpy(after))
-
-
-def measures(options: Options, data: Data, model: nn.Module, device: minigrad.Device) -> list[Measure]:
-    """--certify and --corruptions: certified radii, and accuracy on corrupted images."""
-    found = []
-    if options.certify:
-        smoothed = defences.Smoothed(model, **sigma_settings(options, data.val.std))
-        certified = Certified(options)
-        for batch in data.val_batches("certifying"):
-            certified(smoothed, minigrad.from_numpy(data.inputs(batch.images)).to(device), batch)
-        found.append(certified.measure())
-    if options.corruptions:
-        keys = [(kind, strength) for kind in options.corruptions for strength in range(1, 6)]
-        batches = {key: data.corrupted_batches(*key, options.seed) for key in keys}
-        found.append(corrupted({key: evaluate(model, data, batches[key], device) for key in keys}))
-    return found
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Options) -> minigrad.optim.Optimizer:

@@ -35,18 +35,16 @@ from minigrad.errors import DeviceError, OptionError
 from minigrad.training import (
     Attacker,
     BatchGenerator,
-    Certified,
     Data,
-    Measure,
     Meter,
     Options,
     Run,
-    corrupted,
     current,
     epsilons,
     main,
     make_attack,
     make_defence,
+    measures,
     pack,
     part,
     report_attack,
@@ -226,7 +224,13 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
         parts = data.fitting_batches()
         attack = attack.fit(model, [tuple(torch.from_numpy(array).to(device) for array in part) for part in parts])
     clean = evaluate(model, data, data.val_batches(), device, tta=options.tta)
-    more = measures(options, data, model, device)
+    more = measures(
+        options,
+        data,
+        defences.Smoothed(model, **sigma_settings(options, data.val.std)) if options.certify else None,
+        lambda images: torch.from_numpy(images).to(device),
+        lambda batches: evaluate(model, data, batches, device),
+    )
     if attack is None:
         report_evaluation(options, data, clean, measures=more)
         return
@@ -244,22 +248,6 @@ def measure(options: Options, data: Data, model: nn.Module, device: torch.device
         with torch.no_grad():
             before, after = model(images), model(perturbed)
         report_attack(options, data, batch, to_numpy(perturbed), to_numpy(before), to_numpy(after))
-
-
-def measures(options: Options, data: Data, model: nn.Module, device: torch.device) -> list[Measure]:
-    """--certify and --corruptions: certified radii, and accuracy on corrupted images."""
-    found = []
-    if options.certify:
-        smoothed = defences.Smoothed(model, **sigma_settings(options, data.val.std))
-        certified = Certified(options)
-        for batch in data.val_batches("certifying"):
-            certified(smoothed, torch.from_numpy(data.inputs(batch.images)).to(device), batch)
-        found.append(certified.measure())
-    if options.corruptions:
-        keys = [(kind, strength) for kind in options.corruptions for strength in range(1, 6)]
-        batches = {key: data.corrupted_batches(*key, options.seed) for key in keys}
-        found.append(corrupted({key: evaluate(model, data, batches[key], device) for key in keys}))
-    return found
 
 
 def make_optimizer(parameters: list[nn.Parameter], options: Options) -> torch.optim.Optimizer:

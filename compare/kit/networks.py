@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from compare.kit.arguments import Trained, need_torch, read_trained
 from compare.kit.frameworks import Framework
+from compare.kit.letters import accuracy_error
 from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import CheckpointError, MinigradError, OptionError
@@ -23,6 +24,16 @@ from minigrad.training.recipes import model_settings
 from minigrad.weights import load_weights
 
 EMBEDDED, TORCH = "embedded", "torch:"
+
+
+def notes_of(settings: Mapping[str, Any]) -> list[str]:
+    """What a reader of a table has to know: on which images networks were measured, what they are, how sure a percentage is."""
+    images = settings["images"]
+    kinds = "; ".join(f"{network['label']}: {network['model']}" for network in settings["networks"])
+    return [
+        f"{images:,} validation images of {settings['data']}, {settings['image_size']} pixels a side; {kinds}.",
+        f"50 % of so many images has a standard error of {accuracy_error(50, images):.1f} points.",
+    ]
 
 
 @dataclass(frozen=True)

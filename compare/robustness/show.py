@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.kit.letters import accuracy, accuracy_error
+from compare.kit.letters import accuracy
+from compare.kit.networks import notes_of
 from compare.kit.plots import as_png, new_figure, quiet
 from compare.kit.result import Result
 from compare.kit.tables import Table
@@ -24,7 +25,8 @@ def tables(result: Result) -> list[Table]:
     found = [table for section in sections if (table := section(result)).rows]
     found += _audits(result)
     return [
-        Table(t.title, t.head, t.rows, [*t.notes, *(_notes(result) if i == 0 else [])]) for i, t in enumerate(found)
+        Table(t.title, t.head, t.rows, [*t.notes, *(notes_of(result["settings"]) if i == 0 else [])])
+        for i, t in enumerate(found)
     ]
 
 
@@ -149,16 +151,6 @@ def _audits(result: Result) -> list[Table]:
 def _all(result: Result) -> list[dict[str, Any]]:
     """The figures of all networks in all frameworks."""
     return [figures for by in result["found"].values() for figures in by.values()]
-
-
-def _notes(result: Result) -> list[str]:
-    settings = result["settings"]
-    images = settings["images"]
-    kinds = "; ".join(f"{network['label']}: {network['model']}" for network in settings["networks"])
-    return [
-        f"{images:,} validation images of {settings['data']}, {settings['image_size']} pixels a side; {kinds}.",
-        f"50 % of so many images has a standard error of {accuracy_error(50, images):.1f} points.",
-    ]
 
 
 def pictures(result: Result) -> dict[str, bytes]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from compare.kit.letters import accuracy, accuracy_error
+from compare.kit.letters import accuracy
+from compare.kit.networks import notes_of
 from compare.kit.plots import INK, as_png, new_figure
 from compare.kit.result import Result
 from compare.kit.tables import Table
@@ -29,7 +30,7 @@ def tables(result: Result) -> list[Table]:
             rows.append([label, *map(_cell, cells), _cell(others)])
         title = f"{attack}, {settings['threat']}, {settings['steps']} steps: percent right, {' / '.join(by)}"
         found.append(Table(title, ["attacked on", *labels, "others, mean"], rows))
-    return [*found[:-1], replace(found[-1], notes=_notes(result))]
+    return [*found[:-1], replace(found[-1], notes=notes_of(result["settings"]))]
 
 
 def matrix(result: Result, attack: str, framework: str) -> tuple[np.ndarray, np.ndarray]:
@@ -44,16 +45,6 @@ def matrix(result: Result, attack: str, framework: str) -> tuple[np.ndarray, np.
 
 def _cell(values: list[float]) -> str:
     return " / ".join(f"{value:.1f}" for value in values)
-
-
-def _notes(result: Result) -> list[str]:
-    settings = result["settings"]
-    images = settings["images"]
-    kinds = "; ".join(f"{network['label']}: {network['model']}" for network in settings["networks"])
-    return [
-        f"{images:,} validation images of {settings['data']}, {settings['image_size']} pixels a side; {kinds}.",
-        f"50 % of so many images has a standard error of {accuracy_error(50, images):.1f} points.",
-    ]
 
 
 def pictures(result: Result) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from minigrad.training.attacks import Attacker, attack_settings, epsilons, make_
 from minigrad.training.checkpoints import load_checkpoint, load_weights, pack, part, save_checkpoint, unpack
 from minigrad.training.defences import make_defence
 from minigrad.training.feed import Feed, Tally, keep_on
-from minigrad.training.measures import Certified, Measure, corrupted, sigma_settings
+from minigrad.training.measures import measures, sigma_settings
 from minigrad.training.meters import Meter
 from minigrad.training.options import Options, parse_options
 from minigrad.training.ranks import BatchGenerator, current
@@ -18,10 +18,8 @@ from minigrad.training.weights import initial_weights
 __all__ = [
     "Attacker",
     "BatchGenerator",
-    "Certified",
     "Data",
     "Feed",
-    "Measure",
     "Meter",
     "Options",
     "Run",
@@ -29,7 +27,6 @@ __all__ = [
     "attack_settings",
     "build",
     "epsilons",
-    "corrupted",
     "current",
     "initial_weights",
     "keep_on",
@@ -46,6 +43,7 @@ __all__ = [
     "report_audit",
     "report_evaluation",
     "save_checkpoint",
+    "measures",
     "sigma_settings",
     "unpack",
     "weights_to_load",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,30 @@ class Measure:
     entry: dict[str, Any]
     text: str
     files: dict[str, bytes] = field(default_factory=dict)
+
+
+def measures(
+    options: Options,
+    data: Any,
+    smoothed: Any,
+    tensor: Callable[[np.ndarray], Any],
+    evaluate: Callable[[Iterator[Any]], Meter],
+) -> list[Measure]:
+    """--certify and --corruptions: certified radii by a framework's Smoothed, and accuracy on corrupted images.
+
+    tensor takes images to the framework and its device; evaluate counts the hits of some batches.
+    """
+    found = []
+    if options.certify:
+        certified = Certified(options)
+        for batch in data.val_batches("certifying"):
+            certified(smoothed, tensor(data.inputs(batch.images)), batch)
+        found.append(certified.measure())
+    if options.corruptions:
+        keys = [(kind, strength) for kind in options.corruptions for strength in STRENGTHS]
+        batches = {key: data.corrupted_batches(*key, options.seed) for key in keys}
+        found.append(corrupted({key: evaluate(batches[key]) for key in keys}))
+    return found
 
 
 def sigma_settings(options: Options, std: Sequence[float]) -> dict[str, Any]:
