@@ -179,7 +179,7 @@ SECTIONS = (
                 "--examples",
             ),
             _wanted(
-                "All of it at once: a plain and a defended network",
+                "All of it at once: a plain network and six defended ones",
                 "robustness embedded pgd=RUN",
                 "robustness-simplenet-bn-cpu",
             ),

@@ -14,7 +14,7 @@ from compare.kit.result import Result
 from compare.kit.tables import Table
 from compare.robustness.measure import differences
 
-COLOURS = ("#b3261e", "#2b5fa4", "#2f7f6f", "#d9822b", "#7d5ba6", "#6b6b6b")
+COLOURS = ("#b3261e", "#2b5fa4", "#2f7f6f", "#d9822b", "#7d5ba6", "#6b6b6b", "#c2489b", "#8c6d31", "#4fb3c9", "#1d1d1d")
 Cell = Callable[[dict[str, Any]], str | None]
 """From the figures of a network in a framework to what stands in its cell; None: it was not measured."""
 
@@ -166,7 +166,8 @@ def pictures(result: Result) -> dict[str, bytes]:
     for axes, panel in zip(panels[0], drawn, strict=True):
         panel(axes, networks, result)
         axes.set_ylim(0, 100)
-    panels[0, 0].legend(frameon=False, fontsize=8)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False, fontsize=8)
     return {"robustness": as_png(figure)}
 
 
