@@ -226,8 +226,8 @@ def check_memory(model: nn.Module, options: Options, data: Data, device: minigra
     images, step = sum(resident.nbytes for resident in data.resident.values()), 0.0
     if not options.evaluate:
         step = memory_of_step(model, options, data.channels, device)
-    unused = minigrad.cuda.memory_reserved(device) - minigrad.memory_allocated(device)
-    free = minigrad.cuda.mem_get_info(device)[0] + unused
+    reserved, allocated = minigrad.cuda.memory_reserved(device), minigrad.memory_allocated(device)
+    free = minigrad.cuda.mem_get_info(device)[0] + max(0, reserved - allocated)  # a graph's pool is not reserved
     if images + step <= free:
         return
     need = f"a step with --batch-size {options.batch_size} needs {step / 2**30:.2f} GiB at least"
