@@ -20,7 +20,7 @@ if [[ $SCALE == full || $SCALE == medium ]]; then
     [[ -d $DATA ]] || { echo "error: DATA=$DATA is no folder: MiniPlaces is wanted, with images/, train.txt, val.txt" >&2; exit 2; }
     data=(--data "$DATA")
 fi
-[[ $DEVICE == gpu* ]] && data+=(--data-on-device)
+[[ $DEVICE == gpu* && $FRAMEWORKS == *minigrad* ]] && data+=(--data-on-device)
 read -ra options <<<"${OPTIONS:-}"
 mkdir -p "$OUT" || exit 2
 failed=()

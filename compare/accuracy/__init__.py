@@ -41,6 +41,7 @@ from compare.kit.arguments import Parser, count, need_torch, some_of
 from compare.kit.command import Command
 from compare.kit.frameworks import FRAMEWORKS
 from compare.kit.result import Result, write_result
+from minigrad.device import get_device
 from minigrad.errors import OptionError
 from minigrad.files import check_folder
 
@@ -92,6 +93,7 @@ def train_all(options: argparse.Namespace, begun: Result) -> Result | None:
 
     both = experiment.attack is not None and experiment.attack.both  # then one framework trains, and both attack
     arms = arms_of(options, [arm for arm in experiment.arms if arm.framework in options.tracks or both])
+    check_on_device(options, arms)
     seeds = seeds_of(experiment, options.scale, options.seeds)
     state.wants([arm.name for arm in arms], seeds)
     write_result(options.json, state.result)
@@ -116,6 +118,16 @@ def arms_of(options: argparse.Namespace, arms: list[Arm]) -> list[Arm]:
     if set(names) - set(known) or len(set(names)) < len(names):
         raise OptionError(f"--arms are some of {','.join(known)}, each once, not {options.arms!r}")
     return [arm for arm in arms if arm.name in names]
+
+
+def check_on_device(options: argparse.Namespace, arms: list[Arm]) -> None:
+    """OptionError where --data-on-device has no effect, or no GPU to have it on."""
+    if not options.data_on_device:
+        return
+    if all(arm.framework != "minigrad" for arm in arms):
+        raise OptionError("--data-on-device is minigrad's, and minigrad trains nothing here")
+    if str(get_device(options.device)) == "cpu":
+        raise OptionError("--data-on-device keeps the images in a GPU's memory, and the device is the CPU")
 
 
 def weights_of(options: argparse.Namespace, experiment: Experiment) -> Path | None:

@@ -13,26 +13,25 @@ from compare.kit.arguments import Parser, count
 from compare.kit.frameworks import Framework
 from minigrad.data.dataset import ImageDataset
 from minigrad.random import Generator
+from minigrad.training.attack_kinds import build
 
 SHARE = 4  # a step is epsilon / 4: an image can cross the ball, and come back
-UP = {"target": "label", "direction": "ascend"}
-STEPPED = ("PGD", "MIFGSM", "DIFGSM", "TIFGSM", "VMIFGSM")
 
 KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "fgsm": ("FGSM", {}),
-        "pgd": ("PGD", {}),
-        "mifgsm": ("MIFGSM", {}),
-        "difgsm": ("DIFGSM", {}),
-        "tifgsm": ("TIFGSM", {}),
-        "vmifgsm": ("VMIFGSM", {"samples": 5}),
-        "apgd": ("APGD", {}),
-        "apgd-dlr": ("APGD", {"loss": "dlr"}),
-        "apgd-t": ("APGDT", {}),
-        "square": ("Square", {}),
+        "fgsm": ("fgsm", {}),
+        "pgd": ("untargeted", {}),
+        "mifgsm": ("mifgsm", {}),
+        "difgsm": ("difgsm", {}),
+        "tifgsm": ("tifgsm", {}),
+        "vmifgsm": ("vmifgsm", {"samples": 5}),
+        "apgd": ("apgd", {}),
+        "apgd-dlr": ("apgd", {"loss": "dlr"}),
+        "apgd-t": ("apgdt", {}),
+        "square": ("square", {}),
     }
 )
-"""{name: (class, what is not its default)}. Of those that step, each is up the label's loss."""
+"""{name: (what --attack of the scripts calls it, what is not its default)}. Each goes up the label's loss."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,8 @@ def positive(text: str) -> float:
     return value
 
 
-def make(framework: Framework, name: str, threat: Threat, steps: int, seed: int, **changes: Any) -> Any:
-    """The attack of this name, up the label's loss, its random numbers from `seed`. steps: of Square, the queries."""
-    kind, more = KINDS[name]
-    module = framework.attacks
-    options: dict[str, Any] = threat.settings() | dict(more) | {"generator": Generator(seed)}
-    if kind in STEPPED:
-        options["alpha"] = threat.epsilon / SHARE
-    if kind not in ("APGDT", "Square"):
-        options |= UP
-    if kind != "FGSM":
-        options["queries" if kind == "Square" else "steps"] = steps
-    return getattr(module, kind)(**options | changes)
+def make(framework: Framework, name: str, threat: Threat, steps: int, seed: int) -> Any:
+    """The attack of this name, its random numbers from `seed`. steps: of Square, the queries."""
+    attack, more = KINDS[name]
+    steps_of = {"steps": steps, "alpha": threat.epsilon / SHARE, "generator": Generator(seed)}
+    return build(framework.attacks, attack, {**threat.settings(), **steps_of, **more})

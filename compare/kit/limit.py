@@ -147,7 +147,6 @@ def count_step(training: Training) -> dict[str, Work]:
     with Counter() as counter:
         training.forward()
         training.backward()
-    training.update()
     size = sum(p.array.nbytes for p in training.model.parameters())
     clipped = 3 * size if training.job.clip_grad else 0  # read for the norm, read and written to be scaled
     return {**counter.rows, "update": Work(0, UPDATED[training.job.optimizer] * size + clipped)}

@@ -14,7 +14,7 @@ import numpy as np
 
 from compare.kit.arguments import Trained, need_torch, read_trained
 from compare.kit.frameworks import Framework
-from compare.kit.letters import accuracy_error
+from compare.kit.letters import accuracy_error, hits
 from minigrad.commands.network import EMBEDDED_WEIGHTS
 from minigrad.data.dataset import ImageDataset
 from minigrad.errors import CheckpointError, MinigradError, OptionError
@@ -24,6 +24,7 @@ from minigrad.training.recipes import model_settings
 from minigrad.weights import load_weights
 
 EMBEDDED, TORCH = "embedded", "torch:"
+BATCH = 100  # images that a network is asked about at once
 
 
 def notes_of(settings: Mapping[str, Any]) -> list[str]:
@@ -150,6 +151,14 @@ def load_all(
             raise CheckpointError(f"{network.label}: its answers are NaN or infinite")
         found[network.label] = model
     return found
+
+
+def answers(framework: Framework, model: Any, inputs: np.ndarray, labels: np.ndarray) -> str:
+    """Of each image (N, C, H, W) a letter, whether the network is right about it: see kit.letters."""
+    with framework.library.no_grad():
+        starts = range(0, len(inputs), BATCH)
+        logits = [model(framework.tensor(inputs[i : i + BATCH])).numpy(force=True) for i in starts]
+    return hits(np.concatenate(logits), labels)
 
 
 def _hash(path: Path) -> str:

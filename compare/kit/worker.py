@@ -135,7 +135,7 @@ class Server:
         return {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
 
     def limit(self) -> dict[str, Any]:
-        """The least time of a step of minigrad on this machine (compare.kit.limit.least); the weights move on by a step."""
+        """The least time of a step of minigrad on this machine (compare.kit.limit.least)."""
         from compare.kit.limit import least  # here: the processes of other frameworks do without minigrad's ops
 
         return least(self.open)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from compare.kit.attacks import SHARE, UP, Threat, make
+from compare.kit.attacks import SHARE, Threat, make
 from compare.kit.frameworks import Framework
-from compare.kit.letters import accuracy, hits
+from compare.kit.letters import accuracy
+from compare.kit.networks import BATCH, answers
 from minigrad.data import normalize
 
-BATCH = 100
 STEPS = 10
 ATTACKS = ("fgsm", "pgd", "mifgsm", "apgd", "apgd-dlr", "square")
 SHARES = (0.25, 0.5, 1.0, 1.5, 2.0)  # of epsilon, where the curve is measured
@@ -63,10 +63,7 @@ class Subject:
 
     def right(self, inputs: np.ndarray) -> str:
         """A letter for each image: see kit.letters."""
-        with self.framework.library.no_grad():
-            starts = range(0, len(inputs), BATCH)
-            logits = [self.model(self.framework.tensor(inputs[i : i + BATCH])).numpy(force=True) for i in starts]
-        return hits(np.concatenate(logits), self.labels)
+        return answers(self.framework, self.model, inputs, self.labels)
 
     def under(self, attack: Callable[..., Any]) -> str:
         """The letters under an attack."""
@@ -173,11 +170,11 @@ def certified(subject: Subject) -> Any:
 def audit(subject: Subject) -> Any:
     """{"title", "checks": [[name, passed, figures]]} of PGD on the network; of PyTorch's through FromTorch."""
     import minigrad
-    from minigrad.attacks import PGD, FromTorch
+    from minigrad.attacks import FromTorch, preset
     from minigrad.attacks import audit as measured
 
     model = subject.model if subject.framework.name == "minigrad" else FromTorch(subject.model)
-    attack = PGD(**subject.threat.settings(alpha=subject.threat.epsilon / SHARE, steps=STEPS, **UP))
+    attack = preset("untargeted", **subject.threat.settings(alpha=subject.threat.epsilon / SHARE, steps=STEPS))
     data = [(minigrad.from_numpy(subject.inputs), subject.labels)]
     report = measured(model, attack, data, queries=subject.effort.queries)
     return {

@@ -11,13 +11,11 @@ import numpy as np
 from compare.kit.attacks import Threat, make
 from compare.kit.command import say
 from compare.kit.frameworks import FRAMEWORKS, Framework
-from compare.kit.letters import difference, hits
-from compare.kit.networks import load_all, read_networks, size_of
+from compare.kit.letters import difference
+from compare.kit.networks import BATCH, answers, load_all, read_networks, size_of
 from compare.kit.result import Result
 from minigrad.data import normalize, open_dataset
 from minigrad.errors import MinigradError
-
-BATCH = 100
 
 Letters = dict[str, str]
 """{network: of each image, whether it is right}."""
@@ -35,13 +33,13 @@ def measure(options: argparse.Namespace, begun: Result) -> Result:
     for name in options.tracks:
         framework = FRAMEWORKS[name](options.device)
         models = load_all(networks, framework, data, size, inputs[:1])
-        found["clean"][name] = answers(framework, models, inputs, data.labels)
+        found["clean"][name] = asked(framework, models, inputs, data.labels)
         for attack in options.attacks:
             found["attacked"][attack][name] = rows = {}
             for label, model in models.items():
                 say(f"{name}: {attack} on {label}")
                 moved = perturbed(framework, model, attack, threat, options, inputs, data.labels)
-                rows[label] = answers(framework, models, moved, data.labels)
+                rows[label] = asked(framework, models, moved, data.labels)
     say("")
     settings = {
         "networks": [network.facts() for network in networks],
@@ -74,15 +72,9 @@ def perturbed(
     return np.concatenate(found)
 
 
-def answers(framework: Framework, models: Mapping[str, Any], inputs: np.ndarray, labels: np.ndarray) -> Letters:
-    """Of each network a letter for each image."""
-    found = {}
-    with framework.library.no_grad():
-        for label, model in models.items():
-            batches = range(0, len(inputs), BATCH)
-            logits = [model(framework.tensor(inputs[i : i + BATCH])).numpy(force=True) for i in batches]
-            found[label] = hits(np.concatenate(logits), labels)
-    return found
+def asked(framework: Framework, models: Mapping[str, Any], inputs: np.ndarray, labels: np.ndarray) -> Letters:
+    """What all networks answer."""
+    return {label: answers(framework, model, inputs, labels) for label, model in models.items()}
 
 
 def differences(found: Mapping[str, Any]) -> list[Any]:

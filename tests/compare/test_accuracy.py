@@ -127,6 +127,8 @@ def test_the_list(capsys: Any) -> None:
         (["vit-d4-90", "--scale", "medium"], "--scale medium is for MiniPlaces: --data FOLDER"),
         (["vit-d4-90", "--scale", "smoke", "--arms", "jax"], "some of minigrad,torch, each once, not 'jax'"),
         (["vit-d4-90", "--scale", "smoke", "--tracks", "torch", "--arms", "minigrad"], "some of torch, each once"),
+        (["vit-d4-90", "--scale", "smoke", "--data-on-device", "--device", "cpu"], "and the device is the CPU"),
+        (["vit-d4-90", "--scale", "smoke", "--data-on-device", "--tracks", "torch"], "minigrad trains nothing here"),
         (["vit-d4-90", "--scale", "smoke", "--weights", "x.pth"], "vit-d4-90 starts from random weights"),
         (["resnet18-finetune-60", "--scale", "smoke", "--weights", "x.pth"], "random weights at --scale smoke"),
         (["vit-d4-90", "--data", "/nowhere/at/all"], "/nowhere/at/all"),
